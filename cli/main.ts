@@ -1,0 +1,30 @@
+import { flush } from "@oclif/core/flush";
+import { run } from "@oclif/core/run";
+import { describeError, exitCodeOf } from "./error-text.ts";
+
+/**
+ * Runs one command line. Never rejects: an error becomes text on stderr and an exit code.
+ *
+ * @param moduleUrl `import.meta.url` of a file inside the package, from which oclif finds its root
+ */
+export async function main(argv: readonly string[], moduleUrl: string): Promise<void> {
+  try {
+    await run([...argv], moduleUrl);
+    await flush();
+  } catch (error) {
+    await exitWith(error, argv);
+  }
+}
+
+/** Prints the error, if it is one, and ends the process with its exit code. */
+export async function exitWith(error: unknown, argv: readonly string[]): Promise<never> {
+  const code = exitCodeOf(error);
+  if (code !== 0) process.stderr.write(`${describeError(error, { stack: wantsStack(argv) })}\n`);
+  await flush();
+  // A failed command may leave a worker or a handle behind; the user wants the prompt back.
+  process.exit(code);
+}
+
+function wantsStack(argv: readonly string[]): boolean {
+  return argv.includes("--debug") || Boolean(process.env["DEBUG"]);
+}

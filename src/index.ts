@@ -1,0 +1,3 @@
+import "./require-node.ts";
+
+export * from "../formats/common/errors.ts";

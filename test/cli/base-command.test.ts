@@ -1,0 +1,105 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, test } from "vitest";
+import { type ProcessResult, type RunOptions, runProcess } from "../helpers/run-process.ts";
+
+const PROBE = fileURLToPath(new URL("./probe.ts", import.meta.url));
+
+function probe(args: readonly string[], options: RunOptions = {}): Promise<ProcessResult> {
+  const { DEBUG: _debug, ...env } = process.env;
+  return runProcess(process.execPath, [PROBE, ...args], { env, ...options });
+}
+
+describe("a command", () => {
+  test("prints text without --json and one object with it", async () => {
+    const [text, json] = await Promise.all([
+      probe(["--do", "succeed"]),
+      probe(["--do", "succeed", "--json"]),
+    ]);
+    expect(text).toMatchObject({ code: 0, stdout: "text for people\n", stderr: "" });
+    expect(json.code).toBe(0);
+    expect(JSON.parse(json.stdout)).toEqual({
+      nnz: 3,
+      huge: "1152921504606846976",
+      notFinite: "NaN",
+    });
+  });
+
+  test("prints a typed error as one line without control characters, then what to try", async () => {
+    const result = await probe(["--do", "format"]);
+    expect(result).toMatchObject({ code: 1, stdout: "" });
+    expect(result.stderr).toBe(
+      "error: /data/row_ptr.npy: expected 8 bytes,\\n\\x1b[31mfound 7 (byte 16) [truncated]\n" +
+        "  try: copy the file again\n",
+    );
+  });
+
+  test("adds the stack with --debug and with DEBUG", async () => {
+    const [flag, variable] = await Promise.all([
+      probe(["--do", "format", "--debug"]),
+      probe(["--do", "format"], { env: { ...process.env, DEBUG: "1" } }),
+    ]);
+    expect(flag.stderr).toContain("probe.ts:");
+    expect(variable.stderr).toContain("probe.ts:");
+  });
+
+  test("prints a typed error as JSON with --json", async () => {
+    const result = await probe(["--do", "loss", "--json"]);
+    expect(result.code).toBe(1);
+    expect(JSON.parse(result.stdout)).toEqual({
+      error: {
+        name: "PrecisionLossError",
+        code: "precision-loss",
+        message: "300 does not fit uint8",
+        suggestions: [],
+        from: "float32",
+        to: "uint8",
+        row: 4,
+        column: 5,
+        value: 300,
+      },
+    });
+  });
+
+  test("ends with 2 for wrong usage, whoever notices it", async () => {
+    const [argument, flag] = await Promise.all([
+      probe(["--do", "argument"]),
+      probe(["--do", "succeed", "--no-such-flag"]),
+    ]);
+    expect(argument).toMatchObject({
+      code: 2,
+      stderr: "error: workers: expected 1 or more, found -1 [invalid-argument]\n",
+    });
+    expect(flag.code).toBe(2);
+    expect(flag.stderr).toContain("--no-such-flag");
+    expect(flag.stderr).not.toContain("    at ");
+  });
+
+  test("says that a defect is one, without a stack", async () => {
+    const result = await probe(["--do", "bug"]);
+    expect(result.code).toBe(1);
+    expect(result.stderr).toMatch(
+      /^error: unexpected TypeError: .*\(a defect; --debug shows where\)\n$/,
+    );
+  });
+
+  test("aborts its work on the first signal and ends with 130", async () => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      const result = await probe(["--do", "wait"], {
+        onStderr: (child, stderr) => {
+          if (stderr === "waiting\n") child.kill(signal);
+        },
+      });
+      expect(result).toMatchObject({ code: 130, stderr: `waiting\ninterrupted (${signal})\n` });
+    }
+  });
+
+  test("ends at once on the second signal", async () => {
+    const result = await probe(["--do", "hang"], {
+      onStderr: (child) => {
+        child.kill("SIGINT");
+        setTimeout(() => child.kill("SIGINT"), 100);
+      },
+    });
+    expect(result).toMatchObject({ code: 130, stderr: "waiting\n" });
+  });
+});
