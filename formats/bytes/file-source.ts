@@ -1,0 +1,83 @@
+import fs from "node:fs";
+import { fromFsError, StorageError } from "../common/errors.ts";
+import { assertInside, type ByteSource, changedError, closedError } from "./byte-source.ts";
+
+/** Without O_NONBLOCK a named pipe would wait for its writer forever; regular files ignore it. */
+const OPEN_FLAGS = fs.constants.O_RDONLY | (fs.constants.O_NONBLOCK ?? 0);
+/** `fs.readSync` takes at most 2^31 - 1 bytes a call. */
+const MAX_READ_BYTES = 2 ** 30;
+
+/** Positioned reads: correct on every file system, about a third of the speed of a warm map. */
+export class FileSource implements ByteSource {
+  readonly kind = "file";
+  readonly path: string;
+  readonly byteLength: number;
+  readonly bytes = null;
+  readonly advice = null;
+  readonly #mtimeMs: number;
+  #fd: number | null;
+
+  private constructor(path: string, fd: number, stats: fs.Stats) {
+    this.path = path;
+    this.#fd = fd;
+    this.byteLength = stats.size;
+    this.#mtimeMs = stats.mtimeMs;
+  }
+
+  /** @throws NotFoundError, StorageError */
+  static open(path: string): FileSource {
+    const { fd, stats } = openRegularFile(path);
+    return new FileSource(path, fd, stats);
+  }
+
+  readInto(offset: number, target: Uint8Array): void {
+    const fd = this.#open();
+    assertInside(this, offset, target.byteLength);
+    let done = 0;
+    while (done < target.byteLength) {
+      const want = Math.min(MAX_READ_BYTES, target.byteLength - done);
+      const got = this.#read(fd, target, done, want, offset + done);
+      if (got === 0) throw changedError(this.path, this.byteLength, fs.fstatSync(fd).size);
+      done += got;
+    }
+  }
+
+  check(): void {
+    const stats = fs.fstatSync(this.#open());
+    if (stats.size !== this.byteLength || stats.mtimeMs !== this.#mtimeMs) {
+      throw changedError(this.path, this.byteLength, stats.size);
+    }
+  }
+
+  close(): void {
+    if (this.#fd !== null) fs.closeSync(this.#fd);
+    this.#fd = null;
+  }
+
+  #open(): number {
+    if (this.#fd === null) throw closedError(this.path);
+    return this.#fd;
+  }
+
+  #read(fd: number, target: Uint8Array, at: number, count: number, position: number): number {
+    try {
+      return fs.readSync(fd, target, at, count, position);
+    } catch (error) {
+      throw fromFsError(error, this.path);
+    }
+  }
+}
+
+/** Opens for reading only, so that read-only media and files serve. The caller closes `fd`. */
+export function openRegularFile(path: string): { fd: number; stats: fs.Stats } {
+  let fd: number;
+  try {
+    fd = fs.openSync(path, OPEN_FLAGS);
+  } catch (error) {
+    throw fromFsError(error, path);
+  }
+  const stats = fs.fstatSync(fd);
+  if (stats.isFile()) return { fd, stats };
+  fs.closeSync(fd);
+  throw new StorageError("io", "expected a regular file", { path });
+}
