@@ -1,5 +1,6 @@
 import { flush } from "@oclif/core/flush";
 import { run } from "@oclif/core/run";
+import { InvalidArgumentError } from "../formats/common/errors.ts";
 import { describeError, exitCodeOf } from "./error-text.ts";
 
 /**
@@ -12,8 +13,18 @@ export async function main(argv: readonly string[], moduleUrl: string): Promise<
     await run([...argv], moduleUrl);
     await flush();
   } catch (error) {
-    await exitWith(error, argv);
+    await exitWith(unknownCommand(error) ?? error, argv);
   }
+}
+
+/** oclif takes the words after an unknown command for its subcommands and names them all. */
+function unknownCommand(error: unknown): InvalidArgumentError | null {
+  if (!(error instanceof Error)) return null;
+  const [, name] = /^command (.+?)(?::.*)? not found$/s.exec(error.message) ?? [];
+  if (name === undefined) return null;
+  return new InvalidArgumentError("command", name, `there is no command "${name}"`, {
+    suggestions: ["scdl --help lists the commands"],
+  });
 }
 
 /** Prints the error, if it is one, and ends the process with its exit code. */

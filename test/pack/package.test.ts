@@ -1,0 +1,57 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import * as scdl from "../../src/index.ts";
+import { MINIMUM_NODE_VERSION } from "../../src/node-version.ts";
+
+function readJson(name: string): unknown {
+  return JSON.parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
+}
+
+interface PackageJson {
+  readonly version: string;
+  readonly engines: { readonly node: string };
+  readonly dependencies: Readonly<Record<string, string>>;
+  readonly devDependencies: Readonly<Record<string, string>>;
+}
+
+// The shape is that of the file beside this test; a missing field fails the tests below.
+const packageJson = readJson("package.json") as PackageJson;
+
+describe("package.json", () => {
+  test("pins every dependency to one exact version", () => {
+    const all = { ...packageJson.dependencies, ...packageJson.devDependencies };
+    const loose = Object.entries(all).filter(([, range]) => !/^\d+\.\d+\.\d+$/.test(range));
+    expect(loose).toEqual([]);
+  });
+
+  test("asks for the Node version that the code checks for", () => {
+    expect(packageJson.engines.node).toBe(`>=${MINIMUM_NODE_VERSION}`);
+  });
+
+  test("has its version in the change log", () => {
+    const log = readFileSync(new URL("../../CHANGELOG.md", import.meta.url), "utf8");
+    expect(log).toContain(`## ${packageJson.version}`);
+  });
+});
+
+test("the lock file names no registry host", () => {
+  const lock = readFileSync(new URL("../../package-lock.json", import.meta.url), "utf8");
+  expect(lock).not.toContain('"resolved"');
+});
+
+test("the public names are these (a new one needs a line in CHANGELOG.md)", () => {
+  expect(Object.keys(scdl).sort((a, b) => (a < b ? -1 : 1))).toMatchInlineSnapshot(`
+    [
+      "FormatError",
+      "IncompatibleError",
+      "InvalidArgumentError",
+      "NotFoundError",
+      "PrecisionLossError",
+      "ScdlError",
+      "StorageError",
+      "UnsupportedFeatureError",
+      "fromFsError",
+      "isScdlError",
+    ]
+  `);
+});
