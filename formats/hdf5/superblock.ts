@@ -1,0 +1,49 @@
+import { FormatError } from "../common/errors.ts";
+import { Cursor } from "./cursor.ts";
+import type { FileBytes } from "./file-bytes.ts";
+
+const SIGNATURE = "\x89HDF\r\n\x1a\n";
+
+export interface Superblock {
+  /** Where the signature lies: 0, or a power of two from 512 behind a user block. */
+  readonly address: number;
+  readonly version: number;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  /** Added to every address in the file. */
+  readonly base: number;
+}
+
+/** @throws FormatError `bad-magic` when the file is not HDF5 */
+export function readSuperblock(file: FileBytes): Superblock {
+  for (
+    let address = 0;
+    address + 24 <= file.byteLength;
+    address = address === 0 ? 512 : address * 2
+  ) {
+    const cursor = new Cursor(
+      file.read(address, Math.min(96, file.byteLength - address)),
+      file.path,
+      address,
+    );
+    if (cursor.text(8) !== SIGNATURE) continue;
+    const version = cursor.u8();
+    if (version > 3) throw cursor.fail("unsupported-version", `superblock version ${version}`);
+    if (version < 2) {
+      cursor.skip(4);
+      const offsetBytes = cursor.u8();
+      const lengthBytes = cursor.u8();
+      cursor.skip(version === 1 ? 13 : 9);
+      return { address, version, offsetBytes, lengthBytes, base: cursor.u64() };
+    }
+    const offsetBytes = cursor.u8();
+    const lengthBytes = cursor.u8();
+    cursor.skip(1);
+    return { address, version, offsetBytes, lengthBytes, base: cursor.u64() };
+  }
+  throw new FormatError("bad-magic", "not an HDF5 file: the signature \\x89HDF is missing", {
+    path: file.path,
+    offset: 0,
+    suggestions: ["scdl reads .h5ad, 10x .h5 and SCDL directories"],
+  });
+}

@@ -1,0 +1,117 @@
+/**
+ * The thread that runs the HDF5 library: it may hang, trap or fill its memory on a hostile file,
+ * and the client then ends it. One file per thread, one request at a time.
+ */
+import { parentPort } from "node:worker_threads";
+import {
+  FormatError,
+  NotFoundError,
+  ScdlError,
+  StorageError,
+  UnsupportedFeatureError,
+} from "../common/errors.ts";
+import type {
+  ErrorReport,
+  Hdf5Reply,
+  Hdf5Request,
+  Hdf5Results,
+  Hdf5Values,
+  Numbered,
+} from "./protocol.ts";
+import { isTrap, WasmFile } from "./wasm-file.ts";
+
+const port = parentPort;
+if (port === null) throw new Error("worker.ts runs as a worker thread");
+
+let file: WasmFile | undefined;
+
+async function serve(request: Hdf5Request): Promise<Hdf5Results[Hdf5Request["op"]]> {
+  if (request.op === "open") {
+    file = await WasmFile.open(request.path);
+    return null;
+  }
+  if (file === undefined) throw new Error("no file is open");
+  switch (request.op) {
+    case "node":
+      return file.node(request.path);
+    case "read":
+      return file.read(request.path, request.begin, request.end, request.fields);
+    case "locate":
+      return file.locate(request.path);
+  }
+}
+
+function transfersOf(values: Hdf5Values, list: ArrayBuffer[]): ArrayBuffer[] {
+  switch (values.kind) {
+    case "number":
+      // takeColumn allocates every array itself, never as shared memory.
+      list.push(values.values.buffer as ArrayBuffer);
+      break;
+    case "boolean":
+      list.push(values.values.buffer);
+      break;
+    case "string":
+      list.push(values.offsets.buffer, values.bytes.buffer);
+      break;
+    case "compound":
+      for (const field of values.fields) transfersOf(field.values, list);
+      break;
+    case "reference":
+      break;
+  }
+  return list;
+}
+
+function report(error: unknown): ErrorReport {
+  const fatal = isTrap(error);
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof ScdlError) {
+    const type =
+      error instanceof UnsupportedFeatureError
+        ? "unsupported"
+        : error instanceof NotFoundError
+          ? "not-found"
+          : error instanceof StorageError
+            ? "storage"
+            : "format";
+    // The class adds the path again when the error is rebuilt.
+    const prefix =
+      error instanceof FormatError || error instanceof StorageError ? `${error.path}: ` : "";
+    return { type, code: error.code, message: message.slice(prefix.length), fatal };
+  }
+  return {
+    type: "format",
+    code: fatal ? "hdf5-trap" : "hdf5",
+    message: hdf5Reason(message),
+    fatal,
+  };
+}
+
+/** The innermost and outermost line of HDF5's error stack, without its source paths. */
+function hdf5Reason(message: string): string {
+  const reasons = [...message.matchAll(/^ {2}#\d+: .*? in (\w+)\(\): (.*)$/gm)].map(
+    (match) => match[2] as string,
+  );
+  const first = reasons[0];
+  const last = reasons.at(-1);
+  if (first === undefined || last === undefined) return message.split("\n", 1)[0] ?? "";
+  return first === last ? first : `${first}: ${last}`;
+}
+
+port.on("message", (request: Numbered<Hdf5Request>) => {
+  serve(request).then(
+    (result) => {
+      const reply: Hdf5Reply = { id: request.id, result };
+      const transfers =
+        request.op === "read" && result !== null && "kind" in result
+          ? // Only `read` answers with values.
+            transfersOf(result as Hdf5Values, [])
+          : [];
+      port.postMessage(reply, transfers);
+    },
+    (error: unknown) => {
+      const reply: Hdf5Reply = { id: request.id, error: report(error) };
+      port.postMessage(reply);
+    },
+  );
+});
