@@ -1,3 +1,42 @@
-import "./require-node.ts";
+/** The public entry: everything users import, by name. */
 
-export * from "../formats/common/errors.ts";
+export type { FileAccess } from "../formats/bytes/open-source.ts";
+export type { DType, IndexArray, NumericArray, ScdlDType } from "../formats/common/dtype.ts";
+export {
+  FormatError,
+  IncompatibleError,
+  InvalidArgumentError,
+  isScdlError,
+  NotFoundError,
+  PrecisionLossError,
+  ScdlError,
+  StorageError,
+  UnsupportedFeatureError,
+} from "../formats/common/errors.ts";
+export {
+  type CsrMatrix,
+  type MatrixData,
+  toDense,
+  validateCsr,
+} from "../formats/csr/csr-matrix.ts";
+export type { VarBlock } from "./dataset/dataset-archive.ts";
+export type {
+  CategoricalColumn,
+  FeatureColumn,
+  FeatureValue,
+  ListColumn,
+  NumericColumn,
+} from "./dataset/feature-column.ts";
+export { GatherBuffers, type GatherCounts, type GatherTarget } from "./dataset/gather-buffers.ts";
+export type {
+  NeighborOptions,
+  NeighborStats,
+  NeighborStrategy,
+  Neighbors,
+} from "./dataset/neighbors.ts";
+export type { ReadRowsOptions, SparseRow } from "./dataset/row-reader.ts";
+export {
+  type NeighborPair,
+  type OpenDatasetOptions,
+  SingleCellDataset,
+} from "./dataset/single-cell-dataset.ts";

@@ -30,6 +30,8 @@ export class ElementSource {
   readonly dtype: DType;
   readonly length: number;
   readonly itemBytes: number;
+  /** @internal See gatherRanges(). */
+  touched = 0;
   readonly #view: NumericArray | null;
   #scratch: NumericArray | null = null;
 
@@ -79,12 +81,12 @@ export class ElementSource {
         const begin = begins[i] as number;
         const at = offsets[i] as number;
         const end = begin + (offsets[i + 1] as number) - at;
-        // Same class: sameElements() said so.
-        (target as BigUint64Array).set(view.subarray(begin, end) as BigUint64Array, at);
+        // Same class, sameElements() said so; int64 and uint64 only differ in how they are shown.
+        (target as BigUint64Array).set(view.subarray(begin, end), at);
       }
     } else {
       // Same class as the view, which is not a bigint array.
-      gatherRanges(view, begins, offsets, count, target as NumberArray);
+      this.touched = gatherRanges(view, begins, offsets, count, target as NumberArray);
     }
   }
 
@@ -148,13 +150,26 @@ export class ElementSource {
   }
 }
 
+/**
+ * The kernel. The first loop only touches the start of every range: these loads do not depend on
+ * each other, so that their cache and TLB misses overlap instead of being paid one copy at a time
+ * (0.64 -> 0.87 of memcpy in C on 64 rows of 1,000 values, docs/performance.md).
+ *
+ * @returns a number that keeps the touching loop from being optimised away.
+ */
 function gatherRanges(
   view: NumberArray,
   begins: Float64Array,
   offsets: Float64Array | Uint32Array,
   count: number,
   target: NumberArray,
-): void {
+): number {
+  let touched = 0;
+  for (let i = 0; i < count; i++) {
+    if ((offsets[i + 1] as number) > (offsets[i] as number)) {
+      touched += view[begins[i] as number] as number;
+    }
+  }
   for (let i = 0; i < count; i++) {
     const begin = begins[i] as number;
     const at = offsets[i] as number;
@@ -165,6 +180,7 @@ function gatherRanges(
       target.set(view.subarray(begin, begin + length), at);
     }
   }
+  return touched;
 }
 
 /** Whether elements can be copied as bytes from raw `view` to `target`. */

@@ -1,0 +1,322 @@
+import {
+  allocate,
+  type IndexArray,
+  type ScdlDType,
+  type UnsignedDType,
+} from "../../formats/common/dtype.ts";
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { type CsrMatrix, checkColumns, type MatrixData } from "../../formats/csr/csr-matrix.ts";
+import type { VarBlock } from "./dataset-archive.ts";
+import {
+  allocateIndices,
+  assertCapacity,
+  assertHolds,
+  assertHoldsColumns,
+  GatherBuffers,
+  type GatherCounts,
+  type GatherTarget,
+} from "./gather-buffers.ts";
+import type { MatrixFile } from "./matrix-file.ts";
+import { PageCachePolicy } from "./page-cache-policy.ts";
+
+/** Values copied at a time when a long range may have to come from disk. */
+const WINDOW_VALUES = 2 ** 22;
+
+export interface ReadRowsOptions {
+  /**
+   * Compares every column number with the number of variables. Default false: a damaged column
+   * is then handed out as it is stored (dense reads always check).
+   */
+  readonly validate?: boolean;
+}
+
+/** One row as stored: `data[k]` at column `indices[k]`. The arrays belong to the caller. */
+export interface SparseRow {
+  readonly data: MatrixData;
+  readonly indices: IndexArray;
+}
+
+/** Reads sparse rows of one matrix on disk: what {@link SingleCellDataset} does with X. */
+export abstract class RowReader {
+  /** Cells. */
+  readonly nObs: number;
+  /** Variables (genes); the most of any var block. */
+  readonly nVars: number;
+  /** [nObs, nVars] */
+  readonly shape: readonly [nObs: number, nVars: number];
+  /** Stored values, explicit zeros included. */
+  readonly nnz: number;
+  /** Positions of the matrix: the sum over var blocks of rows times variables. */
+  readonly nValues: number;
+  /** Element types on disk. */
+  readonly dtypes: {
+    readonly data: ScdlDType;
+    readonly indices: UnsignedDType;
+    readonly indptr: UnsignedDType;
+  };
+  /** Runs of rows with one list of variables each, in row order; usually one. */
+  readonly varBlocks: readonly VarBlock[];
+  readonly #matrix: MatrixFile;
+  readonly #policy: PageCachePolicy;
+  readonly #one = { begins: new Float64Array(1), offsets: new Float64Array(2) };
+  #begins = new Float64Array(64);
+  #planned = new Float64Array(65);
+
+  protected constructor(matrix: MatrixFile, nnz: number, varBlocks: readonly VarBlock[]) {
+    this.#matrix = matrix;
+    this.nObs = matrix.pointers.nRows;
+    this.nnz = nnz;
+    this.varBlocks = varBlocks;
+    this.nVars = varBlocks.reduce((most, block) => Math.max(most, block.nVars), 0);
+    this.shape = [this.nObs, this.nVars];
+    this.nValues = varBlocks.reduce(
+      (sum, block) => sum + (block.rowEnd - block.rowBegin) * block.nVars,
+      0,
+    );
+    this.dtypes = matrix.dtypes;
+    this.#policy = new PageCachePolicy([matrix.data, matrix.indices]);
+  }
+
+  /** Share of positions without a stored value; 0 for a matrix without positions. */
+  get sparsity(): number {
+    return this.nValues === 0 ? 0 : (this.nValues - this.nnz) / this.nValues;
+  }
+
+  /** Variables of one row. */
+  nVarsAt(row: number): number {
+    return this.#blockOf(row).nVars;
+  }
+
+  /** The position in {@link varBlocks} of a row. */
+  varBlockAt(row: number): number {
+    return this.varBlocks.indexOf(this.#blockOf(row));
+  }
+
+  /** One row. For many rows use {@link gather}, which allocates nothing. */
+  row(row: number, options: ReadRowsOptions = {}): SparseRow {
+    const { begins, offsets } = this.#one;
+    const nnz = this.#matrix.pointers.plan(row, 1, begins, offsets);
+    this.#policy.beforeCopy(begins, offsets, 1);
+    const begin = begins[0] as number;
+    const data = allocate(this.dtypes.data, nnz);
+    const indices = allocateIndices(this.dtypes.indices, nnz);
+    this.#matrix.data.copy(begin, begin + nnz, data, 0);
+    this.#matrix.indices.copy(begin, begin + nnz, indices, 0);
+    if (options.validate === true) {
+      checkColumns(indices, 0, nnz, this.nVarsAt(row), row, this.indicesPath);
+    }
+    return { data, indices };
+  }
+
+  /** Rows in the order asked (repeats allowed), as one matrix in new arrays. */
+  rows(rows: ArrayLike<number>, options: ReadRowsOptions = {}): CsrMatrix {
+    const nnz = this.#plan(rows, rows.length);
+    const out = this.#allocate(rows.length, nnz);
+    this.#copyPlanned(rows, rows.length, out, options);
+    return { ...out, shape: [rows.length, this.#width(rows, rows.length)] };
+  }
+
+  /**
+   * Rows in the order asked into buffers of the caller, reused from batch to batch: only
+   * `out.data[0..nnz)`, `out.indices[0..nnz)` and `out.indptr[0..rows]` are written.
+   *
+   * `out` may hold wider element types than the data set, never ones that would round.
+   * @throws InvalidArgumentError when a buffer is too small, naming the capacity needed; nothing
+   *   has been written then. {@link GatherBuffers} grow instead.
+   */
+  gather(rows: ArrayLike<number>, out: GatherTarget, options: ReadRowsOptions = {}): GatherCounts {
+    const count = rows.length;
+    const nnz = this.#plan(rows, count);
+    if (out instanceof GatherBuffers) out.reserve(count, nnz);
+    assertCapacity(out, count, nnz);
+    assertHolds("out.data", out.data, this.dtypes.data);
+    assertHoldsColumns(out.indices, this.dtypes.indices);
+    this.#copyPlanned(rows, count, out, options);
+    return { rows: count, nnz };
+  }
+
+  /** The capacity that {@link gather} needs for these rows; reads row pointers only. */
+  gatherCapacity(rows: ArrayLike<number>): GatherCounts {
+    return { rows: rows.length, nnz: this.#plan(rows, rows.length) };
+  }
+
+  /** Empty growing buffers of this data set's element types. */
+  createBuffers(capacity: Partial<GatherCounts> = {}): GatherBuffers {
+    return new GatherBuffers(this.dtypes, capacity);
+  }
+
+  /**
+   * Starts reading these rows into memory and returns at once. Worth calling for the next batch
+   * while the present one is computed with; pointless when the data set is in memory.
+   */
+  prefetch(rows: ArrayLike<number>): void {
+    this.#plan(rows, rows.length);
+    this.#policy.announce(this.#begins, this.#planned, rows.length);
+  }
+
+  /** The consecutive rows `[begin, end)`. */
+  slice(begin: number, end: number, options: ReadRowsOptions = {}): CsrMatrix {
+    this.#assertRange(begin, end);
+    const count = end - begin;
+    const nnz = this.#plan(begin, count);
+    const out = this.#allocate(count, nnz);
+    if (count > 0) this.#copyRange(count, nnz, out);
+    if (options.validate === true) this.#validate(begin, count, out);
+    return { ...out, shape: [count, this.#width(begin, count)] };
+  }
+
+  /**
+   * Streams `[begin, end)` in blocks of about `blockBytes` (default 8 MiB) that reuse one set of
+   * buffers: a block is valid until the next is asked for.
+   */
+  *rowBlocks(
+    options: {
+      readonly begin?: number;
+      readonly end?: number;
+      readonly blockBytes?: number;
+      readonly validate?: boolean;
+    } = {},
+  ): Generator<CsrMatrix & { readonly rowBegin: number; readonly rowEnd: number }> {
+    const end = options.end ?? this.nObs;
+    let begin = options.begin ?? 0;
+    this.#assertRange(begin, end);
+    const bytesPerRow = Math.max(16, (12 * this.nnz) / Math.max(1, this.nObs));
+    const rowsPerBlock = Math.max(1, Math.floor((options.blockBytes ?? 2 ** 23) / bytesPerRow));
+    const buffers = this.createBuffers();
+    while (begin < end) {
+      const count = Math.min(rowsPerBlock, end - begin);
+      const nnz = this.#plan(begin, count);
+      buffers.reserve(count, nnz);
+      this.#copyRange(count, nnz, buffers);
+      if (options.validate === true) this.#validate(begin, count, buffers);
+      yield {
+        rowBegin: begin,
+        rowEnd: begin + count,
+        data: buffers.data.subarray(0, nnz),
+        indices: buffers.indices.subarray(0, nnz),
+        indptr: buffers.indptr.subarray(0, count + 1),
+        shape: [count, this.#width(begin, count)],
+      };
+      begin += count;
+    }
+  }
+
+  /** Reads all values into the page cache; false where the system cannot. */
+  warm(): boolean {
+    return this.#policy.populate();
+  }
+
+  /** Whether row pointers are held in memory. */
+  get isRowPointerCached(): boolean {
+    return this.#matrix.pointers.isCached;
+  }
+
+  protected closeMatrix(): void {
+    this.#matrix.close();
+  }
+
+  protected get indicesPath(): string {
+    return this.#matrix.indices.source.path;
+  }
+
+  #plan(rows: ArrayLike<number> | number, count: number): number {
+    if (this.#begins.length < count) {
+      this.#begins = new Float64Array(count);
+      this.#planned = new Float64Array(count + 1);
+    }
+    return this.#matrix.pointers.plan(rows, count, this.#begins, this.#planned);
+  }
+
+  #copyPlanned(
+    rows: ArrayLike<number>,
+    count: number,
+    out: GatherTarget,
+    options: ReadRowsOptions,
+  ): void {
+    const { data, indices } = this.#matrix;
+    this.#policy.beforeCopy(this.#begins, this.#planned, count);
+    data.gather(this.#begins, this.#planned, count, out.data);
+    indices.gather(this.#begins, this.#planned, count, out.indices);
+    this.#finishIndptr(count, out);
+    if (options.validate === true) this.#validate(rows, count, out);
+  }
+
+  /** Copies planned consecutive rows, which lie side by side, announcing the next window early. */
+  #copyRange(count: number, nnz: number, out: GatherTarget): void {
+    const { data, indices } = this.#matrix;
+    const begin = this.#begins[0] as number;
+    const { begins, offsets } = this.#one;
+    for (let at = 0; at < nnz; at += WINDOW_VALUES) {
+      const end = Math.min(nnz, at + WINDOW_VALUES);
+      begins[0] = begin + at;
+      offsets[1] = Math.min(nnz, end + WINDOW_VALUES) - at;
+      this.#policy.beforeCopy(begins, offsets, 1);
+      data.copy(begin + at, begin + end, out.data, at);
+      indices.copy(begin + at, begin + end, out.indices, at);
+    }
+    this.#finishIndptr(count, out);
+  }
+
+  #finishIndptr(count: number, out: GatherTarget): void {
+    for (let i = 0; i <= count; i++) out.indptr[i] = this.#planned[i] as number;
+  }
+
+  #allocate(rows: number, nnz: number) {
+    return {
+      data: allocate(this.dtypes.data, nnz),
+      indices: allocateIndices(this.dtypes.indices, nnz),
+      indptr: new Float64Array(rows + 1),
+    };
+  }
+
+  #validate(rows: ArrayLike<number> | number, count: number, out: GatherTarget): void {
+    for (let i = 0; i < count; i++) {
+      const row = typeof rows === "number" ? rows + i : (rows[i] as number);
+      const begin = out.indptr[i] as number;
+      const end = out.indptr[i + 1] as number;
+      checkColumns(out.indices, begin, end, this.nVarsAt(row), row, this.indicesPath);
+    }
+  }
+
+  /** The most variables any of the rows has. */
+  #width(rows: ArrayLike<number> | number, count: number): number {
+    if (this.varBlocks.length <= 1 || count === 0) return this.nVars;
+    let most = 0;
+    for (let i = 0; i < count; i++) {
+      const row = typeof rows === "number" ? rows + i : (rows[i] as number);
+      most = Math.max(most, this.#blockOf(row).nVars);
+    }
+    return most;
+  }
+
+  #blockOf(row: number): VarBlock {
+    const blocks = this.varBlocks;
+    let low = 0;
+    let high = blocks.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (row < (blocks[middle] as VarBlock).rowEnd) high = middle;
+      else low = middle + 1;
+    }
+    const block = blocks[low];
+    if (block !== undefined && row >= block.rowBegin && row < block.rowEnd) return block;
+    if (row >= 0 && row < this.nObs && row % 1 === 0) {
+      return { rowBegin: 0, rowEnd: this.nObs, nVars: 0, label: null };
+    }
+    throw new InvalidArgumentError(
+      "row",
+      row,
+      `row ${row} does not exist: expected an integer from 0 to ${this.nObs - 1} (${this.nObs} rows)`,
+    );
+  }
+
+  #assertRange(begin: number, end: number): void {
+    const valid = Number.isInteger(begin) && Number.isInteger(end) && begin >= 0 && begin <= end;
+    if (valid && end <= this.nObs) return;
+    throw new InvalidArgumentError(
+      "begin, end",
+      [begin, end],
+      `rows [${begin}, ${end}) are not inside [0, ${this.nObs})`,
+    );
+  }
+}
