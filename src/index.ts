@@ -1,8 +1,11 @@
 /** The public entry: everything users import, by name. */
 
+import "./require-node.ts";
+
 export type { FileAccess } from "../formats/bytes/open-source.ts";
 export type { DType, IndexArray, NumericArray, ScdlDType } from "../formats/common/dtype.ts";
 export {
+  type ErrorDetails,
   FormatError,
   IncompatibleError,
   InvalidArgumentError,
@@ -11,6 +14,7 @@ export {
   PrecisionLossError,
   ScdlError,
   StorageError,
+  type StorageErrorCode,
   UnsupportedFeatureError,
 } from "../formats/common/errors.ts";
 export {
