@@ -20,6 +20,8 @@ export interface RowBlockOptions {
   /** About how many bytes of values and columns a block holds; one row is never split. Default 8 MiB. */
   readonly blockBytes?: number;
   readonly signal?: AbortSignal;
+  /** Where a csc matrix of more than 64 MiB keeps its entries meanwhile. Default the system's. */
+  readonly temporaryDirectory?: string;
 }
 
 export const DEFAULT_BLOCK_BYTES = 8 << 20;

@@ -34,6 +34,8 @@ export interface FramePlan {
   readonly nRows: number;
   readonly index: ColumnPlan;
   readonly columns: readonly ColumnPlan[];
+  /** Members of uns that turned out to be categories of these columns (anndata below 0.7). */
+  readonly categoryKeys?: readonly string[];
 }
 
 const NO_TYPE: Hdf5Type = { kind: "other", description: "an element that is not a column" };
@@ -197,10 +199,12 @@ async function planCompound(
   }
   const { length: nRows } = await source.vector(node.path);
   const columns: ColumnPlan[] = [];
+  const categoryKeys: string[] = [];
   for (const [at, member] of type.members.entries()) {
     const base = { name: member.name, path: node.path, field: member.name, unsupported: null };
     const categories =
       at > 0 && uns !== null ? await legacyCategories(source, node, uns, member.name, nRows) : null;
+    if (categories !== null) categoryKeys.push(`${member.name}_categories`);
     columns.push(
       categories === null
         ? { ...base, kind: "plain", type: member.type }
@@ -209,7 +213,7 @@ async function planCompound(
   }
   const index = columns.shift();
   if (index === undefined) throw source.error("wrong-type", `${node.path} has no index`);
-  return { nRows, index, columns };
+  return { nRows, index, columns, categoryKeys };
 }
 
 /**

@@ -8,7 +8,7 @@ import {
   recordBatch,
   validityOf,
 } from "./arrow-columns.ts";
-import { type ColumnPlan, planFrame } from "./frame-plan.ts";
+import { type ColumnPlan, type FramePlan, planFrame } from "./frame-plan.ts";
 import type { DatasetNode, GroupNode, Source } from "./source.ts";
 
 export interface FrameColumn {
@@ -53,26 +53,22 @@ export class FrameReader {
   readonly indexName: string;
   /** In the order of the data frame, without the index. */
   readonly columns: readonly FrameColumn[];
+  /** Members of uns that are categories of these columns (anndata below 0.7). */
+  readonly categoryKeys: readonly string[];
   readonly #source: Source;
   readonly #index: ColumnPlan;
   readonly #plans: readonly ColumnPlan[];
   readonly #categories = new Map<ColumnPlan, Promise<Categories>>();
 
-  private constructor(
-    source: Source,
-    path: string,
-    nRows: number,
-    index: ColumnPlan,
-    plans: readonly ColumnPlan[],
-    columns: readonly FrameColumn[],
-  ) {
+  private constructor(source: Source, path: string, plan: FramePlan) {
     this.#source = source;
     this.path = path;
-    this.nRows = nRows;
-    this.indexName = index.name;
-    this.#index = index;
-    this.#plans = plans;
-    this.columns = columns;
+    this.nRows = plan.nRows;
+    this.indexName = plan.index.name;
+    this.#index = plan.index;
+    this.#plans = plan.columns;
+    this.columns = plan.columns.map(describeColumn);
+    this.categoryKeys = plan.categoryKeys ?? [];
   }
 
   /** @param uns where anndata below 0.7 kept categories, as `NAME_categories` */
@@ -81,9 +77,12 @@ export class FrameReader {
     node: GroupNode | DatasetNode,
     uns: GroupNode | null,
   ): Promise<FrameReader> {
-    const { nRows, index, columns: plans } = await planFrame(source, node, uns);
-    const columns = plans.map(describeColumn);
-    return new FrameReader(source, node.path, nRows, index, plans, columns);
+    return new FrameReader(source, node.path, await planFrame(source, node, uns));
+  }
+
+  /** For tables that are no AnnData data frame (10x). */
+  static fromPlan(source: Source, path: string, plan: FramePlan): FrameReader {
+    return new FrameReader(source, path, plan);
   }
 
   /** Rows [begin, end) of the chosen columns as one table in memory. */

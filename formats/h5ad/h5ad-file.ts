@@ -3,9 +3,12 @@ import { NotFoundError } from "../common/errors.ts";
 import { FileBytes } from "../hdf5/file-bytes.ts";
 import { Hdf5File } from "../hdf5/hdf5-file.ts";
 import { readSuperblock } from "../hdf5/superblock.ts";
+import { type AxisEntry, openAxisArrays } from "./axis-arrays.ts";
+import { type Element, type ElementMap, ElementReader } from "./element.ts";
 import { type FrameBatches, type FrameRange, FrameReader } from "./frame.ts";
 import { MatrixReader, sparseEncoding } from "./matrix.ts";
 import { type DatasetNode, type GroupNode, join, Source, textAttribute } from "./source.ts";
+import { openTenx } from "./tenx.ts";
 
 export interface H5adOpenOptions {
   /** Aborts the opening. */
@@ -19,6 +22,7 @@ export interface RawReader {
   readonly X: MatrixReader;
   readonly nVars: number;
   readonly varFrame: FrameReader;
+  readonly varm: ReadonlyMap<string, AxisEntry>;
   var(options?: FrameRange): Promise<arrow.Table>;
   varBatches(options?: FrameBatches): AsyncGenerator<arrow.RecordBatch>;
 }
@@ -33,6 +37,9 @@ interface Parts {
   readonly layers: ReadonlyMap<string, MatrixReader>;
   readonly obsp: ReadonlyMap<string, MatrixReader>;
   readonly varp: ReadonlyMap<string, MatrixReader>;
+  readonly obsm: ReadonlyMap<string, AxisEntry>;
+  readonly varm: ReadonlyMap<string, AxisEntry>;
+  readonly hasUns: boolean;
 }
 
 /**
@@ -53,9 +60,12 @@ export class H5adFile implements AsyncDisposable {
   readonly layers: ReadonlyMap<string, MatrixReader>;
   readonly obsp: ReadonlyMap<string, MatrixReader>;
   readonly varp: ReadonlyMap<string, MatrixReader>;
+  readonly obsm: ReadonlyMap<string, AxisEntry>;
+  readonly varm: ReadonlyMap<string, AxisEntry>;
   readonly obsFrame: FrameReader;
   readonly varFrame: FrameReader;
   readonly #source: Source;
+  readonly #hasUns: boolean;
 
   private constructor(source: Source, parts: Parts) {
     this.#source = source;
@@ -68,6 +78,9 @@ export class H5adFile implements AsyncDisposable {
     this.layers = parts.layers;
     this.obsp = parts.obsp;
     this.varp = parts.varp;
+    this.obsm = parts.obsm;
+    this.varm = parts.varm;
+    this.#hasUns = parts.hasUns;
     this.obsFrame = parts.obsFrame;
     this.varFrame = parts.varFrame;
   }
@@ -145,6 +158,33 @@ export class H5adFile implements AsyncDisposable {
   }
 
   /**
+   * Unstructured annotations. As in anndata, what older versions kept here is elsewhere now:
+   * categories belong to their columns, neighbour graphs to {@link obsp}.
+   */
+  async uns(): Promise<ElementMap> {
+    const members = new Map<string, Element>();
+    if (!this.#hasUns) return members;
+    const moved = new Set([...this.obsFrame.categoryKeys, ...this.varFrame.categoryKeys]);
+    const reader = new ElementReader(this.#source);
+    const { keys } = await this.#source.group("/uns");
+    for (const key of keys) {
+      if (moved.has(key)) continue;
+      const element = await reader.read(join("/uns", key), 1);
+      members.set(key, key === "neighbors" ? this.#withoutGraphs(element) : element);
+    }
+    return members;
+  }
+
+  #withoutGraphs(element: Element): Element {
+    if (!(element instanceof Map)) return element;
+    const kept = new Map<string, Element>(element);
+    for (const name of LEGACY_GRAPHS) {
+      if (this.obsp.get(name)?.path === `uns/neighbors/${name}`) kept.delete(name);
+    }
+    return kept;
+  }
+
+  /**
    * Ends the HDF5 thread until it is needed again, freeing its memory (about 80 MB); located
    * chunks and matrices read directly do not need it.
    */
@@ -162,10 +202,15 @@ export class H5adFile implements AsyncDisposable {
   }
 }
 
+/** Graphs that scanpy kept in uns/neighbors before anndata had obsp. */
+const LEGACY_GRAPHS = ["distances", "connectivities"] as const;
+
 async function readParts(source: Source): Promise<Parts> {
   const root = await source.group("/");
   const has = (name: string): boolean => root.keys.includes(name);
   if (!has("obs") || !has("var")) {
+    const tenx = await openTenx(source, root);
+    if (tenx !== null) return { ...tenx, ...NO_ANNDATA };
     throw source.error(
       "not-anndata",
       `expected obs and var, found ${root.keys.slice(0, 8).join(", ") || "an empty file"}`,
@@ -180,17 +225,53 @@ async function readParts(source: Source): Promise<Parts> {
   const X = has("X") ? await openX(source) : null;
   if (X !== null) checkShape(source, X, nObs, nVars);
   const layers = await openMatrices(source, "/layers", nObs, nVars);
+  const obsp = await openMatrices(source, "/obsp", nObs, nObs);
+  await addLegacyGraphs(source, uns, nObs, obsp);
   return {
     format: "anndata",
     encodingVersion: textAttribute(root, "encoding-version") ?? null,
     obsFrame,
     varFrame,
     X,
-    raw: await openRaw(source, root, nObs, uns),
+    raw: await openRaw(source, root, nObs),
     layers,
-    obsp: await openMatrices(source, "/obsp", nObs, nObs),
+    obsp,
     varp: await openMatrices(source, "/varp", nVars, nVars),
+    obsm: await openAxisArrays(source, "/obsm", nObs),
+    varm: await openAxisArrays(source, "/varm", nVars),
+    hasUns: uns !== null,
   };
+}
+
+const NO_ANNDATA = {
+  encodingVersion: null,
+  raw: null,
+  layers: new Map<string, MatrixReader>(),
+  obsp: new Map<string, MatrixReader>(),
+  varp: new Map<string, MatrixReader>(),
+  obsm: new Map<string, AxisEntry>(),
+  varm: new Map<string, AxisEntry>(),
+  hasUns: false,
+} as const;
+
+/** Adds the graphs that anndata moves from uns/neighbors to obsp when it reads old files. */
+async function addLegacyGraphs(
+  source: Source,
+  uns: GroupNode | null,
+  nObs: number,
+  obsp: Map<string, MatrixReader>,
+): Promise<void> {
+  if (uns === null || !uns.keys.includes("neighbors")) return;
+  const neighbors = await source.find("/uns/neighbors");
+  if (neighbors?.kind !== "group") return;
+  for (const name of LEGACY_GRAPHS) {
+    if (!neighbors.keys.includes(name)) continue;
+    const node = await source.get(join(neighbors.path, name));
+    if (!isMatrix(node)) continue;
+    const matrix = await MatrixReader.open(source, node);
+    checkShape(source, matrix, nObs, nObs);
+    obsp.set(name, matrix);
+  }
 }
 
 async function openX(source: Source): Promise<MatrixReader | null> {
@@ -224,27 +305,21 @@ function isMatrix(node: GroupNode | DatasetNode): boolean {
   return node.dataset.shape?.length === 2;
 }
 
-async function openRaw(
-  source: Source,
-  root: GroupNode,
-  nObs: number,
-  uns: GroupNode | null,
-): Promise<RawReader | null> {
+async function openRaw(source: Source, root: GroupNode, nObs: number): Promise<RawReader | null> {
   // anndata below 0.7 wrote `raw.X` and `raw.var` beside X.
-  const [matrixPath, varPath] = root.keys.includes("raw.X")
-    ? ["/raw.X", "/raw.var"]
-    : ["/raw/X", "/raw/var"];
-  if (!root.keys.includes("raw.X")) {
+  const prefix = root.keys.includes("raw.X") ? "/raw." : "/raw/";
+  if (prefix === "/raw/") {
     const raw = root.keys.includes("raw") ? await source.find("/raw") : null;
     if (raw === null || raw.kind === "dataset" || !raw.keys.includes("X")) return null;
   }
-  const X = await MatrixReader.open(source, await source.get(matrixPath));
-  const varFrame = await FrameReader.open(source, await source.get(varPath), uns);
+  const X = await MatrixReader.open(source, await source.get(`${prefix}X`));
+  const varFrame = await FrameReader.open(source, await source.get(`${prefix}var`), null);
   checkShape(source, X, nObs, varFrame.nRows);
   return {
     X,
     nVars: varFrame.nRows,
     varFrame,
+    varm: await openAxisArrays(source, `${prefix}varm`, varFrame.nRows),
     var: (options) => varFrame.table(options),
     varBatches: (options) => varFrame.batches(options),
   };

@@ -89,8 +89,9 @@ export class Source {
   async storageOf(path: string): Promise<DatasetStorage> {
     const { dataset } = await this.dataset(path);
     const located = await this.hdf5.locate(path);
-    if (located !== null) return located;
     const { type } = dataset;
+    // numpy's bool is an HDF5 enum of int8.
+    if (located !== null) return type.kind === "boolean" ? { ...located, dtype: "uint8" } : located;
     const dtype = type.kind === "number" ? type.dtype : type.kind === "boolean" ? "uint8" : null;
     if (dtype === null) {
       throw this.error("wrong-type", `${path} holds ${describe(dataset)}, expected numbers`);

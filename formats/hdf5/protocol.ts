@@ -6,7 +6,7 @@ import type { DatasetStorage } from "./storage.ts";
 export type Hdf5Type =
   | { readonly kind: "number"; readonly dtype: DType }
   | { readonly kind: "boolean" }
-  | { readonly kind: "string" }
+  | { readonly kind: "string"; readonly variable: boolean }
   | { readonly kind: "compound"; readonly members: readonly CompoundMember[] }
   /** A small array of numbers in every element, row-major. */
   | { readonly kind: "array"; readonly dtype: DType; readonly dims: readonly number[] }

@@ -42,7 +42,7 @@ export function describeType(metadata: TypeMetadata): Hdf5Type {
       return dtype === null ? other(metadata) : { kind: "number", dtype };
     }
     case STRING:
-      return { kind: "string" };
+      return { kind: "string", variable: metadata.vlen };
     case ENUM: {
       const names = Object.keys(metadata.enum_type?.members ?? {});
       const isBoolean =
