@@ -23,6 +23,14 @@ export {
   toDense,
   validateCsr,
 } from "../formats/csr/csr-matrix.ts";
+export { convertH5ad } from "./convert/convert-h5ad.ts";
+export type {
+  ConvertedFile,
+  ConvertOptions,
+  ConvertProgress,
+  ConvertResult,
+  LossReport,
+} from "./convert/options.ts";
 export type { VarBlock } from "./dataset/dataset-archive.ts";
 export type {
   CategoricalColumn,
@@ -44,3 +52,10 @@ export {
   type OpenDatasetOptions,
   SingleCellDataset,
 } from "./dataset/single-cell-dataset.ts";
+export {
+  type SimulatedDType,
+  type SimulateOptions,
+  type SimulateProgress,
+  type SimulateResult,
+  simulateH5ad,
+} from "./simulate/simulate-h5ad.ts";

@@ -180,7 +180,7 @@ export function sharedDictionary(columns: readonly Data[]): readonly Data[] {
   const codes = new Map<string, number>();
   const remapped = columns.map((data) => remapCodes(data, codes));
   const dictionary = vectorFromArray([...codes.keys()], new Utf8());
-  const type = new Dictionary(new Utf8(), new Int32(), 0);
+  const type = new Dictionary(new Utf8(), new Int32());
   return remapped.map(({ indices, nullBitmap, nullCount }) =>
     makeData({ type, length: indices.length, nullCount, nullBitmap, data: indices, dictionary }),
   );

@@ -1,0 +1,250 @@
+/**
+ * One unit of the parallel conversion: a run of whole chunks of one stored array, read, decoded,
+ * cast, checked and written at its final place in the output. Runs in any thread.
+ */
+import fs from "node:fs";
+import zlib from "node:zlib";
+import { castKernel } from "../../formats/common/cast.ts";
+import {
+  type DType,
+  itemBytes,
+  type NumericArray,
+  type ScdlDType,
+  type UnsignedDType,
+} from "../../formats/common/dtype.ts";
+import { FormatError, fromFsError } from "../../formats/common/errors.ts";
+import { float16ToFloat32 } from "../../formats/common/float16.ts";
+import { decodeChunk, type FilterSpec } from "../../formats/hdf5/filters.ts";
+import { castIndices } from "./cast-indices.ts";
+
+/** What all tasks of one array of one file share. */
+export interface ArrayJob {
+  readonly role: "data" | "indices";
+  /** The h5ad file. */
+  readonly path: string;
+  readonly from: DType;
+  readonly littleEndian: boolean;
+  readonly filters: readonly FilterSpec[];
+  /** Elements of a chunk; the length of a task for contiguous storage. */
+  readonly chunkLength: number;
+  readonly to: ScdlDType;
+  readonly output: string;
+  /** Element of the output where this array begins. */
+  readonly outputBegin: number;
+  readonly nVars: number;
+  readonly tolerance: number;
+  /** Count lossy values instead of stopping at the first. */
+  readonly allowLossy: boolean;
+}
+
+/** Elements [begin, begin + count) of the array; chunks in order, each `chunkLength` long. */
+export interface DecodeTask {
+  readonly begin: number;
+  readonly count: number;
+  readonly addresses: Float64Array;
+  readonly sizes: Uint32Array;
+  readonly masks: Uint32Array;
+}
+
+export interface TaskResult {
+  /** Of the bytes written. */
+  readonly crc32: number;
+  readonly bytes: number;
+  /** First value that does not fit, as an element of the whole array. */
+  readonly bad: { readonly element: number; readonly value: number | bigint } | null;
+  /** Over the values of this task, when `allowLossy` and something was lost. */
+  readonly maxAbsDiff: number;
+}
+
+/** Buffers and open files of one thread, kept between tasks. */
+export class Decoder {
+  readonly #files = new Map<string, number>();
+  #raw: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #source: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #target: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+
+  run(job: ArrayJob, task: DecodeTask): TaskResult {
+    const source = typedView(this.#read(job, task), job.from, job.littleEndian);
+    const { bytes, bad, maxAbsDiff } = this.#cast(job, source, task);
+    const itemSize = itemBytes(job.to);
+    const mustStop = bad !== null && (job.role === "indices" || !job.allowLossy);
+    if (!mustStop) this.#write(job.output, bytes, (job.outputBegin + task.begin) * itemSize);
+    return { crc32: zlib.crc32(bytes), bytes: bytes.byteLength, bad, maxAbsDiff };
+  }
+
+  close(): void {
+    for (const descriptor of this.#files.values()) fs.closeSync(descriptor);
+    this.#files.clear();
+  }
+
+  /** The stored elements of the task, decoded, in file byte order; valid until the next task. */
+  #read(job: ArrayJob, task: DecodeTask): Uint8Array<ArrayBuffer> {
+    const item = itemBytes(job.from);
+    const descriptor = this.#open(job.path, "r");
+    this.#source = ensure(this.#source, task.count * item);
+    const source = this.#source.subarray(0, task.count * item);
+    for (let chunk = 0; chunk < task.addresses.length; chunk++) {
+      const at = chunk * job.chunkLength * item;
+      const place = source.subarray(at, Math.min(source.length, at + job.chunkLength * item));
+      const address = task.addresses[chunk] as number; // proof: chunk < addresses.length
+      const size = task.sizes[chunk] as number; // proof: sizes is as long as addresses
+      if (job.filters.length === 0) {
+        readExactly(descriptor, place, address, job.path);
+        continue;
+      }
+      this.#raw = ensure(this.#raw, size);
+      const raw = this.#raw.subarray(0, size);
+      readExactly(descriptor, raw, address, job.path);
+      const mask = task.masks[chunk] as number; // proof: masks is as long as addresses
+      const expected = job.chunkLength * item;
+      const decoded = decodeChunk(raw, job.filters, mask, item, expected, job.path);
+      place.set(decoded.length === place.length ? decoded : decoded.subarray(0, place.length));
+    }
+    return source;
+  }
+
+  #cast(
+    job: ArrayJob,
+    source: NumericArray,
+    task: DecodeTask,
+  ): Pick<TaskResult, "bad" | "maxAbsDiff"> & { readonly bytes: Uint8Array } {
+    if (job.role === "data" && job.from === job.to && job.from !== "float16") {
+      const bytes = new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+      return { bytes, bad: null, maxAbsDiff: 0 };
+    }
+    const byteLength = task.count * itemBytes(job.to);
+    this.#target = ensure(this.#target, byteLength);
+    const bytes = this.#target.subarray(0, byteLength);
+    const first =
+      job.role === "indices"
+        ? castIndices(source, bytes, unsigned(job.to), job.nVars)
+        : castKernel(job.from, job.to, { tolerance: job.tolerance })(source, bytes);
+    if (first < 0) return { bytes, bad: null, maxAbsDiff: 0 };
+    const value = source[first] as number | bigint; // proof: first is an index of source
+    const maxAbsDiff =
+      job.role === "data" && job.allowLossy ? largestDifference(source, bytes, job.to) : 0;
+    return { bytes, bad: { element: task.begin + first, value }, maxAbsDiff };
+  }
+
+  #write(output: string, bytes: Uint8Array, position: number): void {
+    const descriptor = this.#open(output, "r+");
+    try {
+      for (let done = 0; done < bytes.byteLength; ) {
+        done += fs.writeSync(descriptor, bytes, done, bytes.byteLength - done, position + done);
+      }
+    } catch (error) {
+      throw fromFsError(error, output);
+    }
+  }
+
+  #open(path: string, mode: "r" | "r+"): number {
+    const known = this.#files.get(path);
+    if (known !== undefined) return known;
+    try {
+      // Few files are open at once: two outputs and the inputs a worker has met last.
+      if (this.#files.size >= 16) this.close();
+      const descriptor = fs.openSync(path, mode);
+      this.#files.set(path, descriptor);
+      return descriptor;
+    } catch (error) {
+      throw fromFsError(error, path);
+    }
+  }
+}
+
+function unsigned(dtype: ScdlDType): UnsignedDType {
+  switch (dtype) {
+    case "uint8":
+    case "uint16":
+    case "uint32":
+      return dtype;
+    default:
+      return "uint64";
+  }
+}
+
+function ensure(buffer: Uint8Array<ArrayBuffer>, byteLength: number): Uint8Array<ArrayBuffer> {
+  return buffer.byteLength >= byteLength ? buffer : new Uint8Array(byteLength);
+}
+
+function readExactly(descriptor: number, target: Uint8Array, position: number, path: string): void {
+  try {
+    for (let done = 0; done < target.byteLength; ) {
+      const got = fs.readSync(descriptor, target, done, target.byteLength - done, position + done);
+      if (got === 0) {
+        throw new FormatError(
+          "truncated",
+          `expected ${target.byteLength} bytes of a chunk, found ${done}`,
+          { path, offset: position },
+        );
+      }
+      done += got;
+    }
+  } catch (error) {
+    throw fromFsError(error, path);
+  }
+}
+
+/** Elements of `dtype` in native byte order over `bytes` (swapped in place; float16 widened). */
+export function typedView(
+  bytes: Uint8Array<ArrayBuffer>,
+  dtype: DType,
+  littleEndian: boolean,
+): NumericArray {
+  const item = itemBytes(dtype);
+  if (!littleEndian) swapInPlace(bytes, item);
+  const length = bytes.byteLength / item;
+  const { buffer, byteOffset } = bytes;
+  switch (dtype) {
+    case "int8":
+      return new Int8Array(buffer, byteOffset, length);
+    case "uint8":
+      return new Uint8Array(buffer, byteOffset, length);
+    case "int16":
+      return new Int16Array(buffer, byteOffset, length);
+    case "uint16":
+      return new Uint16Array(buffer, byteOffset, length);
+    case "int32":
+      return new Int32Array(buffer, byteOffset, length);
+    case "uint32":
+      return new Uint32Array(buffer, byteOffset, length);
+    case "int64":
+      return new BigInt64Array(buffer, byteOffset, length);
+    case "uint64":
+      return new BigUint64Array(buffer, byteOffset, length);
+    case "float32":
+      return new Float32Array(buffer, byteOffset, length);
+    case "float64":
+      return new Float64Array(buffer, byteOffset, length);
+    case "float16": {
+      const widened = new Float32Array(length);
+      float16ToFloat32(new Uint16Array(buffer, byteOffset, length), widened);
+      return widened;
+    }
+    default:
+      return dtype satisfies never;
+  }
+}
+
+function swapInPlace(bytes: Uint8Array<ArrayBuffer>, item: 1 | 2 | 4 | 8): void {
+  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (item === 2) view.swap16();
+  else if (item === 4) view.swap32();
+  else if (item === 8) view.swap64();
+}
+
+/** max |cast - original| as the original's warning reports it. NaN when a NaN was lost. */
+export function largestDifference(source: NumericArray, bytes: Uint8Array, to: ScdlDType): number {
+  const aligned = bytes.slice();
+  const cast = typedView(aligned, to, true);
+  let largest = 0;
+  for (let i = 0; i < source.length; i++) {
+    const difference = Math.abs(Number(cast[i]) - Number(source[i]));
+    if (Number.isNaN(difference)) {
+      if (Number.isNaN(Number(source[i])) === Number.isNaN(Number(cast[i]))) continue;
+      return Number.NaN;
+    }
+    if (difference > largest) largest = difference;
+  }
+  return largest;
+}
