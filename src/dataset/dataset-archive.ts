@@ -21,7 +21,8 @@ export interface VarBlock {
 export interface FeatureTables {
   readonly nBlocks: number;
   readonly labels: readonly (string | null)[];
-  blockRows(block: number): number;
+  /** Row boundaries: block b covers rows `[cumulative[b], cumulative[b + 1])`. */
+  readonly cumulative: readonly number[];
   schema(block: number): Promise<arrow.Schema>;
   table(block: number, options?: { readonly columns?: readonly string[] }): Promise<arrow.Table>;
 }

@@ -141,7 +141,9 @@ export async function loadColumn(
       available: [...available],
     });
   }
-  const blockRows = Array.from({ length: tables.nBlocks }, (_, block) => tables.blockRows(block));
+  const blockRows = Array.from({ length: tables.nBlocks }, (_, block) => {
+    return (tables.cumulative[block + 1] ?? 0) - (tables.cumulative[block] ?? 0);
+  });
   const length = blockRows.reduce((sum, rows) => sum + rows, 0);
   return numericColumn(name, vectors, blockRows, length) ?? textColumn(name, vectors, blockRows);
 }

@@ -5,8 +5,8 @@ import type { ElementSource } from "../../formats/bytes/element-source.ts";
 const SAMPLED_ROWS = 4;
 /** After a page was missing, this many batches are announced without looking. */
 const STAY_COLD_BATCHES = 32;
-/** After this many warm batches in a row only every fourth is looked at. */
-const SETTLED_BATCHES = 64;
+/** After this many warm batches in a row only one in this many is looked at. */
+const SETTLED_BATCHES = 16;
 /** Ranges of at least this many elements are always announced: a call is cheap beside the copy. */
 const LONG_RANGE = 262_144;
 
@@ -76,7 +76,8 @@ export class PageCachePolicy {
       return true;
     }
     if (count === 1 && (offsets[1] as number) - (offsets[0] as number) >= LONG_RANGE) return true;
-    if (++this.#warmBatches > SETTLED_BATCHES && this.#warmBatches % 4 !== 0) return false;
+    if (++this.#warmBatches > SETTLED_BATCHES && this.#warmBatches % SETTLED_BATCHES !== 0)
+      return false;
     const step = Math.max(1, Math.floor(count / SAMPLED_ROWS));
     for (let i = 0; i < count; i += step) {
       // One file is enough: rows of one leave the cache about when those of the other do.

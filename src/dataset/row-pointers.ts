@@ -90,7 +90,7 @@ export class RowPointers {
     offsets[0] = 0;
     for (let i = 0; i < count; i++) {
       const row = typeof rows === "number" ? rows + i : (rows[i] as number);
-      if (!(row >= 0 && row < nRows && row % 1 === 0)) throw this.#outOfRange(row);
+      if (!(row >= 0 && row < nRows && Math.floor(row) === row)) throw this.#outOfRange(row);
       let begin: number;
       let end: number;
       if (cached !== null) {

@@ -3,6 +3,7 @@ import type { FileAccess } from "../../formats/bytes/open-source.ts";
 import { allocate } from "../../formats/common/dtype.ts";
 import { InvalidArgumentError, NotFoundError, ScdlError } from "../../formats/common/errors.ts";
 import { type MatrixData, scatter } from "../../formats/csr/csr-matrix.ts";
+import { openArchive } from "../../formats/scdl/archive.ts";
 import type { DatasetArchive, FeatureTables } from "./dataset-archive.ts";
 import {
   type CategoricalColumn,
@@ -65,6 +66,19 @@ export class SingleCellDataset extends RowReader {
     this.#archive = archive;
     this.#options = options;
     this.directory = archive.directory;
+  }
+
+  /**
+   * Opens a data set directory: reads headers and sizes, no rows. obs and var are read when asked.
+   * @throws NotFoundError, FormatError, StorageError
+   */
+  static async open(
+    directory: string,
+    options: OpenDatasetOptions = {},
+  ): Promise<SingleCellDataset> {
+    const { onWarning } = options;
+    const archive = await openArchive(directory, onWarning === undefined ? {} : { onWarning });
+    return SingleCellDataset.fromArchive(archive, options);
   }
 
   /** Reads rows of an archive that is already open. @throws FormatError, StorageError */

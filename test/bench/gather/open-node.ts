@@ -1,0 +1,10 @@
+/** Opens a data set and reads one row: `node open-node.ts DIRECTORY ROW`. */
+import { SingleCellDataset } from "../../../src/dataset/single-cell-dataset.ts";
+
+const [directory = "", row = "0"] = process.argv.slice(2);
+const start = process.hrtime.bigint();
+using dataset = await SingleCellDataset.open(directory);
+const { data } = dataset.row(Number(row));
+const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+const rssMiB = process.resourceUsage().maxRSS / 1024;
+process.stdout.write(`${JSON.stringify({ seconds: [seconds], check: data.length, rssMiB })}\n`);
