@@ -37,7 +37,7 @@ import { withParquet } from "./wasm.ts";
 /** pyarrow's own limit, so that narrow tables have the row groups they would have there. */
 const MAX_ROW_GROUP_ROWS = 1 << 20;
 /** Arrow bytes of one row group; encoding takes about three times this. */
-const ROW_GROUP_BYTES = 16 << 20;
+const ROW_GROUP_BYTES = 8 << 20;
 
 export class ParquetWriter {
   readonly path: string;
@@ -136,11 +136,14 @@ export class ParquetWriter {
         .build();
       return parquet.writeParquet(parquet.Table.fromIPCStream(ipc), properties);
     });
+    // Collecting these late is what would make memory grow with the number of row groups.
+    release(ipc);
     const tail = bytes.subarray(bytes.byteLength - TAIL_BYTES);
     const length = footerLength(tail, bytes.byteLength, this.path);
     const begin = bytes.byteLength - TAIL_BYTES - length;
-    const footer = parseFooter(bytes.subarray(begin, begin + length), bytes.byteLength, this.path);
-    this.#template ??= footer;
+    // A copy: the tree keeps views of it for as long as the writer lives.
+    const footerBytes = bytes.slice(begin, begin + length);
+    const footer = parseFooter(footerBytes, bytes.byteLength, this.path);
     this.#rowCount += rows;
     footer.rowGroups.forEach((group, i) => {
       const shifts = new Map<number, number>();
@@ -150,6 +153,15 @@ export class ParquetWriter {
       });
       this.#rowGroups.push(movedRowGroup(rowGroupTree(footer, i), shifts));
     });
+    this.#template ??= footer;
+    release(bytes);
+  }
+}
+
+/** Gives the memory of an array that fills its buffer back at once. */
+function release(bytes: Uint8Array): void {
+  if (bytes.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength) {
+    bytes.buffer.transfer(0);
   }
 }
 
