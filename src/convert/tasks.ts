@@ -1,4 +1,5 @@
 import { itemBytes } from "../../formats/common/dtype.ts";
+import { canDecode } from "../../formats/hdf5/filters.ts";
 import type { ArrayStorage } from "../../formats/hdf5/storage.ts";
 import type { ArrayJob, DecodeTask } from "./decode-task.ts";
 
@@ -32,6 +33,7 @@ export function planTasks(
     return { filters: [], chunkLength: taskElements, tasks };
   }
   const { chunkLength, filters, addresses, sizes, masks } = layout;
+  if (!canDecode(filters)) return null;
   const chunksPerTask = Math.max(1, Math.floor(taskElements / chunkLength));
   for (let chunk = 0; chunk < addresses.length; chunk += chunksPerTask) {
     const begin = chunk * chunkLength;

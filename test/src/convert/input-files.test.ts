@@ -1,0 +1,69 @@
+import fs from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import {
+  InvalidArgumentError,
+  NotFoundError,
+  UnsupportedFeatureError,
+} from "../../../formats/common/errors.ts";
+import { comparePaths, expandInputs, posixPath } from "../../../src/convert/input-files.ts";
+import { temporaryDirectory } from "../../helpers/bundle.ts";
+
+function folderWith(...names: string[]): string {
+  const root = temporaryDirectory();
+  for (const name of names) {
+    fs.mkdirSync(path.dirname(path.join(root, name)), { recursive: true });
+    fs.writeFileSync(path.join(root, name), "");
+  }
+  return root;
+}
+
+describe("the inputs of a conversion", () => {
+  it("are the h5ad files of a folder at any depth, sorted as pathlib sorts", () => {
+    const root = folderWith("b.h5ad", "a/z.h5ad", "a-b/c.h5ad", "a.txt", "a/B.h5ad", "x.h5");
+    expect(expandInputs([root]).map((file) => path.relative(root, file))).toEqual([
+      "a/B.h5ad",
+      "a/z.h5ad",
+      "a-b/c.h5ad",
+      "b.h5ad",
+    ]);
+  });
+
+  it("keep files as they were named, in that order, whatever their extension", () => {
+    const root = folderWith("b.h5", "a.h5ad");
+    const files = [`${root}/./b.h5`, `${root}//a.h5ad`];
+    expect(expandInputs(files)).toEqual(files);
+  });
+
+  it("sort by code point, not by UTF-16 unit", () => {
+    expect(comparePaths("\u{ff5e}.h5ad", "\u{1f9ec}.h5ad")).toBeLessThan(0);
+    expect(comparePaths("a", "a/b")).toBeLessThan(0);
+  });
+
+  it("are labelled as pathlib writes them", () => {
+    expect(["./x", "x//y/", "/a/./b", "a/../b", "."].map(posixPath)).toEqual([
+      "x",
+      "x/y",
+      "/a/b",
+      "a/../b",
+      ".",
+    ]);
+  });
+
+  it("must exist and hold something", () => {
+    expect(() => expandInputs([])).toThrow(InvalidArgumentError);
+    expect(() => expandInputs(["/nowhere/x.h5ad"])).toThrow(NotFoundError);
+    const root = folderWith("a.txt");
+    expect(() => expandInputs([root])).toThrow("no *.h5ad file in this folder");
+  });
+
+  it("must have names that are UTF-8", () => {
+    const root = temporaryDirectory();
+    fs.writeFileSync(
+      Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xe9]), Buffer.from(".h5ad")]),
+      "",
+    );
+    expect(() => expandInputs([root])).toThrow(UnsupportedFeatureError);
+    expect(() => expandInputs([root])).toThrow('the name "é.h5ad" (read as latin-1) is not UTF-8');
+  });
+});
