@@ -1,7 +1,10 @@
 import { itemBytes } from "../common/dtype.ts";
 import { FormatError } from "../common/errors.ts";
+import { walkExtensibleArray, walkFixedArray } from "./chunk-arrays.ts";
 import { walkBTree1 } from "./chunk-btree1.ts";
+import { walkBTree2 } from "./chunk-btree2.ts";
 import { ChunkList, chunkGrid } from "./chunk-list.ts";
+import { ChunkOrder } from "./chunk-order.ts";
 import { type Cursor, UNDEFINED_ADDRESS } from "./cursor.ts";
 import { type NumberType, parseNumberType } from "./datatype.ts";
 import type { FileBytes } from "./file-bytes.ts";
@@ -39,9 +42,10 @@ export function locateDataset(file: FileBytes, address: number): DatasetStorage 
   if (typeMessage === undefined || isShared(typeMessage)) return null;
   const type = parseNumberType(typeMessage.cursor());
   if (type === null) return null;
-  const shape = readShape(find(messages, MESSAGE_DATASPACE));
-  if (shape === null) return null;
-  return { ...type, shape, layout: readLayout(file, base, messages, type, shape) };
+  const space = readDataspace(find(messages, MESSAGE_DATASPACE));
+  if (space === null) return null;
+  const layout = readLayout(file, base, messages, type, space);
+  return { ...type, shape: space.shape, layout };
 }
 
 function find(messages: readonly HeaderMessage[], type: number): HeaderMessage | undefined {
@@ -52,18 +56,28 @@ function isShared(message: HeaderMessage): boolean {
   return (message.flags & SHARED_FLAG) !== 0;
 }
 
-/** Null for the null dataspace, a scalar gives []. */
-function readShape(message: HeaderMessage | undefined): number[] | null {
+interface Dataspace {
+  /** [] for a scalar. */
+  readonly shape: readonly number[];
+  /** Infinity for an unlimited axis. */
+  readonly maxShape: readonly number[];
+}
+
+/** Null for the null dataspace. */
+function readDataspace(message: HeaderMessage | undefined): Dataspace | null {
   if (message === undefined || isShared(message)) return null;
   const cursor = message.cursor();
   const version = cursor.u8();
   const rank = cursor.u8();
-  cursor.u8();
+  const flags = cursor.u8();
   if (version === 1) cursor.skip(5);
   else if (version !== 2) throw cursor.fail("bad-header", `dataspace version ${version}`);
   else if (cursor.u8() === 2) return null;
   if (rank > MAX_RANK) throw cursor.fail("bad-header", `a dataspace of ${rank} dimensions`);
-  return Array.from({ length: rank }, () => cursor.u64());
+  const shape = Array.from({ length: rank }, () => cursor.u64());
+  // "Unlimited" has the same bits as the undefined address.
+  const maxShape = (flags & 1) !== 0 ? shape.map(() => cursor.address()) : shape;
+  return { shape, maxShape };
 }
 
 function opaque(reason: string): DatasetLayout {
@@ -75,8 +89,9 @@ function readLayout(
   base: number,
   messages: readonly HeaderMessage[],
   type: NumberType,
-  shape: readonly number[],
+  space: Dataspace,
 ): DatasetLayout {
+  const { shape } = space;
   const message = find(messages, MESSAGE_LAYOUT);
   if (message === undefined) {
     throw new FormatError("bad-header", "a dataset without a layout", { path: file.path });
@@ -98,6 +113,8 @@ function readLayout(
   if (filterMessage !== undefined && isShared(filterMessage)) return opaque("shared filters");
   const filters = filterMessage === undefined ? [] : readFilters(filterMessage.cursor());
   if (version === 3) return readChunked3(file, base, cursor, type, shape, filters);
+  // Version 5 (HDF5 2.0) differs in the width of stored chunk sizes, which the indexes state anyway.
+  if (version === 4 || version === 5) return readChunked4(file, base, cursor, type, space, filters);
   return opaque(`layout version ${version}`);
 }
 
@@ -138,6 +155,79 @@ function readChunked3(
   if (grid === null) return opaque("chunks of an unusable size");
   const list = new ChunkList(file, grid);
   if (root !== UNDEFINED_ADDRESS && grid.total > 0) walkBTree1(file, base + root, grid, list, base);
+  return list.finish();
+}
+
+const SINGLE_CHUNK = 1;
+const IMPLICIT = 2;
+const FIXED_ARRAY = 3;
+const EXTENSIBLE_ARRAY = 4;
+const BTREE2 = 5;
+/** Bytes of creation parameters that the index's own header repeats. */
+const PARAMETER_BYTES: Readonly<Record<number, number>> = {
+  [IMPLICIT]: 0,
+  [FIXED_ARRAY]: 1,
+  [EXTENSIBLE_ARRAY]: 5,
+  [BTREE2]: 6,
+};
+
+/** Files written with libver="latest" choose among five kinds of chunk index. */
+function readChunked4(
+  file: FileBytes,
+  base: number,
+  cursor: Cursor,
+  type: NumberType,
+  space: Dataspace,
+  filters: readonly FilterSpec[],
+): DatasetLayout {
+  const { shape, maxShape } = space;
+  const flags = cursor.u8();
+  if ((flags & 1) !== 0) return opaque("unfiltered edge chunks");
+  const rank = cursor.u8() - 1;
+  if (rank !== shape.length) {
+    throw cursor.fail("bad-header", `chunks of ${rank} dimensions for ${shape.length}`);
+  }
+  const dimBytes = cursor.u8();
+  if (dimBytes < 1 || dimBytes > 8) throw cursor.fail("bad-header", `${dimBytes}-byte sizes`);
+  const chunk = Array.from({ length: rank }, () => cursor.uint(dimBytes));
+  cursor.skip(dimBytes);
+  const grid = chunkGrid(shape, chunk, itemBytes(type.dtype), filters);
+  if (grid === null) return opaque("chunks of an unusable size");
+  const list = new ChunkList(file, grid);
+  const index = cursor.u8();
+  if (index === SINGLE_CHUNK) {
+    const isFiltered = (flags & 2) !== 0;
+    const byteLength = isFiltered ? cursor.u64() : grid.chunkBytes;
+    const mask = isFiltered ? cursor.u32() : 0;
+    const address = cursor.address();
+    if (address !== UNDEFINED_ADDRESS && grid.total === 1) {
+      list.add(0, base + address, byteLength, mask);
+    }
+    return list.finish();
+  }
+  const parameterBytes = PARAMETER_BYTES[index];
+  if (parameterBytes === undefined) return opaque(`chunk index ${index}`);
+  cursor.skip(parameterBytes);
+  const address = cursor.address();
+  if (address === UNDEFINED_ADDRESS || grid.total === 0) return list.finish();
+  if (index === BTREE2) {
+    walkBTree2(file, base + address, grid, list, base);
+    return list.finish();
+  }
+  const order = new ChunkOrder(grid, maxShape);
+  const target = { grid, order, list, base };
+  if (index === FIXED_ARRAY) walkFixedArray(file, base + address, target);
+  else if (index === EXTENSIBLE_ARRAY) walkExtensibleArray(file, base + address, target);
+  else {
+    // The implicit index: all chunks behind each other, never filtered.
+    if (grid.total * grid.chunkBytes > file.byteLength) {
+      throw cursor.fail("truncated", `${grid.total} chunks do not fit into the file`);
+    }
+    for (let at = 0; at < order.end && at * grid.chunkBytes < file.byteLength; at++) {
+      const number = order.numberOf(at);
+      if (number >= 0) list.add(number, base + address + at * grid.chunkBytes, grid.chunkBytes, 0);
+    }
+  }
   return list.finish();
 }
 

@@ -87,13 +87,16 @@ export type Hdf5Request =
       /** Only these members of a compound. */
       readonly fields: readonly string[] | null;
     }
-  | { readonly op: "locate"; readonly path: string };
+  | { readonly op: "locate"; readonly path: string }
+  | { readonly op: "close" };
 
 export interface Hdf5Results {
   readonly open: null;
   readonly node: NodeInfo | null;
   readonly read: Hdf5Values;
   readonly locate: DatasetStorage | null;
+  /** Bytes of the library's memory, which never shrinks. */
+  readonly close: number;
 }
 
 /** An error as plain data: class instances do not survive the thread boundary. */

@@ -241,6 +241,13 @@ export class WasmFile {
     }
   }
 
+  /** @returns bytes of the library's memory */
+  close(): number {
+    this.#bytes.close();
+    this.#module.close_file(this.#fileId);
+    return this.#module.HEAPU8.byteLength;
+  }
+
   /** @returns null when the dataset holds no plain numbers */
   locate(nodePath: string): DatasetStorage | null {
     const reference = Uint8Array.from(this.#module.create_object_reference(this.#fileId, nodePath));

@@ -38,6 +38,11 @@ async function serve(request: Hdf5Request): Promise<Hdf5Results[Hdf5Request["op"
       return file.read(request.path, request.begin, request.end, request.fields);
     case "locate":
       return file.locate(request.path);
+    case "close": {
+      const memoryBytes = file.close();
+      file = undefined;
+      return memoryBytes;
+    }
   }
 }
 
@@ -103,7 +108,7 @@ port.on("message", (request: Numbered<Hdf5Request>) => {
     (result) => {
       const reply: Hdf5Reply = { id: request.id, result };
       const transfers =
-        request.op === "read" && result !== null && "kind" in result
+        request.op === "read" && typeof result === "object" && result !== null
           ? // Only `read` answers with values.
             transfersOf(result as Hdf5Values, [])
           : [];

@@ -60,10 +60,15 @@ def matrix(value):
     if value is None:
         return None
     shape, dtype = list(value.shape), value.dtype.newbyteorder("=").name
-    # scipy has no float16: its values are exact in float32.
+    # scipy has no float16: its values are exact in float32. H5adFile gives booleans as 0 and 1.
     if dtype == "float16":
         value = value.astype(np.float32)
-    rows = value.tocsr() if sparse.issparse(value) else sparse.csr_matrix(np.asarray(value))
+    elif dtype == "bool":
+        value, dtype = value.astype(np.uint8), "uint8"
+    if not sparse.issparse(value):
+        value = np.asarray(value)
+        value = sparse.csr_matrix(value.astype(value.dtype.newbyteorder("=")))
+    rows = value.tocsr()
     return {
         "kind": "matrix",
         "shape": shape,

@@ -1,0 +1,182 @@
+import { Worker } from "node:worker_threads";
+import {
+  FormatError,
+  NotFoundError,
+  type ScdlError,
+  StorageError,
+  UnsupportedFeatureError,
+} from "../common/errors.ts";
+import type { ErrorReport, Hdf5Reply, Hdf5Request } from "./protocol.ts";
+
+/** Compiled code sits beside its sources' names: worker.ts in development, worker.js in dist. */
+const WORKER_URL = new URL(
+  import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js",
+  import.meta.url,
+);
+
+/** How long a thread waits for the next file; starting one costs about 100 ms. */
+const IDLE_MS = 2000;
+/** A thread whose memory has grown past this is ended instead: wasm memory never shrinks. */
+const MAX_IDLE_BYTES = 64 << 20;
+
+let idle: { readonly thread: Hdf5Thread; readonly timer: NodeJS.Timeout } | null = null;
+
+interface Pending {
+  readonly path: string;
+  readonly id: number;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * A thread that runs the HDF5 library on one file at a time, one request at a time.
+ *
+ * A request that takes too long, traps or exhausts the thread's memory fails with a FormatError and
+ * ends the thread; {@link isAlive} is false from then on.
+ */
+export class Hdf5Thread {
+  readonly #worker: Worker;
+  #pending: Pending | null = null;
+  #nextId = 0;
+  #state: "clean" | "used" | "ended" = "clean";
+
+  private constructor() {
+    this.#worker = new Worker(WORKER_URL, {
+      // No inherited flags: a --import or --input-type of the parent must not reach the thread.
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: 512 },
+      // The compiled HDF5 library writes warnings; a library of ours prints nothing.
+      stdout: true,
+      stderr: true,
+    });
+    this.#worker.stdout.resume();
+    this.#worker.stderr.resume();
+    this.#worker.unref();
+    this.#worker.on("message", (reply: Hdf5Reply) => {
+      this.#settle(reply);
+    });
+    this.#worker.on("error", (error) => {
+      this.#trapped(`the HDF5 thread failed: ${error.message}`, error);
+    });
+    this.#worker.on("exit", () => {
+      this.#trapped("the HDF5 thread ended while reading the file");
+    });
+  }
+
+  /** A thread without a file: the one that waits, or a new one. */
+  static take(): Hdf5Thread {
+    if (idle === null) return new Hdf5Thread();
+    const { thread, timer } = idle;
+    clearTimeout(timer);
+    idle = null;
+    return thread;
+  }
+
+  get isAlive(): boolean {
+    return this.#state !== "ended";
+  }
+
+  get isBusy(): boolean {
+    return this.#pending !== null;
+  }
+
+  /** @param path of the file, for errors */
+  send(request: Hdf5Request, path: string, timeoutMs: number): Promise<unknown> {
+    const id = this.#nextId++;
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
+    const timer = setTimeout(() => {
+      const what =
+        "path" in request && request.op !== "open" ? `reading ${request.path}` : "opening";
+      const limit = `${timeoutMs / 1000} s`;
+      this.fail(damaged("timed-out", `${what} did not end within ${limit}`, path));
+    }, timeoutMs);
+    this.#pending = { path, id, resolve, reject };
+    this.#worker.ref();
+    this.#worker.postMessage({ ...request, id });
+    return promise.finally(() => {
+      clearTimeout(timer);
+      this.#worker.unref();
+    });
+  }
+
+  #settle(reply: Hdf5Reply): void {
+    const pending = this.#pending;
+    if (pending === null || pending.id !== reply.id) return;
+    if ("error" in reply) {
+      if (this.#state === "clean") this.#state = "used";
+      const error = rebuild(reply.error, pending.path);
+      if (reply.error.fatal) {
+        this.fail(error);
+        return;
+      }
+      this.#pending = null;
+      pending.reject(error);
+      return;
+    }
+    this.#pending = null;
+    pending.resolve(reply.result);
+  }
+
+  #trapped(message: string, cause?: unknown): void {
+    this.fail(damaged("hdf5-trap", message, this.#pending?.path ?? "", cause));
+  }
+
+  /** Rejects the request in progress with `error` and ends the thread. */
+  fail(error: unknown): void {
+    const pending = this.#pending;
+    this.#pending = null;
+    void this.end();
+    pending?.reject(error);
+  }
+
+  async end(): Promise<void> {
+    if (this.#state === "ended") return;
+    this.#state = "ended";
+    if (idle?.thread === this) {
+      clearTimeout(idle.timer);
+      idle = null;
+    }
+    this.#worker.removeAllListeners();
+    // A late failure of a thread that is being ended concerns nobody.
+    this.#worker.on("error", () => undefined);
+    await this.#worker.terminate();
+  }
+
+  /**
+   * Closes the file and keeps the thread for the next one when nothing went wrong in it: after an
+   * error the library's memory is not trusted with another file.
+   */
+  async giveBack(path: string, timeoutMs: number): Promise<void> {
+    if (this.#state !== "clean" || this.#pending !== null) return this.end();
+    const memoryBytes = await this.send({ op: "close" }, path, timeoutMs).catch(() => null);
+    const isSmall = typeof memoryBytes === "number" && memoryBytes <= MAX_IDLE_BYTES;
+    if (!isSmall || idle !== null) return this.end();
+    const timer = setTimeout(() => {
+      void this.end();
+    }, IDLE_MS);
+    timer.unref();
+    idle = { thread: this, timer };
+  }
+}
+
+function damaged(code: string, message: string, path: string, cause?: unknown): FormatError {
+  return new FormatError(code, message, {
+    path,
+    ...(cause === undefined ? {} : { cause }),
+    suggestions: ["the file may be damaged: check it with h5dump or h5py"],
+  });
+}
+
+function rebuild(report: ErrorReport, path: string): ScdlError {
+  switch (report.type) {
+    case "format":
+      return new FormatError(report.code, report.message, { path });
+    case "unsupported":
+      return new UnsupportedFeatureError("hdf5", report.message);
+    case "not-found":
+      return new NotFoundError(report.code, report.message, { what: path });
+    case "storage":
+      // The code crossed the thread boundary unchanged from a StorageError.
+      return new StorageError(report.code as StorageError["code"] & "io", report.message, { path });
+  }
+}
