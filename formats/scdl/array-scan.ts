@@ -13,17 +13,19 @@ export class ArrayScan {
   readonly length: number;
   readonly #fd: number;
   readonly #buffer: ArrayBuffer;
-  #at = 0;
+  #at: number;
   #crc = 0;
 
-  /** `chunkLength` is the most elements of one read. */
+  /** `chunkLength` is the most elements of one read; reading starts at element `begin`. */
   constructor(
     file: { readonly path: string; readonly dtype: ScdlDType; readonly length: number },
     chunkLength: number,
+    begin = 0,
   ) {
     this.path = file.path;
     this.dtype = file.dtype;
     this.length = file.length;
+    this.#at = begin;
     this.#buffer = new ArrayBuffer(chunkLength * itemBytes(file.dtype));
     try {
       this.#fd = openSync(file.path, "r");
@@ -46,7 +48,7 @@ export class ArrayScan {
     return this.#at;
   }
 
-  /** Digest of everything read so far. */
+  /** Digest of everything read so far, from element 0. */
   get digest(): FileDigest {
     return { bytes: this.#at * itemBytes(this.dtype), crc32: this.#crc };
   }
