@@ -100,7 +100,9 @@ export class H5adFile implements AsyncDisposable {
       readSuperblock(bytes);
       hdf5 = await Hdf5File.open(path, options);
       const source = new Source(hdf5, bytes);
-      return new H5adFile(source, await readParts(source));
+      const file = new H5adFile(source, await readParts(source));
+      options.signal?.throwIfAborted();
+      return file;
     } catch (error) {
       await hdf5?.close();
       bytes.close();

@@ -37,7 +37,7 @@ export async function openTenx(source: Source, root: GroupNode): Promise<TenxPar
   }
   const genomes: GroupNode[] = [];
   for (const key of root.keys) {
-    const node = await source.find(join("/", key));
+    const node = await source.hdf5.node(join("/", key));
     if (node?.kind !== "group" || !hasMatrix(node)) continue;
     if (node.keys.includes("gene_names") && node.keys.includes("genes")) genomes.push(node);
   }

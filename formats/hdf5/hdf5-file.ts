@@ -44,6 +44,7 @@ export class Hdf5File implements AsyncDisposable {
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
       await file.#enqueue(() => file.#start());
+      signal?.throwIfAborted();
       return file;
     } catch (error) {
       await file.close();

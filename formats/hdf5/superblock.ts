@@ -34,16 +34,36 @@ export function readSuperblock(file: FileBytes): Superblock {
       const offsetBytes = cursor.u8();
       const lengthBytes = cursor.u8();
       cursor.skip(version === 1 ? 13 : 9);
-      return { address, version, offsetBytes, lengthBytes, base: cursor.u64() };
+      const base = readExtent(file, cursor, offsetBytes);
+      return { address, version, offsetBytes, lengthBytes, base };
     }
     const offsetBytes = cursor.u8();
     const lengthBytes = cursor.u8();
     cursor.skip(1);
-    return { address, version, offsetBytes, lengthBytes, base: cursor.u64() };
+    const base = readExtent(file, cursor, offsetBytes);
+    return { address, version, offsetBytes, lengthBytes, base };
   }
   throw new FormatError("bad-magic", "not an HDF5 file: the signature \\x89HDF is missing", {
     path: file.path,
     offset: 0,
     suggestions: ["scdl reads .h5ad, 10x .h5 and SCDL directories"],
   });
+}
+
+/** Reads base address, one address of no interest and the file's end; notices a cut-off file. */
+function readExtent(file: FileBytes, cursor: Cursor, offsetBytes: number): number {
+  if (![2, 4, 8].includes(offsetBytes)) {
+    throw cursor.fail("bad-header", `file addresses of ${offsetBytes} bytes`);
+  }
+  const base = cursor.uint(offsetBytes);
+  cursor.skip(offsetBytes);
+  const end = cursor.uint(offsetBytes);
+  if (end > file.byteLength) {
+    throw new FormatError(
+      "truncated",
+      `the file has ${file.byteLength} bytes, its header says ${end}`,
+      { path: file.path, suggestions: ["copy or download the file again"] },
+    );
+  }
+  return base;
 }

@@ -2,6 +2,7 @@
  * The thread that runs the HDF5 library: it may hang, trap or fill its memory on a hostile file,
  * and the client then ends it. One file per thread, one request at a time.
  */
+import fs from "node:fs";
 import { parentPort } from "node:worker_threads";
 import {
   FormatError,
@@ -22,6 +23,12 @@ import { isTrap, WasmFile } from "./wasm-file.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("worker.ts runs as a worker thread");
+
+// The library and its plugins print about damaged chunks straight to descriptors 1 and 2, which
+// belong to the caller; this thread's `fs` is its own.
+const writeSync = fs.writeSync;
+fs.writeSync = ((fd: number, buffer: Uint8Array, ...rest: [number, number, number | null]) =>
+  fd === 1 || fd === 2 ? rest[1] : writeSync(fd, buffer, ...rest)) as typeof fs.writeSync;
 
 let file: WasmFile | undefined;
 

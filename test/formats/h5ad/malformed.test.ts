@@ -6,23 +6,23 @@ import { H5adFile } from "../../../formats/h5ad/index.ts";
 
 const { SCDL_SHARED_DATA: shared = "../shared/data" } = process.env;
 const folder = path.resolve(shared, "malformed-hdf5");
-const files = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+const all = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
+/** Two files make the HDF5 library hang; of the others every seventh unless all are asked for. */
+const HANGING = /2018-15671|2024-29165/;
+const { SCDL_ALL_HOSTILE_FILES: wantAll = "" } = process.env;
+const files = all.filter((name, i) => wantAll !== "" || i % 7 === 0 || HANGING.test(name));
 
-describe.skipIf(files.length === 0)("137 hostile HDF5 files", () => {
-  it.for([0, 1, 2, 3])(
-    "each opens or fails with a typed error within 10 s (part %i of 4)",
-    { timeout: 120_000 },
-    async (part) => {
-      for (const name of files.filter((_, i) => i % 4 === part)) {
-        const begin = performance.now();
-        try {
-          await using file = await H5adFile.open(path.join(folder, name), { timeoutMs: 5_000 });
-          expect(file.shape).toHaveLength(2);
-        } catch (error) {
-          expect(isScdlError(error), `${name}: ${String(error)}`).toBe(true);
-        }
-        expect(performance.now() - begin, name).toBeLessThan(10_000);
+describe.skipIf(all.length === 0)(`${files.length} of ${all.length} hostile HDF5 files`, () => {
+  it("each opens or fails with a typed error within 10 s", { timeout: 300_000 }, async () => {
+    for (const name of files) {
+      const begin = performance.now();
+      try {
+        await using file = await H5adFile.open(path.join(folder, name), { timeoutMs: 5_000 });
+        expect(file.shape).toHaveLength(2);
+      } catch (error) {
+        expect(isScdlError(error), `${name}: ${String(error)}`).toBe(true);
       }
-    },
-  );
+      expect(performance.now() - begin, name).toBeLessThan(10_000);
+    }
+  });
 });
