@@ -12,6 +12,7 @@ const BAR_COLUMNS = 40;
 const MAX_COLUMNS_SHOWN = 40;
 const MAX_BLOCKS_SHOWN = 10;
 const EXAMPLES_COLUMNS = 50;
+const SEVERITIES = ["error", "warning", "note"];
 
 const FORMAT_NAMES: Readonly<Record<InspectReport["format"], string>> = {
   scdl: "SCDL data set",
@@ -28,7 +29,6 @@ export function inspectionText(report: InspectReport): string {
     blockSection(report),
     distributionSection(report),
     headSection(report.head),
-    report.warnings.map((warning) => `warning: ${oneLine(warning)}`),
     verdict(report),
   ];
   return sections
@@ -59,11 +59,12 @@ function overview(report: InspectReport): string[] {
     lines.push(row(at === 0 ? "matrices" : "", text));
   }
   const perValue =
-    report.bytesPerValue === null ? "" : `, ${report.bytesPerValue.toFixed(2)} per value`;
+    report.bytesPerValue === null ? "" : `, ${report.bytesPerValue.toFixed(2)} bytes per value`;
   lines.push(row("on disk", `${formatBytes(report.bytesOnDisk)}${perValue}`));
   if (report.version !== null) lines.push(row("written by", `scdl ${oneLine(report.version)}`));
-  if (report.obsp.length > 0) lines.push(row("obsp", report.obsp.map(oneLine).join(", ")));
-  if (report.varp.length > 0) lines.push(row("varp", report.varp.map(oneLine).join(", ")));
+  for (const group of ["obsm", "varm", "obsp", "varp"] as const) {
+    if (report[group].length > 0) lines.push(row(group, report[group].map(oneLine).join(", ")));
+  }
   const { neighbors } = report;
   if (neighbors !== null) {
     const each = `${exact(neighbors.minPerCell)} to ${exact(neighbors.maxPerCell)} per cell`;
@@ -83,7 +84,7 @@ function columnSection(
   const nameWidth = Math.min(28, Math.max(...shown.map((column) => column.name.length)));
   const typeWidth = Math.min(24, Math.max(...shown.map((column) => column.type.length)));
   const lines = shown.map(({ name: column, type, examples, note }) => {
-    const cells = note ?? shorten(examples.map(String).join(", "), EXAMPLES_COLUMNS);
+    const cells = note ?? shorten(examples.map(example).join(", "), EXAMPLES_COLUMNS);
     return `  ${oneLine(column).padEnd(nameWidth)}  ${type.padEnd(typeWidth)}  ${oneLine(cells)}`.trimEnd();
   });
   const rest = columns.length - shown.length;
@@ -160,12 +161,24 @@ function headSection(rows: readonly RowSummary[]): string[] {
 }
 
 function verdict(report: InspectReport): string[] {
-  if (!report.verified) return [];
-  if (report.problems.length === 0) return ["verified: no problems"];
+  if (!report.verified) {
+    return report.warnings.map((warning) => `warning: ${oneLine(warning)}`);
+  }
+  const errors = report.problems.filter(({ severity }) => severity === "error").length;
   return [
-    `verified: ${report.problems.length} problem${report.problems.length === 1 ? "" : "s"}`,
-    ...report.problems.map(({ code, message }) => `  ${oneLine(message)} [${code}]`),
+    errors === 0
+      ? "verified: everything was read, nothing is damaged"
+      : `verified: ${errors} damaged`,
+    ...report.problems
+      .toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity))
+      .map(({ severity, file, message }) => `  ${severity}: ${oneLine(file)}: ${oneLine(message)}`),
   ];
+}
+
+/** Six digits show what a column holds; integers keep all of theirs. */
+function example(value: string | number | boolean): string {
+  const isFraction = typeof value === "number" && !Number.isInteger(value);
+  return isFraction ? String(Number(value.toPrecision(6))) : String(value);
 }
 
 function row(label: string, text: string): string {

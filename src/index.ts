@@ -23,6 +23,34 @@ export {
   toDense,
   validateCsr,
 } from "../formats/csr/csr-matrix.ts";
+export type {
+  AxisEntry,
+  CategoricalValues,
+  CsrBlock,
+  Element,
+  ElementMap,
+  FrameBatches,
+  FrameColumn,
+  FrameRange,
+  FrameReader,
+  H5adOpenOptions,
+  MatrixReader,
+  NullableValues,
+  NumberTensor,
+  RawReader,
+  RecordTensor,
+  RowBlockOptions,
+  Scalar,
+  TextTensor,
+  UnreadElement,
+} from "../formats/h5ad/index.ts";
+export { H5adFile } from "../formats/h5ad/index.ts";
+export {
+  type Problem,
+  type VerifyOptions,
+  type VerifyProgress,
+  verifyArchive,
+} from "../formats/scdl/verify.ts";
 export { convertH5ad } from "./convert/convert-h5ad.ts";
 export type {
   ConvertedFile,
@@ -52,6 +80,17 @@ export {
   type OpenDatasetOptions,
   SingleCellDataset,
 } from "./dataset/single-cell-dataset.ts";
+export { type InspectOptions, type InspectProgress, inspect } from "./inspect/inspect.ts";
+export type {
+  ColumnSummary,
+  Distribution,
+  Distributions,
+  InspectReport,
+  MatrixSummary,
+  NeighborSummary,
+  RowSummary,
+  VarBlockSummary,
+} from "./inspect/report.ts";
 export {
   type SimulatedDType,
   type SimulateOptions,

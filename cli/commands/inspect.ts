@@ -45,7 +45,8 @@ export default class Inspect extends BaseCommand {
     });
     progress.clear();
     this.log(inspectionText(report));
-    if (report.problems.length > 0) process.exitCode = EXIT_FAILURE;
+    if (report.problems.some(({ severity }) => severity === "error"))
+      process.exitCode = EXIT_FAILURE;
     return report;
   }
 }

@@ -1,17 +1,15 @@
 import { stat } from "node:fs/promises";
-import type * as arrow from "apache-arrow";
 import { ScdlError } from "../../formats/common/errors.ts";
 import type { FrameReader } from "../../formats/h5ad/frame.ts";
 import { H5adFile } from "../../formats/h5ad/h5ad-file.ts";
 import type { MatrixReader } from "../../formats/h5ad/matrix.ts";
-import { EXAMPLE_ROWS, plainValue, summarizeColumns } from "./columns.ts";
-import { summarize } from "./distribution.ts";
+import type { Problem } from "../../formats/scdl/verify.ts";
+import { EXAMPLE_ROWS, summarizeColumns } from "./columns.ts";
 import type { InspectOptions } from "./inspect.ts";
-import type { ColumnSummary, Distributions, InspectReport, Problem, RowSummary } from "./report.ts";
+import type { ColumnSummary, Distributions, InspectReport, RowSummary } from "./report.ts";
+import { describeTotals, rowSummary } from "./row-report.ts";
 import { RowTotals, sampleRows } from "./row-sample.ts";
 
-/** Values of a row that `head` shows. */
-const HEAD_VALUES = 10;
 /** Rows of a csc matrix come from one pass over all of it: only worth it while it is small. */
 const MAX_CSC_VALUES = 20_000_000;
 
@@ -47,6 +45,8 @@ export async function inspectH5ad(path: string, options: InspectOptions): Promis
     varColumns: await frameColumns(varFrame),
     varBlocks: [{ rowBegin: 0, rowEnd: nObs, nVars, label: null }],
     neighbors: null,
+    obsm: [...file.obsm.keys()],
+    varm: [...file.varm.keys()],
     obsp: [...file.obsp.keys()],
     varp: [...file.varp.keys()],
     bytesOnDisk,
@@ -93,25 +93,6 @@ async function sampleMatrix(matrix: MatrixReader, options: InspectOptions): Prom
   };
 }
 
-/** Shared with the report of an SCDL data set. */
-export function describeTotals(
-  totals: RowTotals,
-  totalRows: number,
-): { readonly distributions: Distributions | null; readonly missing: string | null } {
-  const { counts, genes } = totals.values();
-  if (genes.length === 0) return { distributions: null, missing: "there are no rows" };
-  if (counts.length === 0) return { distributions: null, missing: "no row has a finite sum" };
-  return {
-    distributions: {
-      sampledRows: totals.rows,
-      totalRows,
-      counts: summarize(counts),
-      genes: summarize(genes),
-    },
-    missing: null,
-  };
-}
-
 async function frameColumns(frame: FrameReader): Promise<ColumnSummary[]> {
   const readable = summarizeColumns(await frame.table({ end: EXAMPLE_ROWS }));
   const unreadable = frame.columns.flatMap(({ name, unsupported }) =>
@@ -135,35 +116,6 @@ async function headRows(file: H5adFile, matrix: MatrixReader, rows: number): Pro
   return found;
 }
 
-/** One row of a CSR block and of its obs table; the table's first column holds the ids. */
-export function rowSummary(
-  row: number,
-  indices: ArrayLike<number>,
-  data: ArrayLike<number | bigint>,
-  begin: number,
-  end: number,
-  obs: arrow.Table | null,
-  obsRow: number,
-): RowSummary {
-  const fields = obs?.schema.fields ?? [];
-  const cells = fields.map(
-    ({ name }, at) => [name, plainValue(obs?.getChildAt(at)?.get(obsRow))] as const,
-  );
-  const id = cells.find(
-    ([name]) => name === (obs?.schema.metadata.get("index") ?? "obs_feature_id"),
-  )?.[1];
-  return {
-    row,
-    id: id === undefined || id === null ? null : String(id),
-    nnz: end - begin,
-    values: Array.from({ length: Math.min(HEAD_VALUES, end - begin) }, (_, i) => ({
-      column: indices[begin + i] ?? 0,
-      value: Number(data[begin + i]),
-    })),
-    obs: Object.fromEntries(cells),
-  };
-}
-
 /** Reads every matrix and every annotation once; the readers check what they read. */
 async function verifyFile(file: H5adFile, options: InspectOptions): Promise<Problem[]> {
   const problems: Problem[] = [];
@@ -174,7 +126,7 @@ async function verifyFile(file: H5adFile, options: InspectOptions): Promise<Prob
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof ScdlError)) throw error;
-      problems.push({ path: what, code: error.code, message: error.message });
+      problems.push({ severity: "error", file: what, message: error.message });
     }
   };
   const total = file.shape[0] * file.matrixNames.length;

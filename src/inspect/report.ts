@@ -1,3 +1,5 @@
+import type { Problem } from "../../formats/scdl/verify.ts";
+
 /** What {@link inspect} returns and `scdl inspect --json` prints; every field is plain data. */
 
 export interface InspectReport {
@@ -26,7 +28,9 @@ export interface InspectReport {
   /** Row ranges that share their genes; one for a file. */
   readonly varBlocks: readonly VarBlockSummary[];
   readonly neighbors: NeighborSummary | null;
-  /** Names in obsm and obsp style groups of an AnnData file. */
+  /** Names in these groups of an AnnData file; empty for an SCDL data set. */
+  readonly obsm: readonly string[];
+  readonly varm: readonly string[];
   readonly obsp: readonly string[];
   readonly varp: readonly string[];
   readonly bytesOnDisk: number;
@@ -41,10 +45,11 @@ export interface InspectReport {
   readonly distributionsMissing: string | null;
   /** The first rows, when asked for. */
   readonly head: readonly RowSummary[];
-  /** Oddities that do not make the data wrong, e.g. of an archive of an older version. */
+  /** What opening remarked on, e.g. an archive of an older version; part of `problems` when verified. */
   readonly warnings: readonly string[];
-  /** Whether `problems` is the result of reading everything. */
+  /** Whether everything was read and checked. */
   readonly verified: boolean;
+  /** Empty unless verified. Only those of severity "error" mean damage. */
   readonly problems: readonly Problem[];
 }
 
@@ -108,10 +113,4 @@ export interface RowSummary {
   /** The first values of the row, in stored order. */
   readonly values: readonly { readonly column: number; readonly value: number }[];
   readonly obs: Readonly<Record<string, string | number | boolean | null>>;
-}
-
-export interface Problem {
-  readonly path: string;
-  readonly code: string;
-  readonly message: string;
 }

@@ -15,6 +15,7 @@ import warnings
 from pathlib import Path
 
 import anndata
+import anndata_dump
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -54,6 +55,10 @@ def describe(h5ad):
         "obsp": [key for key, value in adata.obsp.items() if scipy.sparse.issparse(value)],
         "sameVar": raw is None or raw.var.equals(adata.var),
     }
+
+
+def read_everything(file):
+    return anndata_dump.dump(file)
 
 
 def matrix_of(adata, name):
@@ -245,7 +250,7 @@ def plain(values):
 
 OPERATIONS = {
     function.__name__: function
-    for function in (describe, check, convert, convert_folder, cast, feature_differences, dump)
+    for function in (describe, read_everything, check, convert, convert_folder, cast, feature_differences, dump)
 }
 
 

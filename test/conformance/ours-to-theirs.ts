@@ -4,6 +4,7 @@ import { join, relative } from "node:path";
 import { REPOSITORY_ROOT, runScdl } from "../helpers/run-process.ts";
 import { asStrings, type Original, OriginalError } from "./original.ts";
 import type { Tally } from "./tally.ts";
+import { readingDifferences } from "./theirs-to-ours.ts";
 
 /** Written byte for byte as the original writes them; labels.json by head and labels.npy by the wheel. */
 const SAME_BYTES = [
@@ -123,6 +124,9 @@ async function compareOutputs(tally: Tally, build: Build, comparison: Comparison
     tally.skip(title, `the original cannot convert it: ${firstLine(error.message)}`);
     return;
   }
+  await tally.check(`${name}: what ${build.name} wrote, read by us`, () =>
+    readingDifferences(build.original, theirs, join(folder, "dump")),
+  );
   await tally.check(title, async () => {
     const ours = join(folder, "ours");
     await convertOurs(request.h5ad, ours, comparison.options);
@@ -164,13 +168,17 @@ function firstDifference(a: Buffer, b: Buffer): string | null {
   return `byte ${at} is ${a[at]}, the original's ${b[at]}`;
 }
 
-/** Runs our built command; throws with its error line. */
+/** Runs our built command; throws with its error line. Input and output may be among the options. */
 export async function convertOurs(
-  input: string,
-  output: string,
+  input: string | null,
+  output: string | null,
   options: readonly string[],
 ): Promise<void> {
-  const result = await runScdl(["convert-h5ad", input, "--output", output, ...options]);
+  const paths = [
+    ...(input === null ? [] : [input]),
+    ...(output === null ? [] : ["--output", output]),
+  ];
+  const result = await runScdl(["convert-h5ad", ...paths, ...options]);
   if (result.code !== 0) throw new Error(`scdl convert-h5ad: ${result.stderr.trim()}`);
 }
 

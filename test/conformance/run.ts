@@ -5,11 +5,13 @@
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { REPOSITORY_ROOT } from "../helpers/run-process.ts";
+import { differences, dumpH5ad, type Json } from "./anndata.ts";
 import { preparePython } from "./environment.ts";
-import { Original } from "./original.ts";
-import { type Build, checkOursToTheirs } from "./ours-to-theirs.ts";
+import { checkDTypes, checkFolder } from "./folder.ts";
+import { Original, OriginalError } from "./original.ts";
+import { type Build, checkOursToTheirs, firstLine } from "./ours-to-theirs.ts";
 import { Tally } from "./tally.ts";
 
 const tally = new Tally();
@@ -35,9 +37,33 @@ async function compare(python: string, workspace: string): Promise<void> {
   const builds: Build[] = [{ name: "wheel", original: wheel }];
   if (head !== null) builds.push({ name: "head", original: head });
 
-  for (const [number, h5ad] of inputs().entries()) {
-    await checkOursToTheirs(tally, builds, h5ad, join(workspace, `${number}`));
+  for (const build of builds) {
+    await checkDTypes(tally, build, join(workspace, build.name, "dtypes"));
+    await checkFolder(tally, build, join(workspace, build.name, "folder"));
   }
+  for (const [number, file] of inputs().entries()) {
+    await checkReading(wheel, file);
+    if (file.endsWith(".h5ad")) {
+      await checkOursToTheirs(tally, builds, file, join(workspace, `${number}`));
+    }
+  }
+}
+
+/** Everything in an AnnData or 10x file, as H5adFile and as Python reads it. */
+async function checkReading(original: Original, file: string): Promise<void> {
+  const name = `${relative(REPOSITORY_ROOT, file)}: every value that Python's anndata reads`;
+  let expected: unknown;
+  try {
+    expected = await original.ask("read_everything", { file });
+  } catch (error) {
+    if (!(error instanceof OriginalError)) throw error;
+    tally.skip(name, `anndata cannot read it: ${firstLine(error.message)}`);
+    return;
+  }
+  await tally.check(name, async () => {
+    // What JSON.parse made is Json.
+    return differences(expected as Json, await dumpH5ad(file));
+  });
 }
 
 /** The folder to put on PYTHONPATH, from a checkout of the repository or of the package in it. */
@@ -57,15 +83,15 @@ function findHeadSource(): string | null {
 
 function inputs(): string[] {
   const shared = process.env["SCDL_SHARED_DATA"] ?? resolve(REPOSITORY_ROOT, "../shared/data");
-  const files = h5adFiles(join(REPOSITORY_ROOT, "fixtures"));
-  if (existsSync(shared)) files.push(...h5adFiles(shared));
+  const files = hdf5Files(join(REPOSITORY_ROOT, "fixtures"));
+  if (existsSync(shared)) files.push(...hdf5Files(shared));
   else tally.skip("real files", `no folder ${shared} (SCDL_SHARED_DATA names another)`);
   return files;
 }
 
-function h5adFiles(folder: string): string[] {
+function hdf5Files(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".h5ad"))
+    .filter((path) => /\.h5(ad)?$/.test(path) && !path.includes("malformed"))
     .sort((a, b) => (a < b ? -1 : 1))
     .map((path) => join(folder, path));
 }

@@ -43,15 +43,23 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
   expect(Object.keys(scdl).sort((a, b) => (a < b ? -1 : 1))).toMatchInlineSnapshot(`
     [
       "FormatError",
+      "GatherBuffers",
+      "H5adFile",
       "IncompatibleError",
       "InvalidArgumentError",
       "NotFoundError",
       "PrecisionLossError",
       "ScdlError",
+      "SingleCellDataset",
       "StorageError",
       "UnsupportedFeatureError",
-      "fromFsError",
+      "convertH5ad",
+      "inspect",
       "isScdlError",
+      "simulateH5ad",
+      "toDense",
+      "validateCsr",
+      "verifyArchive",
     ]
   `);
 });

@@ -1,0 +1,53 @@
+/** Runs what README.md shows: console blocks must print what stands there, the program must run. */
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { REPOSITORY_ROOT, runProcess, runScdl } from "./helpers/run-process.ts";
+
+interface Block {
+  readonly language: string;
+  readonly text: string;
+}
+
+const blocks: Block[] = [
+  ...readFileSync(join(REPOSITORY_ROOT, "README.md"), "utf8").matchAll(/^```(\w+)\n(.*?)^```$/gms),
+].map(([, language = "", text = ""]) => ({ language, text }));
+
+let folder = "";
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "scdl-readme-"));
+  symlinkSync(join(REPOSITORY_ROOT, "fixtures"), join(folder, "fixtures"));
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("README shows commands and a program", () => {
+  expect(blocks.map((block) => block.language)).toEqual(["console", "console", "ts"]);
+});
+
+test("the commands print what README says; times and rates may differ", async () => {
+  for (const { text } of blocks.filter((block) => block.language === "console")) {
+    const [first = "", ...expected] = text.split("\n");
+    const [program, scdl, ...args] = first.replace(/^\$ /, "").split(" ");
+    expect([program, scdl]).toEqual(["npx", "scdl"]);
+    const result = await runScdl(args, { cwd: folder });
+    expect(result).toMatchObject({ code: 0, stderr: "" });
+    expect(withoutTimes(result.stdout)).toBe(withoutTimes(expected.join("\n")));
+  }
+});
+
+test("the program runs and prints what its last comment says", async () => {
+  const program = blocks.find((block) => block.language === "ts")?.text ?? "";
+  const [, output = ""] = /^\/\/ prints: (.*)$/m.exec(program) ?? [];
+  const entry = new URL("../dist/src/index.js", import.meta.url).href;
+  const file = join(folder, "program.ts");
+  writeFileSync(file, program.replaceAll('from "scdl"', `from ${JSON.stringify(entry)}`));
+  const result = await runProcess(process.execPath, [file], { cwd: folder });
+  expect(result).toMatchObject({ code: 0, stderr: "", stdout: `${output}\n` });
+});
+
+function withoutTimes(text: string): string {
+  return text.replace(/\d[\d.,]*( [kMG])?(?= (s\b|rows\/s|cells\/s|[KMG]iB\/s))/g, "#");
+}
