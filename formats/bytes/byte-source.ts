@@ -13,11 +13,12 @@ export interface ByteSource {
   readonly byteLength: number;
   readonly kind: "memory" | "file" | "mapped";
   /**
-   * The whole file as memory, or null where only reads serve. Owned by the source: length 0 once
-   * closed, so never hand it, or a view of it, to a user. Call {@link check} before touching it.
+   * The whole file as memory, or null where only reads serve. The first call may map the file.
+   * Owned by the source: length 0 once closed, so never hand it, or a view of it, to a user. Call
+   * {@link check} before touching it.
    */
   readonly bytes: Uint8Array | null;
-  /** Page-cache advice, or null where the system has none. */
+  /** Page-cache advice, or null where the system has none. Maps the file like {@link bytes}. */
   readonly advice: PageAdvice | null;
   /**
    * Fills `target` from `offset`, exactly.

@@ -5,6 +5,8 @@ import type { ByteSource } from "./byte-source.ts";
 
 /** Below this many elements a plain loop beats `subarray` + `set` (measured: 60 at 4 bytes). */
 const LOOP_BELOW = 48;
+/** Single ranges are read by position this many times before the file is taken into memory. */
+const READS_BEFORE_MAP = 32;
 /** Elements read at a time when they must be converted on the way. */
 const SCRATCH_ELEMENTS = 65_536;
 
@@ -32,7 +34,8 @@ export class ElementSource {
   readonly itemBytes: number;
   /** @internal See gatherRanges(). */
   touched = 0;
-  readonly #view: NumericArray | null;
+  #view: NumericArray | null | undefined;
+  #reads = 0;
   #scratch: NumericArray | null = null;
 
   /** @throws FormatError "truncated" when the file holds fewer elements than `file.length`. */
@@ -49,51 +52,41 @@ export class ElementSource {
         { path: source.path },
       );
     }
-    this.#view = source.bytes === null ? null : rawView(source.bytes, file.dtype, file.length);
   }
 
   /** Copies elements `[begin, end)` to `target` at element `at`. */
   copy(begin: number, end: number, target: NumericArray, at: number): void {
     this.source.check();
-    this.#copy(begin, end, target, at);
+    this.#copy(this.#viewForOne(), begin, end, target, at);
   }
 
   /**
-   * Copies `count` ranges, each to its place: range i starts at `begins[i]` and fills
-   * `target[offsets[i] .. offsets[i + 1])`. One check of the file for all of them.
+   * Copies `count` ranges, each to its place: `[begins[i], ends[i])` to `target` at `ats[i]`. One
+   * check of the file for all of them.
    */
   gather(
     begins: Float64Array,
-    offsets: Float64Array | Uint32Array,
+    ends: Float64Array,
+    ats: Float64Array,
     count: number,
     target: NumericArray,
   ): void {
     this.source.check();
-    const view = this.#view;
-    if (view === null || !sameElements(view, target, this.dtype)) {
+    const { view } = this;
+    if (view === null || isBigInt(view) || !sameElements(view, target, this.dtype)) {
       for (let i = 0; i < count; i++) {
-        const begin = begins[i] as number;
-        const at = offsets[i] as number;
-        this.#copy(begin, begin + (offsets[i + 1] as number) - at, target, at);
-      }
-    } else if (view instanceof BigUint64Array || view instanceof BigInt64Array) {
-      for (let i = 0; i < count; i++) {
-        const begin = begins[i] as number;
-        const at = offsets[i] as number;
-        const end = begin + (offsets[i + 1] as number) - at;
-        // Same class, sameElements() said so; int64 and uint64 only differ in how they are shown.
-        (target as BigUint64Array).set(view.subarray(begin, end), at);
+        this.#copy(view, begins[i] as number, ends[i] as number, target, ats[i] as number);
       }
     } else {
       // Same class as the view, which is not a bigint array.
-      this.touched = gatherRanges(view, begins, offsets, count, target as NumberArray);
+      this.touched = gatherRanges(view, begins, ends, ats, count, target as NumberArray);
     }
   }
 
   /** One element; uint64 as the nearest number, float16 widened. */
   at(index: number): number {
     this.source.check();
-    const view = this.#view;
+    const view = this.#viewForOne();
     if (view === null) {
       const one = this.#scratchArray();
       this.#read(index, index + 1, one);
@@ -102,8 +95,15 @@ export class ElementSource {
     return toNumber(view[index] as number | bigint, this.dtype);
   }
 
-  /** The raw elements in memory (float16 as bit patterns), or null where only reads serve. */
+  /**
+   * The raw elements in memory (float16 as bit patterns), or null where only reads serve. The
+   * first call may map the file.
+   */
   get view(): NumericArray | null {
+    if (this.#view === undefined) {
+      const { bytes } = this.source;
+      this.#view = bytes === null ? null : rawView(bytes, this.dtype, this.length);
+    }
     return this.#view;
   }
 
@@ -116,9 +116,20 @@ export class ElementSource {
     return this.source.advice?.isResident(index * this.itemBytes) ?? null;
   }
 
-  #copy(begin: number, end: number, target: NumericArray, at: number): void {
+  /** The view once it exists or many ranges were read; null before and where only reads serve. */
+  #viewForOne(): NumericArray | null {
+    if (this.#view === undefined && this.#reads++ < READS_BEFORE_MAP) return null;
+    return this.view;
+  }
+
+  #copy(
+    view: NumericArray | null,
+    begin: number,
+    end: number,
+    target: NumericArray,
+    at: number,
+  ): void {
     if (begin === end) return;
-    const view = this.#view;
     if (view !== null) convert(view, begin, end, target, at, this.dtype, this.source.path);
     else if (sameElements(rawEmpty(this.dtype), target, this.dtype)) {
       this.#read(begin, end, target, at);
@@ -160,7 +171,8 @@ export class ElementSource {
 function gatherRanges(
   view: NumberArray,
   begins: Float64Array,
-  offsets: Float64Array | Uint32Array,
+  ends: Float64Array,
+  ats: Float64Array,
   count: number,
   target: NumberArray,
 ): number {
@@ -171,15 +183,19 @@ function gatherRanges(
   }
   for (let i = 0; i < count; i++) {
     const begin = begins[i] as number;
-    const at = offsets[i] as number;
-    const length = (offsets[i + 1] as number) - at;
-    if (length < LOOP_BELOW) {
-      for (let k = 0; k < length; k++) target[at + k] = view[begin + k] as number;
+    const end = ends[i] as number;
+    const at = ats[i] as number;
+    if (end - begin < LOOP_BELOW) {
+      for (let k = begin; k < end; k++) target[at + k - begin] = view[k] as number;
     } else {
-      target.set(view.subarray(begin, begin + length), at);
+      target.set(view.subarray(begin, end), at);
     }
   }
   return touched;
+}
+
+function isBigInt(array: NumericArray): array is BigInt64Array | BigUint64Array {
+  return array instanceof BigUint64Array || array instanceof BigInt64Array;
 }
 
 /** Whether elements can be copied as bytes from raw `view` to `target`. */
@@ -237,15 +253,15 @@ function convert(
     for (let k = begin; k < end; k++) {
       target[at + k - begin] = values[view[k] as number] as number;
     }
-  } else if (view instanceof BigUint64Array || view instanceof BigInt64Array) {
-    if (target instanceof BigUint64Array || target instanceof BigInt64Array) {
+  } else if (isBigInt(view)) {
+    if (isBigInt(target)) {
       target.set(view.subarray(begin, end), at);
     } else {
       for (let k = begin; k < end; k++) {
         target[at + k - begin] = narrow(view[k] as bigint, target, k, path);
       }
     }
-  } else if (target instanceof BigUint64Array || target instanceof BigInt64Array) {
+  } else if (isBigInt(target)) {
     for (let k = begin; k < end; k++) target[at + k - begin] = BigInt(view[k] as number);
   } else if (end - begin < LOOP_BELOW) {
     for (let k = begin; k < end; k++) target[at + k - begin] = view[k] as number;

@@ -33,13 +33,7 @@ export class FileSource implements ByteSource {
   readInto(offset: number, target: Uint8Array): void {
     const fd = this.#open();
     assertInside(this, offset, target.byteLength);
-    let done = 0;
-    while (done < target.byteLength) {
-      const want = Math.min(MAX_READ_BYTES, target.byteLength - done);
-      const got = this.#read(fd, target, done, want, offset + done);
-      if (got === 0) throw changedError(this.path, this.byteLength, fs.fstatSync(fd).size);
-      done += got;
-    }
+    readFully(this, fd, offset, target);
   }
 
   check(): void {
@@ -58,13 +52,29 @@ export class FileSource implements ByteSource {
     if (this.#fd === null) throw closedError(this.path);
     return this.#fd;
   }
+}
 
-  #read(fd: number, target: Uint8Array, at: number, count: number, position: number): number {
-    try {
-      return fs.readSync(fd, target, at, count, position);
-    } catch (error) {
-      throw fromFsError(error, this.path);
-    }
+/** Fills `target` from an open file; a short read means that the file shrank. */
+export function readFully(
+  source: ByteSource,
+  fd: number,
+  offset: number,
+  target: Uint8Array,
+): void {
+  let done = 0;
+  while (done < target.byteLength) {
+    const want = Math.min(MAX_READ_BYTES, target.byteLength - done);
+    const got = readSome(source.path, fd, target.subarray(done, done + want), offset + done);
+    if (got === 0) throw changedError(source.path, source.byteLength, fs.fstatSync(fd).size);
+    done += got;
+  }
+}
+
+function readSome(path: string, fd: number, target: Uint8Array, position: number): number {
+  try {
+    return fs.readSync(fd, target, 0, target.byteLength, position);
+  } catch (error) {
+    throw fromFsError(error, path);
   }
 }
 

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { assertInside, type ByteSource, changedError, closedError } from "./byte-source.ts";
-import { openRegularFile } from "./file-source.ts";
+import { openRegularFile, readFully } from "./file-source.ts";
 import type { PageAdvice } from "./page-advice.ts";
 import {
   MADV_POPULATE_READ,
@@ -13,8 +13,17 @@ import {
 /** Every call compares the length; every 32nd also the modification time, which costs twice more. */
 const CALLS_PER_FULL_CHECK = 32;
 
+interface FileMap {
+  readonly system: SystemMemory;
+  readonly address: number;
+  readonly buffer: ArrayBuffer;
+  readonly bytes: Uint8Array;
+  readonly advice: PageAdvice;
+}
+
 /**
- * A file mapped read-only into memory.
+ * A file mapped read-only into memory, when its {@link bytes} are first asked for: until then it is
+ * read by position, since a new map makes V8 collect garbage (10 ms and more).
  *
  * Reading past a file that shrank kills the process, so every use is preceded by {@link check};
  * between the check and the copy (microseconds) nothing can protect: files that others change
@@ -25,75 +34,85 @@ export class MappedSource implements ByteSource {
   readonly kind = "mapped";
   readonly path: string;
   readonly byteLength: number;
-  readonly bytes: Uint8Array;
-  readonly advice: PageAdvice;
-  readonly #system: SystemMemory;
-  readonly #address: number;
-  readonly #buffer: ArrayBuffer;
-  readonly #mtimeMs: number;
+  readonly #stats: fs.Stats;
   #fd: number | null;
+  /** Null when the system refused, undefined while nobody has asked. */
+  #map: FileMap | null | undefined;
   #checks = 0;
 
-  private constructor(
-    path: string,
-    fd: number,
-    stats: fs.Stats,
-    system: SystemMemory,
-    map: { address: number; buffer: ArrayBuffer },
-  ) {
+  private constructor(path: string, fd: number, stats: fs.Stats) {
     this.path = path;
     this.byteLength = stats.size;
-    this.#mtimeMs = stats.mtimeMs;
+    this.#stats = stats;
     this.#fd = fd;
-    this.#system = system;
-    this.#address = map.address;
-    this.#buffer = map.buffer;
-    this.bytes = new Uint8Array(map.buffer);
-    this.advice = this.#createAdvice(stats);
   }
 
-  /** Null where the system or the file (length 0) cannot be mapped: use reads then. */
-  static open(path: string): MappedSource | null {
-    const system = systemMemory();
-    if (system === null) return null;
+  /** @throws NotFoundError, StorageError */
+  static open(path: string): MappedSource {
     const { fd, stats } = openRegularFile(path);
-    const map = stats.size === 0 ? null : system.map(fd, stats.size);
-    if (map === null) {
-      fs.closeSync(fd);
-      return null;
-    }
-    return new MappedSource(path, fd, stats, system, map);
+    return new MappedSource(path, fd, stats);
+  }
+
+  get bytes(): Uint8Array | null {
+    if (this.#map === undefined && this.#fd !== null) this.#map = this.#create(this.#fd);
+    return this.#map?.bytes ?? null;
+  }
+
+  get advice(): PageAdvice | null {
+    return this.bytes === null || this.#fd === null ? null : (this.#map?.advice ?? null);
   }
 
   readInto(offset: number, target: Uint8Array): void {
     this.check();
     assertInside(this, offset, target.byteLength);
-    target.set(this.bytes.subarray(offset, offset + target.byteLength));
+    if (this.#map) {
+      target.set(this.#map.bytes.subarray(offset, offset + target.byteLength));
+    } else {
+      readFully(this, this.#open(), offset, target);
+    }
   }
 
   check(): void {
-    const fd = this.#fd;
-    if (fd === null) throw closedError(this.path);
-    const length = this.#system.fileLength(fd);
-    if (length !== this.byteLength) throw changedError(this.path, this.byteLength, length);
-    if (this.#checks++ % CALLS_PER_FULL_CHECK !== 0) return;
-    const stats = fs.fstatSync(fd);
-    if (stats.mtimeMs !== this.#mtimeMs) throw changedError(this.path, this.byteLength, length);
+    const fd = this.#open();
+    if (this.#map && this.#checks++ % CALLS_PER_FULL_CHECK !== 0) {
+      const length = this.#map.system.fileLength(fd);
+      if (length !== this.byteLength) throw changedError(this.path, this.byteLength, length);
+      return;
+    }
+    const { size, mtimeMs } = fs.fstatSync(fd);
+    if (size !== this.byteLength || mtimeMs !== this.#stats.mtimeMs) {
+      throw changedError(this.path, this.byteLength, size);
+    }
   }
 
   close(): void {
     if (this.#fd === null) return;
     fs.closeSync(this.#fd);
     this.#fd = null;
-    this.#buffer.transfer(0);
+    const map = this.#map;
+    if (!map) return;
+    map.buffer.transfer(0);
     // A buffer that someone pinned stays mapped: a leak is better than a crash.
-    if (this.#buffer.detached) this.#system.unmap(this.#address, this.byteLength);
+    if (map.buffer.detached) map.system.unmap(map.address, this.byteLength);
   }
 
-  #createAdvice(stats: fs.Stats): PageAdvice {
-    const { advise, isResident, pageBytes } = this.#system;
-    const address = this.#address;
-    const tellsResidency = canAskResidency(this.path, stats);
+  #open(): number {
+    if (this.#fd === null) throw closedError(this.path);
+    return this.#fd;
+  }
+
+  #create(fd: number): FileMap | null {
+    const system = this.byteLength === 0 ? null : systemMemory();
+    const map = system?.map(fd, this.byteLength) ?? null;
+    if (system === null || map === null) return null;
+    const { address, buffer } = map;
+    const advice = this.#createAdvice(system, address);
+    return { system, address, buffer, bytes: new Uint8Array(buffer), advice };
+  }
+
+  #createAdvice(system: SystemMemory, address: number): PageAdvice {
+    const { advise, isResident, pageBytes } = system;
+    const tellsResidency = canAskResidency(this.path, this.#stats);
     const isOpen = () => this.#fd !== null;
     return {
       random: () => {

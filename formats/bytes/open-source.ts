@@ -2,14 +2,15 @@ import type { ByteSource } from "./byte-source.ts";
 import { FileSource } from "./file-source.ts";
 import { isLocalFileSystem } from "./file-system-kind.ts";
 import { MappedSource } from "./mapped-source.ts";
+import { canMap } from "./system-memory.ts";
 
 /** How a file is read: "map" and "read" force one way, "auto" maps local files. */
 export type FileAccess = "auto" | "map" | "read";
 
 export interface OpenSourceOptions {
   /**
-   * Default "auto": a map on a local file system, plain reads on a network or user-space one, for
-   * an empty file, and where the system cannot map. Choose "read" for files that others change.
+   * Default "auto": a map on a local file system, plain reads on a network or user-space one and
+   * where the system cannot map. Choose "read" for files that others change.
    */
   readonly access?: FileAccess;
 }
@@ -17,9 +18,6 @@ export interface OpenSourceOptions {
 /** Opens for reading; the caller closes. @throws NotFoundError, StorageError */
 export function openSource(path: string, options: OpenSourceOptions = {}): ByteSource {
   const access = options.access ?? "auto";
-  const mapped =
-    access === "map" || (access === "auto" && isLocalFileSystem(path))
-      ? MappedSource.open(path)
-      : null;
-  return mapped ?? FileSource.open(path);
+  const map = access === "map" || (access === "auto" && isLocalFileSystem(path));
+  return map && canMap() ? MappedSource.open(path) : FileSource.open(path);
 }

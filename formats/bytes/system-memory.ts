@@ -39,8 +39,13 @@ export function systemMemory(): SystemMemory | null {
   return loaded;
 }
 
+/** Whether the system may have the calls, without loading anything. */
+export function canMap(): boolean {
+  return process.platform === "linux" || process.platform === "darwin";
+}
+
 function load(): SystemMemory | null {
-  if (process.platform !== "linux" && process.platform !== "darwin") return null;
+  if (!canMap()) return null;
   let koffi: typeof import("koffi");
   try {
     koffi = createRequire(import.meta.url)("koffi");

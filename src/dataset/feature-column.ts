@@ -205,23 +205,89 @@ function textColumn(
   blockRows: readonly number[],
 ): CategoricalColumn | ListColumn {
   const values: FeatureValue[] = [];
-  let isText = true;
-  const distinct = new Map<string, number>();
   for (const [block, vector] of vectors.entries()) {
     const rows = blockRows[block] as number;
-    for (let i = 0; i < rows; i++) {
-      const value = (vector?.get(i) ?? null) as FeatureValue;
-      values.push(value);
-      if (typeof value === "string") {
-        if (!distinct.has(value)) distinct.set(value, distinct.size);
-      } else if (value !== null) isText = false;
-    }
+    for (let i = 0; i < rows; i++) values.push((vector?.get(i) ?? null) as FeatureValue);
   }
-  if (!isText || distinct.size > values.length * MAX_DISTINCT_SHARE) {
-    return new ListColumn(name, values);
+  return fromValues(name, values);
+}
+
+/** Codes and categories, in order of appearance, where that is worth it; else the list itself. */
+function fromValues(name: string, values: FeatureValue[]): CategoricalColumn | ListColumn {
+  const distinct = new Map<string, number>();
+  for (const value of values) {
+    if (typeof value === "string") {
+      if (!distinct.has(value)) distinct.set(value, distinct.size);
+    } else if (value !== null) return new ListColumn(name, values);
   }
+  if (distinct.size > values.length * MAX_DISTINCT_SHARE) return new ListColumn(name, values);
   const codes = Int32Array.from(values, (value) =>
     value === null ? MISSING_CODE : (distinct.get(value as string) as number),
   );
   return new CategoricalColumn(name, codes, [...distinct.keys()]);
+}
+
+/** A member of a collection without the column: that many missing values. */
+interface AbsentColumn {
+  readonly length: number;
+  readonly available: readonly { readonly name: string }[];
+}
+
+/**
+ * Columns of several data sets after one another.
+ * @throws NotFoundError "no-such-column" when no member has it.
+ */
+export function joinColumns(
+  name: string,
+  parts: readonly (NumericColumn | CategoricalColumn | ListColumn | AbsentColumn)[],
+): NumericColumn | CategoricalColumn | ListColumn {
+  const present = parts.filter((part) => part instanceof FeatureColumn);
+  if (present.length === 0) {
+    const names = parts.flatMap((part) => ("available" in part ? part.available : []));
+    throw new NotFoundError("no-such-column", `there is no column ${JSON.stringify(name)}`, {
+      what: name,
+      available: [...new Set(names.map((column) => column.name))],
+    });
+  }
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const numbers = present.filter((part) => part instanceof NumericColumn);
+  if (numbers.length === present.length) {
+    const first = numbers[0]?.values.constructor;
+    if (numbers.every((part) => part.values.constructor === first)) {
+      return joinNumbers(name, parts, length);
+    }
+  }
+  return fromValues(
+    name,
+    parts.flatMap((part) => {
+      const rows = Array.from({ length: part.length }, (_, row) => row);
+      return part instanceof FeatureColumn ? part.gather(rows) : rows.map(() => null);
+    }),
+  );
+}
+
+function joinNumbers(
+  name: string,
+  parts: readonly (FeatureColumn | AbsentColumn)[],
+  length: number,
+): NumericColumn {
+  const first = parts.find((part) => part instanceof NumericColumn) as NumericColumn;
+  const values = new (first.values.constructor as new (length: number) => NumericValues)(length);
+  let missing: Uint8Array | null = null;
+  let at = 0;
+  for (const part of parts) {
+    if (part instanceof NumericColumn) {
+      // All of one class, which the caller has compared.
+      values.set(part.values as never, at);
+      if (part.missing !== null) {
+        missing ??= new Uint8Array(length);
+        missing.set(part.missing, at);
+      }
+    } else {
+      missing ??= new Uint8Array(length);
+      missing.fill(1, at, at + part.length);
+    }
+    at += part.length;
+  }
+  return new NumericColumn(name, values, missing);
 }

@@ -106,9 +106,16 @@ type ArrayName =
 
 /** Arrays that hold every value of a type exactly. */
 const HOLDS: Readonly<Record<ScdlDType, readonly ArrayName[]>> = {
-  uint8: ["Uint8Array", "Uint16Array", "Uint32Array", "Float32Array", "Float64Array"],
-  uint16: ["Uint16Array", "Uint32Array", "Float32Array", "Float64Array"],
-  uint32: ["Uint32Array", "Float64Array"],
+  uint8: [
+    "Uint8Array",
+    "Uint16Array",
+    "Uint32Array",
+    "BigUint64Array",
+    "Float32Array",
+    "Float64Array",
+  ],
+  uint16: ["Uint16Array", "Uint32Array", "BigUint64Array", "Float32Array", "Float64Array"],
+  uint32: ["Uint32Array", "BigUint64Array", "Float64Array"],
   uint64: ["BigUint64Array"],
   float16: ["Float32Array", "Float64Array"],
   float32: ["Float32Array", "Float64Array"],

@@ -43,7 +43,7 @@ export class Neighbors {
   readonly #matrix: MatrixFile;
   readonly #nObs: number;
   readonly #begins = new Float64Array(1);
-  readonly #offsets = new Float64Array(2);
+  readonly #ends = new Float64Array(1);
   readonly #picked = new Float64Array(1);
 
   private constructor(matrix: MatrixFile, nObs: number, options: OpenNeighborOptions) {
@@ -125,16 +125,16 @@ export class Neighbors {
   /** Counts over all cells of the data set; reads every row pointer. */
   stats(): NeighborStats {
     const begins = new Float64Array(STATS_ROWS);
-    const offsets = new Float64Array(STATS_ROWS + 1);
+    const ends = new Float64Array(STATS_ROWS);
     let total = 0;
     let least = Number.POSITIVE_INFINITY;
     let most = 0;
     let none = this.#nObs - this.nRows;
     for (let row = 0; row < this.nRows; row += STATS_ROWS) {
       const count = Math.min(STATS_ROWS, this.nRows - row);
-      total += this.#matrix.pointers.plan(row, count, begins, offsets);
+      total += this.#matrix.pointers.plan(row, count, begins, ends);
       for (let i = 0; i < count; i++) {
-        const length = (offsets[i + 1] as number) - (offsets[i] as number);
+        const length = (ends[i] as number) - (begins[i] as number);
         least = Math.min(least, length);
         most = Math.max(most, length);
         if (length === 0) none++;
@@ -156,7 +156,7 @@ export class Neighbors {
   /** Sets `#begins[0]`; returns the number of neighbours. */
   #locate(row: number): number {
     if (row >= this.nRows && row < this.#nObs && row % 1 === 0) return 0;
-    return this.#matrix.pointers.plan(row, 1, this.#begins, this.#offsets);
+    return this.#matrix.pointers.plan(row, 1, this.#begins, this.#ends);
   }
 
   #assertNeighbor(row: number, neighbor: number): void {

@@ -42,21 +42,21 @@ export class PageCachePolicy {
     return this.#announced;
   }
 
-  /** Call before copying ranges `[begins[i], begins[i] + offsets[i + 1] - offsets[i])`. */
-  beforeCopy(begins: Float64Array, offsets: Float64Array, count: number): void {
+  /** Call before copying ranges `[begins[i], ends[i])`. */
+  beforeCopy(begins: Float64Array, ends: Float64Array, count: number): void {
     if (count === 0 || this.#sources.length === 0) return;
-    if (!this.#isCold(begins, offsets, count)) return;
-    this.announce(begins, offsets, count);
+    if (!this.#isCold(begins, ends, count)) return;
+    this.announce(begins, ends, count);
   }
 
   /** Announces ranges without asking. */
-  announce(begins: Float64Array, offsets: Float64Array, count: number): void {
+  announce(begins: Float64Array, ends: Float64Array, count: number): void {
     this.#announced++;
     for (const elements of this.#sources) {
       for (let i = 0; i < count; i++) {
         const begin = begins[i] as number;
-        const length = (offsets[i + 1] as number) - (offsets[i] as number);
-        if (length > 0) elements.willNeed(begin, begin + length);
+        const end = ends[i] as number;
+        if (end > begin) elements.willNeed(begin, end);
       }
     }
   }
@@ -68,14 +68,14 @@ export class PageCachePolicy {
     return done;
   }
 
-  #isCold(begins: Float64Array, offsets: Float64Array, count: number): boolean {
+  #isCold(begins: Float64Array, ends: Float64Array, count: number): boolean {
     if (this.#announceAlways) return true;
     if (!this.#canAsk) return false;
     if (this.#coldBatches > 0) {
       this.#coldBatches--;
       return true;
     }
-    if (count === 1 && (offsets[1] as number) - (offsets[0] as number) >= LONG_RANGE) return true;
+    if (count === 1 && (ends[0] as number) - (begins[0] as number) >= LONG_RANGE) return true;
     if (++this.#warmBatches > SETTLED_BATCHES && this.#warmBatches % SETTLED_BATCHES !== 0)
       return false;
     const step = Math.max(1, Math.floor(count / SAMPLED_ROWS));

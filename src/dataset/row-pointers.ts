@@ -2,6 +2,8 @@ import type { ElementSource } from "../../formats/bytes/element-source.ts";
 import { itemBytes, type NumericArray } from "../../formats/common/dtype.ts";
 import { FormatError, InvalidArgumentError } from "../../formats/common/errors.ts";
 
+/** Single pairs read by position before the file is taken into memory. */
+const READS_BEFORE_MAP = 32;
 /** Row pairs read before the pointers are worth caching: opening and reading one row stays lazy. */
 const CACHE_AFTER_ROWS = 256;
 const CHUNK_POINTERS = 65_536;
@@ -32,9 +34,9 @@ export class RowPointers {
   #reads = 0;
   #cached: Float64Array | null = null;
   /** Pointers in memory, or null where only reads serve. */
-  readonly #narrow: NumericArray | null;
+  #narrow: NumericArray | null = null;
   /** The same for uint64: low and high word of each. */
-  readonly #words: Uint32Array | null;
+  #words: Uint32Array | null = null;
   readonly #pair: Uint8Array;
   #begin = 0;
   #end = 0;
@@ -45,7 +47,7 @@ export class RowPointers {
     this.nnz = options.nnz;
     this.#what = options.what ?? "row";
     this.#elements = elements;
-    const { dtype, source, view } = elements;
+    const { dtype, source } = elements;
     if (dtype !== "uint8" && dtype !== "uint16" && dtype !== "uint32" && dtype !== "uint64") {
       throw new FormatError("bad-indptr", `row pointers are ${dtype}, expected an unsigned type`, {
         path: source.path,
@@ -59,8 +61,6 @@ export class RowPointers {
       );
     }
     this.#cacheable = (options.nRows + 1) * 8 <= options.budgetBytes;
-    this.#words = view === null || dtype !== "uint64" ? null : wordsOf(view);
-    this.#narrow = dtype === "uint64" ? null : view;
     this.#pair = new Uint8Array(2 * elements.itemBytes);
   }
 
@@ -70,11 +70,10 @@ export class RowPointers {
   }
 
   /**
-   * Finds the stored range of each row: row `rows[i]` begins at `begins[i]` and has
-   * `offsets[i + 1] - offsets[i]` values.
+   * Finds the stored range of each row: row `rows[i]` is `[begins[i], ends[i])`.
    *
    * @param rows the row numbers, or the first of `count` consecutive ones.
-   * @returns the number of values of all rows, which is `offsets[count]`.
+   * @returns the number of values of all rows together.
    * @throws InvalidArgumentError for a row that is not an integer in `[0, nRows)`; nothing is
    *   counted from the end. FormatError "bad-indptr" for pointers that go down or past the end.
    */
@@ -82,12 +81,11 @@ export class RowPointers {
     rows: ArrayLike<number> | number,
     count: number,
     begins: Float64Array,
-    offsets: Float64Array,
+    ends: Float64Array,
   ): number {
     const cached = this.#prepare(count);
     const { nRows, nnz } = this;
     let total = 0;
-    offsets[0] = 0;
     for (let i = 0; i < count; i++) {
       const row = typeof rows === "number" ? rows + i : (rows[i] as number);
       if (!(row >= 0 && row < nRows && Math.floor(row) === row)) throw this.#outOfRange(row);
@@ -103,8 +101,8 @@ export class RowPointers {
       }
       if (!(begin <= end && end <= nnz)) throw this.#bad(row, begin, end);
       begins[i] = begin;
+      ends[i] = end;
       total += end - begin;
-      offsets[i + 1] = total;
     }
     return total;
   }
@@ -118,9 +116,17 @@ export class RowPointers {
   #prepare(count: number): Float64Array | null {
     if (this.#cached !== null) return this.#cached;
     this.#elements.source.check();
+    if (this.#reads <= READS_BEFORE_MAP && this.#reads + count > READS_BEFORE_MAP) this.#useView();
     this.#reads += count;
     if (this.#cacheable && this.#reads > CACHE_AFTER_ROWS) this.#cached = this.#readAll();
     return this.#cached;
+  }
+
+  #useView(): void {
+    const { view, dtype } = this.#elements;
+    if (view === null) return;
+    if (dtype === "uint64") this.#words = wordsOf(view);
+    else this.#narrow = view;
   }
 
   /** Sets `#begin` and `#end` to the pair of `row`, unchecked. */

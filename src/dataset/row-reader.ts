@@ -57,10 +57,10 @@ export abstract class RowReader {
   /** Runs of rows with one list of variables each, in row order; usually one. */
   readonly varBlocks: readonly VarBlock[];
   readonly #matrix: MatrixFile;
-  readonly #policy: PageCachePolicy;
-  readonly #one = { begins: new Float64Array(1), offsets: new Float64Array(2) };
+  #policy: PageCachePolicy | null = null;
+  readonly #one = { begins: new Float64Array(1), ends: new Float64Array(1) };
   #begins = new Float64Array(64);
-  #planned = new Float64Array(65);
+  #ends = new Float64Array(64);
 
   protected constructor(matrix: MatrixFile, nnz: number, varBlocks: readonly VarBlock[]) {
     this.#matrix = matrix;
@@ -74,7 +74,6 @@ export abstract class RowReader {
       0,
     );
     this.dtypes = matrix.dtypes;
-    this.#policy = new PageCachePolicy([matrix.data, matrix.indices]);
   }
 
   /** Share of positions without a stored value; 0 for a matrix without positions. */
@@ -94,9 +93,9 @@ export abstract class RowReader {
 
   /** One row. For many rows use {@link gather}, which allocates nothing. */
   row(row: number, options: ReadRowsOptions = {}): SparseRow {
-    const { begins, offsets } = this.#one;
-    const nnz = this.#matrix.pointers.plan(row, 1, begins, offsets);
-    this.#policy.beforeCopy(begins, offsets, 1);
+    const { begins, ends } = this.#one;
+    const nnz = this.#matrix.pointers.plan(row, 1, begins, ends);
+    this.#policy?.beforeCopy(begins, ends, 1);
     const begin = begins[0] as number;
     const data = allocate(this.dtypes.data, nnz);
     const indices = allocateIndices(this.dtypes.indices, nnz);
@@ -151,7 +150,7 @@ export abstract class RowReader {
    */
   prefetch(rows: ArrayLike<number>): void {
     this.#plan(rows, rows.length);
-    this.#policy.announce(this.#begins, this.#planned, rows.length);
+    this.#pageCache().announce(this.#begins, this.#ends, rows.length);
   }
 
   /** The consecutive rows `[begin, end)`. */
@@ -201,9 +200,32 @@ export abstract class RowReader {
     }
   }
 
+  /** @internal The stored range of each row; see RowPointers. */
+  planRows(
+    rows: ArrayLike<number>,
+    count: number,
+    begins: Float64Array,
+    ends: Float64Array,
+  ): number {
+    return this.#matrix.pointers.plan(rows, count, begins, ends);
+  }
+
+  /** @internal Copies planned ranges, each to its place; see ElementSource. */
+  copyRanges(
+    begins: Float64Array,
+    ends: Float64Array,
+    ats: Float64Array,
+    count: number,
+    out: Pick<GatherTarget, "data" | "indices">,
+  ): void {
+    this.#pageCache().beforeCopy(begins, ends, count);
+    this.#matrix.data.gather(begins, ends, ats, count, out.data);
+    this.#matrix.indices.gather(begins, ends, ats, count, out.indices);
+  }
+
   /** Reads all values into the page cache; false where the system cannot. */
   warm(): boolean {
-    return this.#policy.populate();
+    return this.#pageCache().populate();
   }
 
   /** Whether row pointers are held in memory. */
@@ -219,12 +241,18 @@ export abstract class RowReader {
     return this.#matrix.indices.source.path;
   }
 
+  /** Made with the first batch: it maps the files, which opening and a few rows can do without. */
+  #pageCache(): PageCachePolicy {
+    this.#policy ??= new PageCachePolicy([this.#matrix.data, this.#matrix.indices]);
+    return this.#policy;
+  }
+
   #plan(rows: ArrayLike<number> | number, count: number): number {
     if (this.#begins.length < count) {
       this.#begins = new Float64Array(count);
-      this.#planned = new Float64Array(count + 1);
+      this.#ends = new Float64Array(count);
     }
-    return this.#matrix.pointers.plan(rows, count, this.#begins, this.#planned);
+    return this.#matrix.pointers.plan(rows, count, this.#begins, this.#ends);
   }
 
   #copyPlanned(
@@ -233,11 +261,8 @@ export abstract class RowReader {
     out: GatherTarget,
     options: ReadRowsOptions,
   ): void {
-    const { data, indices } = this.#matrix;
-    this.#policy.beforeCopy(this.#begins, this.#planned, count);
-    data.gather(this.#begins, this.#planned, count, out.data);
-    indices.gather(this.#begins, this.#planned, count, out.indices);
-    this.#finishIndptr(count, out);
+    this.#fillIndptr(count, out);
+    this.copyRanges(this.#begins, this.#ends, out.indptr, count, out);
     if (options.validate === true) this.#validate(rows, count, out);
   }
 
@@ -245,20 +270,25 @@ export abstract class RowReader {
   #copyRange(count: number, nnz: number, out: GatherTarget): void {
     const { data, indices } = this.#matrix;
     const begin = this.#begins[0] as number;
-    const { begins, offsets } = this.#one;
+    const { begins, ends } = this.#one;
     for (let at = 0; at < nnz; at += WINDOW_VALUES) {
       const end = Math.min(nnz, at + WINDOW_VALUES);
       begins[0] = begin + at;
-      offsets[1] = Math.min(nnz, end + WINDOW_VALUES) - at;
-      this.#policy.beforeCopy(begins, offsets, 1);
+      ends[0] = begin + Math.min(nnz, end + WINDOW_VALUES);
+      this.#pageCache().beforeCopy(begins, ends, 1);
       data.copy(begin + at, begin + end, out.data, at);
       indices.copy(begin + at, begin + end, out.indices, at);
     }
-    this.#finishIndptr(count, out);
+    this.#fillIndptr(count, out);
   }
 
-  #finishIndptr(count: number, out: GatherTarget): void {
-    for (let i = 0; i <= count; i++) out.indptr[i] = this.#planned[i] as number;
+  #fillIndptr(count: number, out: GatherTarget): void {
+    let at = 0;
+    out.indptr[0] = 0;
+    for (let i = 0; i < count; i++) {
+      at += (this.#ends[i] as number) - (this.#begins[i] as number);
+      out.indptr[i + 1] = at;
+    }
   }
 
   #allocate(rows: number, nnz: number) {

@@ -1,7 +1,7 @@
 /**
  * Random rows: this package, C and bionemo-scdl on the same files, batches and order.
  *
- *     node test/bench/gather.ts [warm] [cold] [open]      (default: all three)
+ *     npm run build && node test/bench/gather.ts [warm] [cold] [open]      (default: all three)
  *
  * Data is made once in SCDL_BENCH_DIR (default: scdl-bench in the temporary folder): 1.2 GB, and
  * 10 GB for cold and open (--rows N makes that one smaller). Python is SCDL_PYTHON or the

@@ -66,7 +66,8 @@ export function byteSourceSuite(implementation: ByteSourceImplementation): void 
       const read = () => source.readInto(0, new Uint8Array(1));
       expect(catchError(read)).toSatisfy((e) => isScdlError(e, "closed"));
       if (implementation.name === "mapped") expect(bytes?.length).toBe(0);
-      expect(source.advice?.isResident(0) ?? null).toBeNull();
+      expect(source.bytes?.length ?? 0).toBe(0);
+      expect(source.advice).toBeNull();
     });
 
     const { change } = implementation;

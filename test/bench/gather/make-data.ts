@@ -11,6 +11,7 @@ import { ArchiveWriter } from "../../../formats/scdl/archive-writer.ts";
 
 const GENES = 30_000;
 const BLOCK_ROWS = 4_096;
+const OBS_ROWS = 65_536;
 const SEED = 12_345;
 export const ORDER_ROWS = 102_400;
 
@@ -63,11 +64,12 @@ export async function makeData(directory: string, rows: number): Promise<void> {
   writer.varFeatures.beginBlock({ label: null, nRows: rows, schema: genes.schema });
   for (const batch of genes.batches) await writer.varFeatures.write(batch);
   await writer.varFeatures.endBlock();
-  const cells = arrow.tableFromArrays({
-    obs_feature_id: Uint32Array.from({ length: rows }, (_, i) => i),
-  });
-  writer.obsFeatures.beginBlock({ label: null, nRows: rows, schema: cells.schema });
-  for (const batch of cells.batches) await writer.obsFeatures.write(batch);
+  const schema = cells(0, 1).schema;
+  writer.obsFeatures.beginBlock({ label: null, nRows: rows, schema });
+  for (let first = 0; first < rows; first += OBS_ROWS) {
+    const { batches } = cells(first, Math.min(rows, first + OBS_ROWS));
+    for (const batch of batches) await writer.obsFeatures.write(batch);
+  }
   await writer.obsFeatures.endBlock();
   await writer.commit({
     nObs: rows,
@@ -75,6 +77,22 @@ export async function makeData(directory: string, rows: number): Promise<void> {
     dtypes: { data: "float32", indices: "uint16", indptr: "uint32" },
   });
   writeOrder(directory, rows);
+}
+
+/** What a small obs has: names, four annotations, two measurements. */
+function cells(begin: number, end: number): arrow.Table {
+  const rows = Array.from({ length: end - begin }, (_, i) => begin + i);
+  const text = (of: (row: number) => string) =>
+    arrow.vectorFromArray(rows.map(of), new arrow.Utf8());
+  return new arrow.Table({
+    obs_feature_id: text((row) => `${row.toString(36).padStart(12, "ACGT")}-1`),
+    cell_type: text((row) => `cell type ${(row * 7) % 41}`),
+    donor_id: text((row) => `D${row % 113}`),
+    tissue: text((row) => `tissue ${(row >> 12) % 9}`),
+    assay: text((row) => (row % 3 === 0 ? "10x 3' v2" : "10x 3' v3")),
+    n_counts: arrow.makeVector(Int32Array.from(rows, (row) => 1_000 + (row % 997))),
+    score: arrow.makeVector(Float64Array.from(rows, (row) => Math.sin(row))),
+  });
 }
 
 /** Uniform rows with replacement, as uint32 in a file beside the data set. */

@@ -49,7 +49,13 @@ describe("ElementSource", () => {
     const array = Float32Array.from({ length: 1_000 }, (_, i) => i);
     for (const source of sources(array, "float32")) {
       const target = new Float32Array(310).fill(-1);
-      source.gather(Float64Array.of(990, 5, 700), Float64Array.of(0, 10, 12, 300), 3, target);
+      source.gather(
+        Float64Array.of(990, 5, 700),
+        Float64Array.of(1_000, 7, 988),
+        Float64Array.of(0, 10, 12),
+        3,
+        target,
+      );
       expect([...target.slice(0, 13)]).toEqual([
         990, 991, 992, 993, 994, 995, 996, 997, 998, 999, 5, 6, 700,
       ]);
@@ -61,7 +67,7 @@ describe("ElementSource", () => {
   it("widens into a larger type and reads single elements", () => {
     for (const source of sources(Uint16Array.of(7, 8, 9), "uint16")) {
       const wide = new Uint32Array(3);
-      source.gather(Float64Array.of(0), Float64Array.of(0, 3), 1, wide);
+      source.gather(Float64Array.of(0), Float64Array.of(3), Float64Array.of(0), 1, wide);
       expect([...wide]).toEqual([7, 8, 9]);
       expect(source.at(2)).toBe(9);
     }
