@@ -47,6 +47,8 @@ export interface RangeOptions extends ReadOptions {
 
 /** Row groups whose pages decode to more than this are handed out in several batches. */
 const BATCH_BYTES = 64 << 20;
+/** The decoder reserves memory for this many rows, whatever a footer claims. */
+const MAX_BATCH_ROWS = 1 << 20;
 /** More than this in one row group and column selection is refused: wasm memory ends at 4 GiB. */
 const MAX_ROW_GROUP_BYTES = 1 << 30;
 
@@ -199,7 +201,10 @@ export class ParquetFile {
     const rows = range?.limit ?? this.#group(i).rowCount;
     const table = await withParquet(this.path, (parquet) => {
       const bytes = parquet
-        .readParquet(miniature, { batchSize: Math.max(1, rows), ...range })
+        .readParquet(miniature, {
+          batchSize: Math.max(1, Math.min(rows, MAX_BATCH_ROWS)),
+          ...range,
+        })
         .intoIPCStream();
       return decodeIpc(bytes, this.path);
     });
