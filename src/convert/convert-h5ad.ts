@@ -9,6 +9,7 @@ import { unifiedType } from "../../formats/parquet/columns.ts";
 import { ArchiveWriter } from "../../formats/scdl/archive-writer.ts";
 import { decodeChecksums, digestFile } from "../../formats/scdl/checksums.ts";
 import { ARRAY_FILES, CHECKSUM_FILE } from "../../formats/scdl/layout.ts";
+import { BackgroundFlush } from "./background-flush.ts";
 import { DecodePool } from "./decode-pool.ts";
 import { selectedBatches } from "./frame-selection.ts";
 import { expandInputs } from "./input-files.ts";
@@ -120,6 +121,7 @@ class Conversion {
   readonly #pool: DecodePool;
   readonly #meter: ProgressMeter;
   readonly #open = new Set<OpenInput>();
+  #flush: BackgroundFlush | null = null;
   readonly #onAbort = (): void => {
     void this.#pool.close();
   };
@@ -132,16 +134,25 @@ class Conversion {
     this.#pool = new DecodePool({
       workers: settings.workers,
       signal: options.signal,
-      onTask: ({ bytes }) => this.#meter.add(bytes, 0),
+      onTask: ({ bytes }) => this.#onWritten(bytes, 0),
     });
     options.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
+  #onWritten(bytes: number, rows: number): void {
+    this.#flush?.add(bytes);
+    this.#meter.add(bytes, rows);
+  }
+
+  /** Ends threads and closes files; nothing is written any more once it resolves. */
   async stop(): Promise<void> {
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     await this.#pool.close();
     for (const input of this.#open) await input.file.close();
     this.#open.clear();
+    const flush = this.#flush;
+    this.#flush = null;
+    await flush?.close();
   }
 
   async run(paths: readonly string[]): Promise<ConvertResult> {
@@ -223,7 +234,7 @@ class Conversion {
     const sum = await streamMatrix(summary.path, matrix, target, rows, {
       blockBytes: this.#settings.blockBytes,
       signal: this.#options.signal,
-      onBlock: (bytes, blockRows) => this.#meter.add(bytes, blockRows),
+      onBlock: (bytes, blockRows) => this.#onWritten(bytes, blockRows),
     });
     return { written: Promise.resolve(sum) };
   }
@@ -256,6 +267,7 @@ class Conversion {
     const indicesPath = this.#writer.pathOf("indices");
     createFile(dataPath, (plan.nnz ?? 0) * itemBytes(plan.dataDtype));
     createFile(indicesPath, (plan.nnz ?? 0) * itemBytes(plan.colPtrDtype));
+    this.#flush = new BackgroundFlush([dataPath, indicesPath]);
     return { dataPath, indicesPath };
   }
 

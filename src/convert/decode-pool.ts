@@ -64,7 +64,8 @@ export class DecodePool {
 
   #start(): Worker {
     const file = import.meta.url.endsWith(".ts") ? "./decode-worker.ts" : "./decode-worker.js";
-    const worker = new Worker(new URL(file, import.meta.url));
+    // No inherited flags: a --import or --input-type of the parent must not reach the thread.
+    const worker = new Worker(new URL(file, import.meta.url), { execArgv: [] });
     worker.on("message", (reply: WorkerReply) => this.#onReply(reply));
     worker.on("error", (error) => this.#fail(error));
     worker.on("exit", (code) => {
