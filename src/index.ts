@@ -60,6 +60,7 @@ export type {
   LossReport,
 } from "./convert/options.ts";
 export type { VarBlock } from "./dataset/dataset-archive.ts";
+export { DatasetCollection } from "./dataset/dataset-collection.ts";
 export type {
   CategoricalColumn,
   FeatureColumn,
@@ -67,7 +68,12 @@ export type {
   ListColumn,
   NumericColumn,
 } from "./dataset/feature-column.ts";
-export { GatherBuffers, type GatherCounts, type GatherTarget } from "./dataset/gather-buffers.ts";
+export {
+  GatherBuffers,
+  type GatherCounts,
+  type GatherTarget,
+  type MatrixDTypes,
+} from "./dataset/gather-buffers.ts";
 export type {
   NeighborOptions,
   NeighborStats,
