@@ -59,6 +59,8 @@ export type {
   ConvertResult,
   LossReport,
 } from "./convert/options.ts";
+export { type CastDatasetOptions, castDataset } from "./dataset/cast.ts";
+export { type ConcatOptions, concatDatasets, saveDataset } from "./dataset/concat.ts";
 export type { VarBlock } from "./dataset/dataset-archive.ts";
 export { DatasetCollection } from "./dataset/dataset-collection.ts";
 export type {
@@ -86,6 +88,11 @@ export {
   type OpenDatasetOptions,
   SingleCellDataset,
 } from "./dataset/single-cell-dataset.ts";
+export type {
+  WriteDatasetOptions,
+  WriteProgress,
+  WrittenDataset,
+} from "./dataset/write-datasets.ts";
 export { type InspectOptions, type InspectProgress, inspect } from "./inspect/inspect.ts";
 export type {
   ColumnSummary,

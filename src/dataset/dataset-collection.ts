@@ -21,6 +21,7 @@ import {
 } from "./gather-buffers.ts";
 import type { SparseRow } from "./row-reader.ts";
 import { type OpenDatasetOptions, SingleCellDataset } from "./single-cell-dataset.ts";
+import type { WriteDatasetOptions, WrittenDataset } from "./write-datasets.ts";
 
 /**
  * Several data sets as one row space, without copying: the rows of the first, then of the second
@@ -181,6 +182,13 @@ export class DatasetCollection {
       }
     }
     return [...columns].map(([name, type]) => ({ name, type }));
+  }
+
+  /** Writes all members as one data set ("flatten" in the original). @throws IncompatibleError */
+  async save(output: string, options: WriteDatasetOptions = {}): Promise<WrittenDataset> {
+    const { concatDatasets } = await import("./concat.ts");
+    const directories = this.members.map((member) => member.directory);
+    return concatDatasets(directories, { ...options, output });
   }
 
   close(): void {

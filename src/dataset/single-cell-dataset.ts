@@ -1,9 +1,11 @@
 import type * as arrow from "apache-arrow";
 import type { FileAccess } from "../../formats/bytes/open-source.ts";
-import { allocate } from "../../formats/common/dtype.ts";
+import { allocate, type ScdlDType } from "../../formats/common/dtype.ts";
 import { InvalidArgumentError, NotFoundError, ScdlError } from "../../formats/common/errors.ts";
 import { type MatrixData, scatter } from "../../formats/csr/csr-matrix.ts";
 import { openArchive } from "../../formats/scdl/archive.ts";
+import type { CastDatasetOptions } from "./cast.ts";
+import type { ConcatOptions } from "./concat.ts";
 import type { DatasetArchive, FeatureTables } from "./dataset-archive.ts";
 import {
   type CategoricalColumn,
@@ -15,6 +17,7 @@ import { assertHolds } from "./gather-buffers.ts";
 import { MatrixFile } from "./matrix-file.ts";
 import { type NeighborOptions, Neighbors } from "./neighbors.ts";
 import { RowReader, type SparseRow } from "./row-reader.ts";
+import type { WriteDatasetOptions, WrittenDataset } from "./write-datasets.ts";
 
 /** Row pointers are cached up to this size: 32 M rows. */
 const DEFAULT_BUDGET_BYTES = 256 * 2 ** 20;
@@ -243,6 +246,43 @@ export class SingleCellDataset extends RowReader {
   async varIds(block = 0): Promise<readonly string[]> {
     const table = await this.var([VAR_ID_COLUMN], block);
     return Array.from(table.getChild(VAR_ID_COLUMN) ?? [], String);
+  }
+
+  /**
+   * Writes this data set anew, with today's header, side files and checksums.
+   * @throws StorageError "already-exists"
+   */
+  async save(output: string, options: WriteDatasetOptions = {}): Promise<WrittenDataset> {
+    const { saveDataset } = await import("./concat.ts");
+    return saveDataset(this.directory, output, options);
+  }
+
+  /**
+   * Writes this data set followed by others to `options.output`; none of them changes.
+   * @throws IncompatibleError for float values with integer values.
+   */
+  async concat(
+    others: readonly (SingleCellDataset | string)[],
+    options: ConcatOptions,
+  ): Promise<WrittenDataset> {
+    const { concatDatasets } = await import("./concat.ts");
+    const directories = others.map((other) =>
+      typeof other === "string" ? other : other.directory,
+    );
+    return concatDatasets([this.directory, ...directories], options);
+  }
+
+  /**
+   * Writes this data set with values of another type. Without `options.output` the directory is
+   * replaced in one step; this object goes on reading the old files: open it again.
+   * @throws PrecisionLossError for the first value that does not fit, unless `allowLossy`.
+   */
+  async cast(
+    dtype: ScdlDType,
+    options: Omit<CastDatasetOptions, "dtype"> = {},
+  ): Promise<WrittenDataset> {
+    const { castDataset } = await import("./cast.ts");
+    return castDataset(this.directory, { ...options, dtype });
   }
 
   /** Releases files and memory; idempotent. Every later read throws ScdlError "closed". */

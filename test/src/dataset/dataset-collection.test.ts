@@ -111,6 +111,29 @@ describe("DatasetCollection", () => {
     );
   });
 
+  it("is written as one data set with the same rows, and so are concat, save and cast", async () => {
+    using collection = await DatasetCollection.open(["a", "b", "c"].map((n) => unpack(bundle, n)));
+    const root = temporaryDirectory();
+    const everything = Array.from({ length: collection.nObs }, (_, row) => row);
+    const [first, ...rest] = collection.members;
+    if (first === undefined) throw new Error("no members");
+    await collection.save(`${root}/flat`);
+    await first.concat(rest, { output: `${root}/joined` });
+    for (const name of ["flat", "joined"]) {
+      using written = await SingleCellDataset.open(`${root}/${name}`);
+      expect(written.rows(everything)).toEqual(collection.rows(everything));
+    }
+    await first.save(`${root}/copy`);
+    await first.cast("uint8", { output: `${root}/bytes` });
+    using copy = await SingleCellDataset.open(`${root}/copy`);
+    using bytes = await SingleCellDataset.open(`${root}/bytes`);
+    expect(copy.slice(0, 8)).toEqual(first.slice(0, 8));
+    expect(bytes.dtypes.data).toBe("uint8");
+    expect(Array.from(bytes.slice(0, 8).data, Number)).toEqual(
+      Array.from(first.slice(0, 8).data, Number),
+    );
+  });
+
   it("skips members without rows", () => {
     const empty = { data: new Float32Array(0), indices: new Uint8Array(0) };
     using collection = new DatasetCollection([
