@@ -74,9 +74,12 @@ export function unifiedType(a: DataType, b: DataType, column: string): DataType 
   return promoted(left, right);
 }
 
-/** numpy joins None with numbers as Python objects, which pyarrow stores at full width. */
+/**
+ * numpy joins None with numbers as Python objects, which pyarrow stores at full width: uint64 as
+ * int64 when the values happen to fit, here always as uint64.
+ */
 function afterNull(type: DataType): DataType {
-  if (DataType.isInt(type)) return new Int64();
+  if (DataType.isInt(type)) return type.isSigned || type.bitWidth < 64 ? new Int64() : type;
   return DataType.isFloat(type) ? new Float64() : type;
 }
 

@@ -3,7 +3,7 @@
  * one rename when everything is on the disk.
  */
 import { closeSync, existsSync, fsyncSync, openSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { itemBytes, type ScdlDType, type UnsignedDType } from "../common/dtype.ts";
 import { fromFsError, InvalidArgumentError } from "../common/errors.ts";
 import { type FileDigest, writeSmallFile } from "../common/output-file.ts";
@@ -79,7 +79,7 @@ export class ArchiveWriter {
   static create(output: string, options: ArchiveWriterOptions = {}): ArchiveWriter {
     sweepLeftovers(output, options.onWarning ?? (() => {}));
     checkOutput(output, options.overwrite ?? false);
-    return new ArchiveWriter(output, createTemporary(output), options);
+    return new ArchiveWriter(resolve(output), createTemporary(output), options);
   }
 
   /** Where the caller writes the raw little-endian bytes of an array. */

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -194,4 +195,27 @@ describe("what a dead process left", () => {
     expect(() => ArchiveWriter.create(target)).toThrow(/already exists/);
     expect((await openArchive(target)).nObs).toBe(8);
   });
+});
+
+test("a process killed while writing leaves no output, and the next run cleans up", async () => {
+  const parent = temporaryDirectory();
+  const output = join(parent, "out");
+  const writer = new URL("../../../formats/scdl/archive-writer.ts", import.meta.url).href;
+  const script = `
+    const { ArchiveWriter } = await import(${JSON.stringify(writer)});
+    const { writeFileSync } = await import("node:fs");
+    const archive = ArchiveWriter.create(${JSON.stringify(output)});
+    writeFileSync(archive.pathOf("data"), "half of it");
+    process.kill(process.pid, "SIGKILL");`;
+  const child = spawnSync(process.execPath, ["--input-type=module", "-e", script]);
+  expect(child.signal).toBe("SIGKILL");
+  const [left] = readdirSync(parent);
+  expect(left).toMatch(/^\.out\.scdl-tmp-\d+-[0-9a-f]{8}$/);
+  await expect(openArchive(join(parent, left ?? ""))).rejects.toMatchObject({ code: "incomplete" });
+  const warnings: string[] = [];
+  await writeCopy("a", { onWarning: (message) => warnings.push(message) }, output);
+  expect(warnings).toEqual([
+    `${join(parent, left ?? "")}: removed what an interrupted run had left`,
+  ]);
+  expect(readdirSync(parent)).toEqual(["out"]);
 });
