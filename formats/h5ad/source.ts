@@ -10,6 +10,18 @@ const MAX_EXPANSION = 100_000;
 /** Claims below this many bytes are never questioned. */
 const ALWAYS_PLAUSIBLE_BYTES = 64 << 20;
 
+/** Attributes that decide how an element is read. */
+const READ_ATTRIBUTES = [
+  "encoding-type",
+  "shape",
+  "h5sparse_format",
+  "h5sparse_shape",
+  "_index",
+  "column-order",
+  "categories",
+  "ordered",
+];
+
 export type GroupNode = Extract<NodeInfo, { kind: "group" }>;
 export type DatasetNode = Extract<NodeInfo, { kind: "dataset" }>;
 
@@ -33,8 +45,24 @@ export class Source {
   async find(path: string): Promise<GroupNode | DatasetNode | null> {
     const node = await this.hdf5.node(path);
     if (node === null) return null;
-    if (node.kind === "group" || node.kind === "dataset") return node;
+    if (node.kind === "group" || node.kind === "dataset") {
+      this.#checkAttributes(node);
+      return node;
+    }
     throw this.error("wrong-type", `${path} is ${node.description}, expected a group or dataset`);
+  }
+
+  /** An attribute that cannot be read is not the same as one that is not there. */
+  #checkAttributes(node: GroupNode | DatasetNode): void {
+    for (const name of READ_ATTRIBUTES) {
+      const value = attribute(node, name);
+      if (typeof value === "object" && value !== null && "unreadable" in value) {
+        throw this.error(
+          "bad-attribute",
+          `attribute ${name} of ${node.path} cannot be read: ${value.unreadable}`,
+        );
+      }
+    }
   }
 
   async get(path: string): Promise<GroupNode | DatasetNode> {

@@ -55,6 +55,16 @@ export function parseNumberType(message: Cursor): NumberType | null {
   return null;
 }
 
+/** A variable-length string in a dataset: its length, and where in the global heap it is. */
+export const TEXT_ITEM_BYTES = 16;
+
+/** Whether a datatype message says variable-length string. */
+export function isVariableString(message: Cursor): boolean {
+  const kind = message.u8() & 0x0f;
+  const bits = message.uint(3);
+  return kind === 9 && (bits & 0x0f) === 1 && message.u32() === TEXT_ITEM_BYTES;
+}
+
 const IEEE: Readonly<
   Record<number, { dtype: DType; exponentBits: number; mantissaBits: number; bias: number }>
 > = {

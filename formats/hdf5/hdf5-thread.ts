@@ -44,7 +44,8 @@ export class Hdf5Thread {
     this.#worker = new Worker(WORKER_URL, {
       // No inherited flags: a --import or --input-type of the parent must not reach the thread.
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: 512 },
+      // A small young generation keeps the thread's garbage from adding up to 50 MB.
+      resourceLimits: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 8 },
       // The compiled HDF5 library writes warnings; a library of ours prints nothing.
       stdout: true,
       stderr: true,

@@ -6,7 +6,7 @@ import { walkBTree2 } from "./chunk-btree2.ts";
 import { ChunkList, chunkGrid } from "./chunk-list.ts";
 import { ChunkOrder } from "./chunk-order.ts";
 import { type Cursor, UNDEFINED_ADDRESS } from "./cursor.ts";
-import { type NumberType, parseNumberType } from "./datatype.ts";
+import { isVariableString, parseNumberType, TEXT_ITEM_BYTES } from "./datatype.ts";
 import type { FileBytes } from "./file-bytes.ts";
 import type { FilterSpec } from "./filters.ts";
 import {
@@ -44,8 +44,30 @@ export function locateDataset(file: FileBytes, address: number): DatasetStorage 
   if (type === null) return null;
   const space = readDataspace(find(messages, MESSAGE_DATASPACE));
   if (space === null) return null;
-  const layout = readLayout(file, base, messages, type, space);
+  const layout = readLayout(file, base, messages, itemBytes(type.dtype), space);
   return { ...type, shape: space.shape, layout };
+}
+
+/** Where the elements of a dataset of variable-length strings lie. */
+export interface TextStorage {
+  readonly length: number;
+  readonly layout: DatasetLayout;
+  /** Added to the addresses of strings. */
+  readonly base: number;
+}
+
+/** @returns null when the dataset is not one axis of variable-length strings */
+export function locateTexts(file: FileBytes, address: number): TextStorage | null {
+  const { base, offsetBytes, lengthBytes } = readSuperblock(file);
+  if (offsetBytes !== 8 || lengthBytes !== 8) return null;
+  const messages = readObjectHeader(file, base + address);
+  const typeMessage = find(messages, MESSAGE_DATATYPE);
+  if (typeMessage === undefined || isShared(typeMessage)) return null;
+  if (!isVariableString(typeMessage.cursor())) return null;
+  const space = readDataspace(find(messages, MESSAGE_DATASPACE));
+  const length = space?.shape[0];
+  if (space === null || space.shape.length !== 1 || length === undefined) return null;
+  return { length, base, layout: readLayout(file, base, messages, TEXT_ITEM_BYTES, space) };
 }
 
 function find(messages: readonly HeaderMessage[], type: number): HeaderMessage | undefined {
@@ -88,7 +110,7 @@ function readLayout(
   file: FileBytes,
   base: number,
   messages: readonly HeaderMessage[],
-  type: NumberType,
+  elementBytes: number,
   space: Dataspace,
 ): DatasetLayout {
   const { shape } = space;
@@ -101,7 +123,7 @@ function readLayout(
   const version = cursor.u8();
   if (version < 3) return opaque(`layout version ${version}`);
   const kind = cursor.u8();
-  const bytes = shape.reduce((product, length) => product * length, itemBytes(type.dtype));
+  const bytes = shape.reduce((product, length) => product * length, elementBytes);
   if (kind === 0) {
     const byteLength = cursor.u16();
     if (byteLength < bytes) throw cursor.fail("truncated", "compact data is too short");
@@ -112,9 +134,10 @@ function readLayout(
   const filterMessage = find(messages, MESSAGE_FILTERS);
   if (filterMessage !== undefined && isShared(filterMessage)) return opaque("shared filters");
   const filters = filterMessage === undefined ? [] : readFilters(filterMessage.cursor());
-  if (version === 3) return readChunked3(file, base, cursor, type, shape, filters);
+  if (version === 3) return readChunked3(file, base, cursor, elementBytes, shape, filters);
   // Version 5 (HDF5 2.0) differs in the width of stored chunk sizes, which the indexes state anyway.
-  if (version === 4 || version === 5) return readChunked4(file, base, cursor, type, space, filters);
+  if (version === 4 || version === 5)
+    return readChunked4(file, base, cursor, elementBytes, space, filters);
   return opaque(`layout version ${version}`);
 }
 
@@ -141,7 +164,7 @@ function readChunked3(
   file: FileBytes,
   base: number,
   cursor: Cursor,
-  type: NumberType,
+  elementBytes: number,
   shape: readonly number[],
   filters: readonly FilterSpec[],
 ): DatasetLayout {
@@ -151,7 +174,7 @@ function readChunked3(
   }
   const root = cursor.address();
   const chunk = Array.from({ length: rank }, () => cursor.u32());
-  const grid = chunkGrid(shape, chunk, itemBytes(type.dtype), filters);
+  const grid = chunkGrid(shape, chunk, elementBytes, filters);
   if (grid === null) return opaque("chunks of an unusable size");
   const list = new ChunkList(file, grid);
   if (root !== UNDEFINED_ADDRESS && grid.total > 0) walkBTree1(file, base + root, grid, list, base);
@@ -176,7 +199,7 @@ function readChunked4(
   file: FileBytes,
   base: number,
   cursor: Cursor,
-  type: NumberType,
+  elementBytes: number,
   space: Dataspace,
   filters: readonly FilterSpec[],
 ): DatasetLayout {
@@ -191,7 +214,7 @@ function readChunked4(
   if (dimBytes < 1 || dimBytes > 8) throw cursor.fail("bad-header", `${dimBytes}-byte sizes`);
   const chunk = Array.from({ length: rank }, () => cursor.uint(dimBytes));
   cursor.skip(dimBytes);
-  const grid = chunkGrid(shape, chunk, itemBytes(type.dtype), filters);
+  const grid = chunkGrid(shape, chunk, elementBytes, filters);
   if (grid === null) return opaque("chunks of an unusable size");
   const list = new ChunkList(file, grid);
   const index = cursor.u8();

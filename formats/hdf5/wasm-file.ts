@@ -4,10 +4,11 @@ import { fileURLToPath } from "node:url";
 import h5wasm, { type Metadata } from "h5wasm/node";
 import { FormatError, UnsupportedFeatureError } from "../common/errors.ts";
 import { FileBytes } from "./file-bytes.ts";
-import { locateDataset } from "./locate.ts";
+import { locateDataset, locateTexts } from "./locate.ts";
 import type { AttributeValue, DatasetInfo, Hdf5Values, NodeInfo } from "./protocol.ts";
 import type { DatasetStorage } from "./storage.ts";
 import { readSuperblock } from "./superblock.ts";
+import { TextReader } from "./text-reader.ts";
 import { describeType, type H5Module, takeColumn } from "./wasm-values.ts";
 
 /** Attributes are small; larger claims are hostile. */
@@ -38,6 +39,7 @@ export class WasmFile {
   readonly #module: H5Module;
   readonly #fileId: bigint;
   readonly #bytes: FileBytes;
+  readonly #texts = new Map<string, TextReader | null>();
 
   private constructor(module: H5Module, fileId: bigint, bytes: FileBytes) {
     this.#module = module;
@@ -187,6 +189,10 @@ export class WasmFile {
     if (!(byteLength <= MAX_READ_BYTES)) {
       throw new FormatError("too-large", `${byteLength} bytes in one piece`, { path: place });
     }
+    if (metadata.vlen && shape.length === 1) {
+      const texts = this.#textsOf(nodePath);
+      if (texts !== null) return texts.read(begin[0] ?? 0, end[0] ?? 0);
+    }
     const isScalar = shape.length === 0;
     const bigCounts = isScalar ? null : counts.map(BigInt);
     const address = module._malloc(Math.max(16, byteLength));
@@ -250,9 +256,23 @@ export class WasmFile {
 
   /** @returns null when the dataset holds no plain numbers */
   locate(nodePath: string): DatasetStorage | null {
+    return locateDataset(this.#bytes, this.#headerAddress(nodePath));
+  }
+
+  #headerAddress(nodePath: string): number {
     const reference = Uint8Array.from(this.#module.create_object_reference(this.#fileId, nodePath));
-    const view = new DataView(reference.buffer);
-    return locateDataset(this.#bytes, Number(view.getBigUint64(0, true)));
+    return Number(new DataView(reference.buffer).getBigUint64(0, true));
+  }
+
+  /** Null when the library has to read the strings. */
+  #textsOf(nodePath: string): TextReader | null {
+    let reader = this.#texts.get(nodePath);
+    if (reader === undefined) {
+      const storage = locateTexts(this.#bytes, this.#headerAddress(nodePath));
+      reader = storage === null ? null : TextReader.of(this.#bytes, nodePath, storage);
+      this.#texts.set(nodePath, reader);
+    }
+    return reader;
   }
 }
 

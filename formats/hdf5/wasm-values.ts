@@ -4,6 +4,7 @@ import { FormatError, UnsupportedFeatureError } from "../common/errors.ts";
 import { floatOf, integerOf } from "./datatype.ts";
 import { numbersOf } from "./numbers.ts";
 import type { CompoundMember, Hdf5Type, Hdf5Values } from "./protocol.ts";
+import { checkUtf8 } from "./text-reader.ts";
 
 /** h5wasm's Emscripten module. */
 export type H5Module = typeof Module;
@@ -189,7 +190,9 @@ function takeFixedStrings(column: MemoryColumn, size: number): Hdf5Values {
     to += length;
     offsets[i + 1] = to;
   }
-  return { kind: "string", offsets, bytes: to === bytes.length ? bytes : bytes.slice(0, to) };
+  const texts = to === bytes.length ? bytes : bytes.slice(0, to);
+  checkUtf8(texts, column.path);
+  return { kind: "string", offsets, bytes: texts };
 }
 
 /** Text of one read may not be larger than this; h5wasm's whole memory is 2 GiB. */
@@ -221,6 +224,7 @@ function takeVariableStrings(column: MemoryColumn): Hdf5Values {
     const length = (offsets[i + 1] as number) - at;
     if (length > 0) bytes.set(heap.subarray(from, from + length), at);
   }
+  checkUtf8(bytes, column.path);
   return { kind: "string", offsets, bytes };
 }
 

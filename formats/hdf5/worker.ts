@@ -74,7 +74,7 @@ function transfersOf(values: Hdf5Values, list: ArrayBuffer[]): ArrayBuffer[] {
   return list;
 }
 
-function report(error: unknown): ErrorReport {
+function report(error: unknown, request: Hdf5Request): ErrorReport {
   const fatal = isTrap(error);
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof ScdlError) {
@@ -91,12 +91,9 @@ function report(error: unknown): ErrorReport {
       error instanceof FormatError || error instanceof StorageError ? `${error.path}: ` : "";
     return { type, code: error.code, message: message.slice(prefix.length), fatal };
   }
-  return {
-    type: "format",
-    code: fatal ? "hdf5-trap" : "hdf5",
-    message: hdf5Reason(message),
-    fatal,
-  };
+  const place = request.op === "open" || request.op === "close" ? "" : `${request.path}: `;
+  const code = fatal ? "hdf5-trap" : "hdf5";
+  return { type: "format", code, message: place + hdf5Reason(message), fatal };
 }
 
 /** The innermost and outermost line of HDF5's error stack, without its source paths. */
@@ -122,7 +119,7 @@ port.on("message", (request: Numbered<Hdf5Request>) => {
       port.postMessage(reply, transfers);
     },
     (error: unknown) => {
-      const reply: Hdf5Reply = { id: request.id, error: report(error) };
+      const reply: Hdf5Reply = { id: request.id, error: report(error, request) };
       port.postMessage(reply);
     },
   );
