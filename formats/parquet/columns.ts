@@ -25,8 +25,8 @@ import {
 import { IncompatibleError, UnsupportedFeatureError } from "../common/errors.ts";
 
 /** The type a column has on disk, see the module comment. */
-export function plainType(type: DataType): DataType {
-  if (DataType.isDictionary(type)) return plainType(type.dictionary);
+export function plainType(type: DataType, column: string): DataType {
+  if (DataType.isDictionary(type)) return plainType(type.dictionary, column);
   if (DataType.isLargeUtf8(type)) return new Utf8();
   if (
     DataType.isUtf8(type) ||
@@ -39,14 +39,15 @@ export function plainType(type: DataType): DataType {
   }
   throw new UnsupportedFeatureError(
     "column type",
-    `a feature index cannot store columns of type ${type}`,
+    `column ${JSON.stringify(column)}: a feature index cannot store type ${type}`,
+    { suggestions: ["leave the column out"] },
   );
 }
 
 /** The schema on disk: plain types, every column nullable, no metadata. */
 export function plainSchema(schema: Schema): Schema {
   return new Schema(
-    schema.fields.map((field) => new Field(field.name, plainType(field.type), true)),
+    schema.fields.map(({ name, type }) => new Field(name, plainType(type, String(name)), true)),
   );
 }
 
@@ -57,8 +58,8 @@ export function plainSchema(schema: Schema): Schema {
  * @throws IncompatibleError for text with numbers, which the original cannot save either.
  */
 export function unifiedType(a: DataType, b: DataType, column: string): DataType {
-  const left = plainType(a);
-  const right = plainType(b);
+  const left = plainType(a, column);
+  const right = plainType(b, column);
   if (String(left) === String(right)) return left;
   if (DataType.isNull(left)) return afterNull(right);
   if (DataType.isNull(right)) return afterNull(left);
@@ -189,30 +190,38 @@ export function sharedDictionary(columns: readonly Data[]): readonly Data[] {
   );
 }
 
-/** Indices into `codes`, which grows by the values not seen before. */
+/** Indices into `codes`, which grows by the values used and not seen before. */
 function remapCodes(data: Data, codes: Map<string, number>) {
-  const target: number[] = [];
-  for (const value of data.dictionary ?? []) {
-    if (typeof value !== "string") {
-      target.push(-1);
-      continue;
-    }
-    const known = codes.get(value) ?? codes.size;
-    codes.set(value, known);
-    target.push(known);
-  }
-  const { length } = data;
+  const { length, dictionary } = data;
   const indices = new Int32Array(length);
   const nullBitmap = new Uint8Array(Math.ceil(length / 8));
+  // A map, as ids stored as categories have dictionaries far longer than a batch.
+  const known = new Map<number, number>();
   let nullCount = 0;
   for (let i = 0; i < length; i++) {
-    const code = isValid(data, i) ? (target[Number(data.values[i])] ?? -1) : -1;
-    if (code < 0) {
-      nullCount++;
-      continue;
+    if (isValid(data, i)) {
+      const code = Number(data.values[i]);
+      let index = known.get(code);
+      if (index === undefined) {
+        index = codeOf(dictionary?.get(code), codes);
+        known.set(code, index);
+      }
+      if (index >= 0) {
+        indices[i] = index;
+        nullBitmap[i >> 3] = (nullBitmap[i >> 3] ?? 0) | (1 << (i & 7));
+        continue;
+      }
     }
-    indices[i] = code;
-    nullBitmap[i >> 3] = (nullBitmap[i >> 3] ?? 0) | (1 << (i & 7));
+    nullCount++;
   }
   return { indices, nullBitmap, nullCount };
+}
+
+/** -1 for what is no text: a missing category, or a code past the dictionary. */
+function codeOf(value: unknown, codes: Map<string, number>): number {
+  if (typeof value !== "string") return -1;
+  const known = codes.get(value);
+  if (known !== undefined) return known;
+  codes.set(value, codes.size);
+  return codes.size - 1;
 }

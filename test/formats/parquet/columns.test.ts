@@ -99,5 +99,7 @@ test("text columns of several batches share one dictionary, or none", () => {
 
 test("columns no table can hold are refused by type", () => {
   const list = new arrow.List(new arrow.Field("item", new arrow.Int8()));
-  expect(() => unifiedType(list, list, "x")).toThrow(/cannot store columns of type List<Int8>/);
+  expect(() => unifiedType(list, list, "x")).toThrow(
+    /column "x": a feature index cannot store type List<Int8>/,
+  );
 });

@@ -9,10 +9,13 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { crc32 } from "node:zlib";
+import { Table, Utf8, vectorFromArray } from "apache-arrow";
 import { describe, expect, test } from "vitest";
 import type { ScdlArchive } from "../../../formats/scdl/archive.ts";
 import { openArchive } from "../../../formats/scdl/archive.ts";
 import { ArchiveWriter, type ArchiveWriterOptions } from "../../../formats/scdl/archive-writer.ts";
+import { verifyArchive } from "../../../formats/scdl/verify.ts";
+import { saveDataset } from "../../../src/dataset/concat.ts";
 import { loadBundle, temporaryDirectory, unpack } from "../../helpers/bundle.ts";
 
 const head = loadBundle("head");
@@ -218,4 +221,27 @@ test("a process killed while writing leaves no output, and the next run cleans u
     `${join(parent, left ?? "")}: removed what an interrupted run had left`,
   ]);
   expect(readdirSync(parent)).toEqual(["out"]);
+});
+
+test.each([
+  ["no values", 3],
+  ["no rows", 0],
+])("a data set with %s is written, opened, verified and saved again", async (_, nObs) => {
+  const parent = temporaryDirectory();
+  const writer = ArchiveWriter.create(join(parent, "out"));
+  for (const name of ["data", "indices"] as const) writeFileSync(writer.pathOf(name), "");
+  writeFileSync(writer.pathOf("indptr"), new Uint8Array(nObs + 1));
+  const table = new Table({ gene: vectorFromArray(["g1", "g2"], new Utf8()) });
+  writer.varFeatures.beginBlock({ label: null, nRows: nObs, schema: table.schema });
+  for (const batch of table.batches) await writer.varFeatures.write(batch);
+  await writer.varFeatures.endBlock();
+  const dtypes = { data: "float32", indices: "uint8", indptr: "uint8" } as const;
+  await writer.commit({ nObs, nnz: 0, dtypes });
+  await saveDataset(join(parent, "out"), join(parent, "again"));
+  for (const name of ["out", "again"]) {
+    const archive = await openArchive(join(parent, name));
+    expect([archive.nObs, archive.nnz]).toEqual([nObs, 0]);
+    expect(archive.varBlocks).toEqual([{ rowBegin: 0, rowEnd: nObs, nVars: 2, label: null }]);
+    expect(await verifyArchive(join(parent, name))).toEqual([]);
+  }
 });
