@@ -13,7 +13,7 @@
  */
 import { type DType, itemBytes, type NumericArray, type ScdlDType } from "./dtype.ts";
 import { InvalidArgumentError, PrecisionLossError } from "./errors.ts";
-import { float16Table } from "./float16.ts";
+import { float16Table, toFloat16Bits } from "./float16.ts";
 
 export interface CastOptions {
   /** Largest |cast - original| that is not a loss. Default 0. */
@@ -245,9 +245,6 @@ function isFloatLoss(value: number, cast: number, tolerance: number): boolean {
   return !Number.isFinite(cast) || (Math.abs(value) <= TWO_53 && Number.isInteger(value));
 }
 
-const SINGLE = new Float32Array(1);
-const SINGLE_BITS = new Uint32Array(SINGLE.buffer);
-
 function toFloat16(
   source: NumberArray,
   from: DType,
@@ -259,39 +256,12 @@ function toFloat16(
   let first = -1;
   for (let i = 0; i < source.length; i++) {
     const value = source[i] as number;
-    const half = halfBits(value);
+    const half = toFloat16Bits(value);
     target[i] = half;
     if (exact || first >= 0 || (value <= 2048 && value >= -2048)) continue;
     if (isFloatLoss(value, widened[half] as number, tolerance)) first = i;
   }
   return first;
-}
-
-/**
- * Bits of the half precision number nearest to `value`, ties to even.
- *
- * A float64 first becomes a float32 rounded to odd, which keeps the second rounding correct.
- */
-function halfBits(value: number): number {
-  SINGLE[0] = value;
-  let bits = SINGLE_BITS[0] as number;
-  const single = SINGLE[0] as number;
-  if (single !== value && !Number.isNaN(value)) {
-    if (Math.abs(single) > Math.abs(value)) bits -= 1;
-    bits |= 1;
-  }
-  const sign = (bits >>> 16) & 0x8000;
-  const magnitude = bits & 0x7fff_ffff;
-  if (magnitude >= 0x4780_0000) {
-    if (magnitude <= 0x7f80_0000) return sign | 0x7c00;
-    const payload = (magnitude >>> 13) & 0x3ff;
-    return sign | 0x7c00 | (payload === 0 ? 1 : payload);
-  }
-  if (magnitude >= 0x3880_0000) {
-    return sign | ((magnitude + 0xfff + ((magnitude >>> 13) & 1) - 0x3800_0000) >>> 13);
-  }
-  // Subnormal: adding and taking away 2^52 rounds to an integer, ties to even.
-  return sign | (Math.abs(value) * 2 ** 24 + 2 ** 52 - 2 ** 52);
 }
 
 // Casts of 64-bit integers -------------------------------------------------------------------
@@ -389,7 +359,7 @@ function bigToFloat(
     floats[i] = value;
     let cast = floats[i] as number;
     if (halves !== undefined) {
-      halves[i] = halfBits(value);
+      halves[i] = toFloat16Bits(value);
       cast = widened[halves[i] as number] as number;
     }
     if (first >= 0) continue;

@@ -66,10 +66,6 @@ export function itemBytes(dtype: DType): 1 | 2 | 4 | 8 {
   return ITEM_BYTES[dtype];
 }
 
-export function isDType(name: string): name is DType {
-  return Object.hasOwn(ITEM_BYTES, name);
-}
-
 export function isScdlDType(name: string): name is ScdlDType {
   return (SCDL_DTYPES as readonly string[]).includes(name);
 }

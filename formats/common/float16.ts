@@ -1,7 +1,7 @@
 /** IEEE 754 half precision: exact widening, round-to-nearest-even narrowing. */
 
-const WORD = new Uint32Array(1);
-const FLOAT = new Float32Array(WORD.buffer);
+const SINGLE = new Float32Array(1);
+const SINGLE_BITS = new Uint32Array(SINGLE.buffer);
 
 let table: Float32Array | undefined;
 
@@ -30,27 +30,29 @@ export function float16ToFloat32(bits: Uint16Array, target: Float32Array): void 
 }
 
 /**
- * Bit pattern of the half precision number nearest to `value`, ties to even, overflow to infinity,
- * as numpy's `astype(float16)` from float64.
+ * Bits of the half precision number nearest to `value`, ties to even, overflow to infinity, as
+ * numpy's `astype(float16)`.
  *
- * Rounds once, from the float64 input.
+ * A float64 first becomes a float32 rounded to odd, which keeps the second rounding correct.
  */
 export function toFloat16Bits(value: number): number {
-  FLOAT[0] = value;
-  const sign = ((WORD[0] as number) >>> 16) & 0x8000;
-  const magnitude = Math.abs(value);
-  if (Number.isNaN(magnitude)) return sign | 0x7e00;
-  if (magnitude >= 65_520) return sign | 0x7c00;
-  if (magnitude < 2 ** -14) return sign | roundHalfEven(magnitude * 2 ** 24);
-  const exponent = Math.floor(Math.log2(magnitude));
-  const scale = magnitude < 2 ** exponent ? exponent - 1 : exponent;
-  // A fraction that rounds up to 2048 carries into the exponent, which is what addition does here.
-  return sign | (((scale + 14) << 10) + roundHalfEven(magnitude * 2 ** (10 - scale)));
-}
-
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest > 0.5 || (rest === 0.5 && floor % 2 === 1)) return floor + 1;
-  return floor;
+  SINGLE[0] = value;
+  let bits = SINGLE_BITS[0] as number;
+  const single = SINGLE[0] as number;
+  if (single !== value && !Number.isNaN(value)) {
+    if (Math.abs(single) > Math.abs(value)) bits -= 1;
+    bits |= 1;
+  }
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fff_ffff;
+  if (magnitude >= 0x4780_0000) {
+    if (magnitude <= 0x7f80_0000) return sign | 0x7c00;
+    const payload = (magnitude >>> 13) & 0x3ff;
+    return sign | 0x7c00 | (payload === 0 ? 1 : payload);
+  }
+  if (magnitude >= 0x3880_0000) {
+    return sign | ((magnitude + 0xfff + ((magnitude >>> 13) & 1) - 0x3800_0000) >>> 13);
+  }
+  // Subnormal: adding and taking away 2^52 rounds to an integer, ties to even.
+  return sign | (Math.abs(value) * 2 ** 24 + 2 ** 52 - 2 ** 52);
 }

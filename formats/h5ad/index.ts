@@ -14,4 +14,4 @@ export type {
 } from "./element.ts";
 export { type FrameBatches, type FrameColumn, type FrameRange, FrameReader } from "./frame.ts";
 export { H5adFile, type H5adOpenOptions, type RawReader } from "./h5ad-file.ts";
-export { MatrixReader, type SparseStorage } from "./matrix.ts";
+export { MatrixReader } from "./matrix.ts";

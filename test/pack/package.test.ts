@@ -42,6 +42,7 @@ test("the lock file names no registry host", () => {
 test("the public names are these (a new one needs a line in CHANGELOG.md)", () => {
   expect(Object.keys(scdl).sort((a, b) => (a < b ? -1 : 1))).toMatchInlineSnapshot(`
     [
+      "DatasetCollection",
       "FormatError",
       "GatherBuffers",
       "H5adFile",
@@ -53,9 +54,12 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
       "SingleCellDataset",
       "StorageError",
       "UnsupportedFeatureError",
+      "castDataset",
+      "concatDatasets",
       "convertH5ad",
       "inspect",
       "isScdlError",
+      "saveDataset",
       "simulateH5ad",
       "toDense",
       "validateCsr",
