@@ -187,8 +187,8 @@ export class H5adFile implements AsyncDisposable {
   }
 
   /**
-   * Ends the HDF5 thread until it is needed again, freeing its memory (about 80 MB); located
-   * chunks and matrices read directly do not need it.
+   * Gives up the HDF5 thread (about 80 MB) until it is needed again; located chunks and matrices
+   * read directly do not need it.
    */
   release(): Promise<void> {
     return this.#source.hdf5.release();

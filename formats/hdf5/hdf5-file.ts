@@ -85,13 +85,15 @@ export class Hdf5File implements AsyncDisposable {
   }
 
   /**
-   * Ends the thread and frees its memory (about 80 MB); the next operation starts a new one.
+   * Gives the thread to the next file that needs one; unused for two seconds it ends and frees its
+   * memory (about 80 MB). The next operation here opens the file again.
    * Useful before long work that reads located chunks only.
    */
   async release(): Promise<void> {
     await this.#enqueue(async () => {
-      await this.#thread?.end();
+      const thread = this.#thread;
       this.#thread = null;
+      await thread?.giveBack(this.path, this.#timeoutMs);
     });
   }
 

@@ -41,6 +41,17 @@ function run(options: Partial<ConvertOptions>) {
   return convertH5ad({ inputs: [matrices], output, workers: 0, ...options });
 }
 
+it("reads many files in one HDF5 thread", async () => {
+  let threads = 0;
+  const count = (): number => threads++;
+  process.on("worker", count);
+  onTestFinished(() => void process.off("worker", count));
+  const demo = path.join(FIXTURES, "h5ad/demo.h5ad");
+  const { nObs } = await run({ inputs: Array.from({ length: 12 }, () => demo) });
+  expect(nObs).toBe(12 * 500);
+  expect(threads).toBeLessThanOrEqual(1);
+});
+
 describe("obs columns", () => {
   it("are stored with the types and values that pyarrow gives them, and the index last", async () => {
     const { output } = await run({ matrix: "layers/csr_float32" });
