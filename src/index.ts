@@ -104,6 +104,7 @@ export type {
   RowSummary,
   VarBlockSummary,
 } from "./inspect/report.ts";
+export type { Sampler, SamplerDescription } from "./sampling/sampler.ts";
 export {
   type SimulatedDType,
   type SimulateOptions,
