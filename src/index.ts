@@ -104,6 +104,24 @@ export type {
   RowSummary,
   VarBlockSummary,
 } from "./inspect/report.ts";
+export type { ChoiceOptions } from "./random/numpy-choice.ts";
+export {
+  defaultRng,
+  type IntegerArrays,
+  type IntegerDType,
+  type IntegersOptions,
+  NumpyGenerator,
+  type NumpyGeneratorState,
+} from "./random/numpy-generator.ts";
+export { PythonRandom, type PythonRandomState } from "./random/python-random.ts";
+export type { Seed } from "./random/seed-sequence.ts";
+export {
+  TorchGenerator,
+  type TorchGeneratorOptions,
+  type TorchGeneratorState,
+  type TorchRelease,
+} from "./random/torch-generator.ts";
+export type { MultinomialOptions } from "./random/torch-multinomial.ts";
 export type { Sampler, SamplerDescription } from "./sampling/sampler.ts";
 export {
   type SimulatedDType,
