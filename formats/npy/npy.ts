@@ -24,21 +24,21 @@ export function encodeInt64Npy(values: readonly number[]): Uint8Array {
   values.forEach((value, i) => {
     body.writeBigInt64LE(BigInt(value), 8 * i);
   });
-  return withHeader("<i8", `(${values.length},)`, values.length, body);
+  return npyFile("<i8", `(${values.length},)`, values.length, body);
 }
 
 /** A 1-D `<U` array, no pickle; `np.array([], dtype=str)` when empty. */
 export function encodeTextNpy(values: readonly string[]): Uint8Array {
   const points = values.map(codePoints);
   const width = Math.max(1, ...points.map((text) => text.length));
-  return withHeader(`<U${width}`, `(${values.length},)`, values.length, ucs4(points, width));
+  return npyFile(`<U${width}`, `(${values.length},)`, values.length, ucs4(points, width));
 }
 
 /** A 0-dimensional `<U` array: `np.array("0.1.3")`. */
 export function encodeTextScalarNpy(value: string): Uint8Array {
   const points = codePoints(value);
   const width = Math.max(1, points.length);
-  return withHeader(`<U${width}`, "()", undefined, ucs4([points], width));
+  return npyFile(`<U${width}`, "()", undefined, ucs4([points], width));
 }
 
 function codePoints(text: string): number[] {
@@ -55,13 +55,16 @@ function ucs4(texts: readonly (readonly number[])[], width: number): Uint8Array 
   return body;
 }
 
-/** `growing` is the length of the first axis; numpy leaves room for it to grow to 21 digits. */
-function withHeader(
+/**
+ * A whole file, version 1. `growing` is the length of the first axis; numpy leaves room for it to
+ * grow to 21 digits.
+ */
+export function npyFile(
   descr: string,
   shape: string,
   growing: number | undefined,
   body: Uint8Array,
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const room = growing === undefined ? 0 : GROWTH_DIGITS - String(growing).length;
   const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${shape}, }${" ".repeat(room)}`;
   const used = PREFIX_BYTES + text.length + 1;
@@ -70,7 +73,11 @@ function withHeader(
   MAGIC.copy(prefix);
   prefix[6] = 1;
   prefix.writeUInt16LE(padded.length, 8);
-  return new Uint8Array(Buffer.concat([prefix, Buffer.from(padded, "latin1"), body]));
+  const file = new Uint8Array(PREFIX_BYTES + padded.length + body.byteLength);
+  file.set(prefix);
+  file.set(Buffer.from(padded, "latin1"), PREFIX_BYTES);
+  file.set(body, PREFIX_BYTES + padded.length);
+  return file;
 }
 
 /**
@@ -79,7 +86,7 @@ function withHeader(
  * @throws FormatError when the bytes are no npy file, are cut off, or hold something else.
  */
 export function decodeNpy(bytes: Uint8Array, path: string): NpyContent {
-  const { descr, shape, dataOffset } = parseHeader(bytes, path);
+  const { descr, shape, dataOffset } = parseNpyHeader(bytes, path);
   if (shape.length > 1) {
     throw new FormatError("bad-shape", `expected a 1-D array, found shape (${shape.join(", ")})`, {
       path,
@@ -161,7 +168,16 @@ function texts(
   return values;
 }
 
-function parseHeader(bytes: Uint8Array, path: string) {
+export interface NpyHeader {
+  /** numpy's type code, e.g. "<f4"; a list of fields is given as its text. */
+  readonly descr: string;
+  readonly fortranOrder: boolean;
+  readonly shape: number[];
+  readonly dataOffset: number;
+}
+
+/** @throws FormatError when the bytes do not begin with a whole npy header. */
+export function parseNpyHeader(bytes: Uint8Array, path: string): NpyHeader {
   if (bytes.byteLength < PREFIX_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) {
     throw new FormatError("bad-magic", 'expected an npy file starting with "\\x93NUMPY"', {
       path,
@@ -187,7 +203,7 @@ function parseHeader(bytes: Uint8Array, path: string) {
     );
   }
   const text = Buffer.from(bytes.subarray(textOffset, textOffset + textBytes)).toString("latin1");
-  const descr = /'descr':\s*'([^']{1,32})'/.exec(text)?.[1];
+  const descr = /'descr':\s*(?:'([^']{1,32})'|(\[[^\]]{0,200}))/.exec(text)?.slice(1).join("");
   const shapeText = /'shape':\s*\(([\d,\sL]{0,200})\)/.exec(text)?.[1];
   if (descr === undefined || shapeText === undefined) {
     throw new FormatError("bad-npy-header", "expected 'descr' and 'shape' in the npy header", {
@@ -198,5 +214,6 @@ function parseHeader(bytes: Uint8Array, path: string) {
   const shape = (shapeText.match(/\d+/g) ?? []).map((digits) =>
     toSafeInteger(BigInt(digits), "axis length", path, textOffset),
   );
-  return { descr, shape, dataOffset: textOffset + textBytes };
+  const fortranOrder = /'fortran_order':\s*True/.test(text);
+  return { descr, fortranOrder, shape, dataOffset: textOffset + textBytes };
 }
