@@ -98,6 +98,11 @@ export async function openArchive(
     indices: sizeOf(pathOf("indices")),
     indptr: sizeOf(pathOf("indptr")),
   };
+  if (isGrownByNumpy(header, sizes)) {
+    onWarning(`${pathOf("data")}: one byte, appended by numpy to an empty array; read as empty`);
+    sizes.data = 0;
+    sizes.indices = 0;
+  }
   const resolved = resolveTypes({
     directory,
     paths: { data: pathOf("data"), indptr: pathOf("indptr") },
@@ -152,6 +157,15 @@ function checkDirectory(directory: string): void {
   const names = readdirSync(directory);
   const required = [ARRAY_FILES.data, ARRAY_FILES.indptr, ARRAY_FILES.indices];
   if (required.some((name) => !names.includes(name))) throw notAnArchive(directory, names);
+}
+
+/** Opening a data set without values, the original maps its empty files, and numpy appends a byte. */
+function isGrownByNumpy(
+  header: ScdlHeader | null,
+  sizes: { readonly data: number; readonly indices: number },
+): boolean {
+  const declared = header?.arrays.find(({ name }) => name === HEADER_NAMES.data);
+  return declared?.length === 0 && sizes.data === 1 && sizes.indices === 1;
 }
 
 function loadHeader(path: string, onWarning: (message: string) => void): ScdlHeader | null {

@@ -31,6 +31,22 @@ export async function checkFolder(tally: Tally, build: Build, workspace: string)
   );
 }
 
+/** Files past the original's cutoff take another path through it; ours has one path. */
+export async function checkPaginated(tally: Tally, build: Build, workspace: string): Promise<void> {
+  const { name, original } = build;
+  const theirs = join(workspace, "theirs");
+  const ours = join(workspace, "ours");
+  await tally.check(`demo.h5ad read in blocks of rows: the bytes that ${name} writes`, async () => {
+    await original.ask("convert", { h5ad: DEMO, matrix: "X", output: theirs, paginated: true });
+    await convertOurs(null, null, [
+      ...["--data-path", DEMO, "--save-path", ours, "--drop-index", "--use-X-not-raw"],
+      ...["--paginated-load-cutoff", "0", "--load-block-row-size", "7", "--num-workers", "2"],
+    ]);
+    const features = asStrings(await original.ask("feature_differences", { ours, theirs }));
+    return [...fileDifferences(ours, theirs, name), ...features];
+  });
+}
+
 export async function checkDTypes(tally: Tally, build: Build, workspace: string): Promise<void> {
   const { name, original } = build;
   for (const dtype of SCDL_DTYPES) {

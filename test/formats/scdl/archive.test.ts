@@ -4,6 +4,8 @@ import { describe, expect, test } from "vitest";
 import { isScdlError } from "../../../formats/common/errors.ts";
 import { openArchive, type ScdlArchive } from "../../../formats/scdl/archive.ts";
 import { ArrayScan, toNumbers } from "../../../formats/scdl/array-scan.ts";
+import { convertH5ad } from "../../../src/convert/convert-h5ad.ts";
+import { SingleCellDataset } from "../../../src/dataset/single-cell-dataset.ts";
 import { type Bundle, loadBundle, temporaryDirectory, unpack } from "../../helpers/bundle.ts";
 
 const bundles = {
@@ -230,6 +232,23 @@ describe("bad input", () => {
     const directory = unpack(head, "abc");
     rmSync(join(directory, "var_features", "dataframe_0.parquet"));
     await expect(openArchive(directory)).rejects.toThrow(/expected 2 parquet files .*found 1/);
+  });
+
+  test("the byte that numpy appends to empty arrays when the original opens them is no value", async () => {
+    const directory = join(temporaryDirectory(), "empty");
+    const inputs = ["fixtures/h5ad/nnz0.h5ad"];
+    await convertH5ad({ inputs, output: directory, matrix: "X", workers: 0 });
+    for (const name of ["data.npy", "col_ptr.npy"]) writeFileSync(join(directory, name), "\0");
+    const { archive, warnings } = await open(directory);
+    expect([archive.nnz, archive.data.length, archive.indices.length]).toEqual([0, 0, 0]);
+    expect(warnings).toEqual([
+      "DIR/data.npy: one byte, appended by numpy to an empty array; read as empty",
+    ]);
+    using dataset = await SingleCellDataset.open(directory);
+    expect(dataset.row(0).data.length).toBe(0);
+    // One file alone is damage.
+    truncateSync(join(directory, "col_ptr.npy"));
+    await expect(openArchive(directory)).rejects.toThrow(/data.npy.*found 1/);
   });
 
   test("a header that names files outside the data set does not reach them", async () => {
