@@ -9,7 +9,7 @@ import { join, relative, resolve } from "node:path";
 import { REPOSITORY_ROOT } from "../helpers/run-process.ts";
 import { differences, dumpH5ad, type Json } from "./anndata.ts";
 import { checkArchives } from "./archives.ts";
-import { checkDivergences } from "./divergences.ts";
+import { checkDivergences, checkTable } from "./divergences.ts";
 import { preparePython } from "./environment.ts";
 import { checkDTypes, checkFolder, checkPaginated } from "./folder.ts";
 import { checkOperations } from "./operations.ts";
@@ -40,6 +40,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   const builds: Build[] = [{ name: "wheel", original: wheel }];
   if (head !== null) builds.push({ name: "head", original: head });
 
+  await checkTable(tally);
   for (const build of builds) {
     await checkDTypes(tally, build, join(workspace, build.name, "dtypes"));
     await checkFolder(tally, build, join(workspace, build.name, "folder"));
