@@ -22,15 +22,12 @@ export function exitCodeOf(error: unknown): number {
 }
 
 /**
- * One line for an error this package throws on purpose, one more per suggestion; the parser's own
- * messages keep their lines. Control characters, which file names and file contents may carry,
- * are escaped.
+ * One line for an error, the parser's own included, and one more per suggestion. Control
+ * characters, which file names and file contents may carry, are escaped.
  */
 export function describeError(error: unknown, options: { readonly stack: boolean }): string {
   const lines = [headline(error)];
-  if (error instanceof ScdlError) {
-    for (const suggestion of error.suggestions) lines.push(`  try: ${oneLine(suggestion)}`);
-  }
+  for (const suggestion of suggestionsOf(error)) lines.push(`  try: ${oneLine(suggestion)}`);
   if (options.stack && error instanceof Error) lines.push(stackOf(error));
   return lines.join("\n");
 }
@@ -39,10 +36,22 @@ function headline(error: unknown): string {
   if (error instanceof InterruptedError) return error.message;
   if (error instanceof ScdlError) return `error: ${oneLine(error.message)} [${error.code}]`;
   if (!(error instanceof Error)) return `error: ${oneLine(String(error))}`;
-  if (oclifExitCode(error) !== undefined) {
-    return `error: ${error.message.split("\n").map(oneLine).join("\n")}`;
-  }
+  if (oclifExitCode(error) !== undefined) return `error: ${usageText(error)} [usage]`;
   return `error: unexpected ${error.name}: ${oneLine(error.message)} (a defect; --debug shows where)`;
+}
+
+function suggestionsOf(error: unknown): readonly string[] {
+  if (error instanceof ScdlError) return error.suggestions;
+  const isUsage = oclifExitCode(error) !== undefined;
+  return isUsage ? ["the command with --help lists its arguments and flags"] : [];
+}
+
+/** The parser's message, which it spreads over several lines, as one. */
+function usageText(error: Error): string {
+  const lines = error.message.split("\n").map((line) => line.trim());
+  const told = lines.filter((line) => line !== "" && line !== "See more help with --help");
+  const text = told.join("; ").replaceAll(":; ", ": ");
+  return oneLine(text.replace(/^Parsing (--\S+); /, "$1: "));
 }
 
 function stackOf(error: Error): string {

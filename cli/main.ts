@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { flush } from "@oclif/core/flush";
 import { run } from "@oclif/core/run";
 import { InvalidArgumentError } from "../formats/common/errors.ts";
@@ -10,7 +11,8 @@ import { describeError, exitCodeOf } from "./error-text.ts";
  */
 export async function main(argv: readonly string[], moduleUrl: string): Promise<void> {
   try {
-    await run([...argv], moduleUrl);
+    // No plug-ins of the user's: loading them reads, and complains about, the home directory.
+    await run([...argv], { root: fileURLToPath(moduleUrl), userPlugins: false });
     await flush();
   } catch (error) {
     await exitWith(unknownCommand(error) ?? error, argv);

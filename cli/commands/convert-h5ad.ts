@@ -75,6 +75,7 @@ export default class ConvertH5ad extends BaseCommand {
         "matrix",
         flags.matrix,
         `--use-X-not-raw and --matrix ${flags.matrix} contradict each other`,
+        { suggestions: [`--matrix ${flags.matrix} alone`] },
       );
     }
     const isOriginal =
@@ -133,6 +134,7 @@ function toleranceOf(text: string | undefined): number | undefined {
     "data-dtype-tolerance",
     text,
     `--data-dtype-tolerance: expected a number of 0 or more, found "${text}"`,
+    { suggestions: ["--data-dtype-tolerance 1e-6"] },
   );
 }
 
@@ -160,7 +162,8 @@ function budgetOf(text: string | undefined): { readonly memoryBudgetBytes?: numb
   throw new InvalidArgumentError(
     "memory-budget",
     text,
-    `--memory-budget: expected bytes such as 512MiB, found "${text}"`,
+    `--memory-budget: expected bytes with or without a unit, found "${text}"`,
+    { suggestions: ["--memory-budget 512MiB"] },
   );
 }
 

@@ -38,7 +38,8 @@ export interface ByteSource {
 
 /** Checks a byte range against the length of the source. */
 export function assertInside(source: ByteSource, offset: number, count: number): void {
-  if (Number.isSafeInteger(offset) && offset >= 0 && offset + count <= source.byteLength) return;
+  const isRange = Number.isSafeInteger(offset) && offset >= 0 && count >= 0;
+  if (isRange && offset + count <= source.byteLength) return;
   throw new FormatError(
     "truncated",
     `expected ${count} bytes at byte ${offset}, the file has ${source.byteLength}`,

@@ -158,6 +158,24 @@ const STORAGE_CODES: Readonly<
   },
   EDQUOT: { code: "disk-full", text: "disk quota used up", try: "free space and run again" },
   EEXIST: { code: "already-exists", text: "already exists", try: "choose another name" },
+  EFBIG: {
+    code: "disk-full",
+    text: "the file would be larger than the system allows",
+    try: "raise the limit (ulimit -f) or choose another file system",
+  },
+  ELOOP: {
+    code: "io",
+    text: "a symbolic link that leads to itself",
+    try: "name the file it should lead to",
+  },
+  EISDIR: { code: "io", text: "expected a file, found a directory", try: "name a file" },
+  EMFILE: { code: "io", text: "too many open files", try: "raise the limit (ulimit -n)" },
+  ENAMETOOLONG: { code: "io", text: "the name is too long", try: "choose a shorter one" },
+  EIO: {
+    code: "io",
+    text: "the device reports an input/output error",
+    try: "copy the file to another device and check this one",
+  },
 };
 
 /**
@@ -166,13 +184,10 @@ const STORAGE_CODES: Readonly<
  */
 export function fromFsError(error: unknown, path: string): unknown {
   if (error instanceof ScdlError || !(error instanceof Error) || !("code" in error)) return error;
+  // Node's own errors (a wrong argument, a buffer too small) have codes too, but no system call.
+  if (!("syscall" in error)) return error;
   const code = String(error.code);
-  if (code === "ENOENT" || code === "ENOTDIR") {
-    return new NotFoundError("no-such-file", `${path}: no such file or directory`, {
-      what: path,
-      cause: error,
-    });
-  }
+  if (code === "ENOENT" || code === "ENOTDIR") return notFound(path, code, error);
   const known = STORAGE_CODES[code];
   if (known !== undefined) {
     return new StorageError(known.code, known.text, {
@@ -182,4 +197,18 @@ export function fromFsError(error: unknown, path: string): unknown {
     });
   }
   return new StorageError("io", error.message, { path, cause: error });
+}
+
+function notFound(path: string, code: "ENOENT" | "ENOTDIR", cause: Error): NotFoundError {
+  const reason =
+    code === "ENOENT" ? "no such file or directory" : "a part of the path is not a directory";
+  // U+FFFD is what bytes that are not UTF-8 have become on the way here.
+  const isMangled = path.includes("\ufffd");
+  return new NotFoundError("no-such-file", `${path}: ${reason}`, {
+    what: path,
+    cause,
+    suggestions: [
+      isMangled ? "rename it: only names that are UTF-8 can be given" : "check the path",
+    ],
+  });
 }

@@ -1,6 +1,6 @@
 import type * as arrow from "apache-arrow";
+import { FileSource } from "../bytes/file-source.ts";
 import { NotFoundError } from "../common/errors.ts";
-import { FileBytes } from "../hdf5/file-bytes.ts";
 import { Hdf5File } from "../hdf5/hdf5-file.ts";
 import { readSuperblock } from "../hdf5/superblock.ts";
 import { type AxisEntry, openAxisArrays } from "./axis-arrays.ts";
@@ -13,7 +13,7 @@ import { openTenx } from "./tenx.ts";
 export interface H5adOpenOptions {
   /** Aborts the opening. */
   readonly signal?: AbortSignal;
-  /** Limit for one operation on the file's structure; a longer one is a FormatError. Default 10,000. */
+  /** Limit for one operation on the file's structure; a longer one is a FormatError. Default 8,000. */
   readonly timeoutMs?: number;
 }
 
@@ -90,7 +90,7 @@ export class H5adFile implements AsyncDisposable {
    *   the signal's reason
    */
   static async open(path: string, options: H5adOpenOptions = {}): Promise<H5adFile> {
-    const bytes = FileBytes.open(path);
+    const bytes = FileSource.open(path);
     let hdf5: Hdf5File | null = null;
     const onAbort = (): void => {
       void hdf5?.close();
@@ -125,6 +125,13 @@ export class H5adFile implements AsyncDisposable {
             : null;
     if (found !== null) return found;
     const available = this.matrixNames;
+    if (available.length === 0) {
+      throw new NotFoundError(
+        "no-such-matrix",
+        `${this.path}: the file has no matrix (no X, no raw, no layers), only annotations`,
+        { what: name, suggestions: [`scdl inspect ${this.path} shows what there is`] },
+      );
+    }
     throw new NotFoundError("no-such-matrix", `${this.path}: no matrix ${JSON.stringify(name)}`, {
       what: name,
       available,

@@ -1,6 +1,6 @@
+import type { FileSource } from "../bytes/file-source.ts";
 import { FormatError } from "../common/errors.ts";
 import { ArrayReader } from "../hdf5/array-reader.ts";
-import type { FileBytes } from "../hdf5/file-bytes.ts";
 import type { Hdf5File } from "../hdf5/hdf5-file.ts";
 import type { AttributeValue, DatasetInfo, NodeInfo } from "../hdf5/protocol.ts";
 import { asArrayStorage, type DatasetStorage } from "../hdf5/storage.ts";
@@ -29,9 +29,9 @@ export type DatasetNode = Extract<NodeInfo, { kind: "dataset" }>;
 export class Source {
   readonly path: string;
   readonly hdf5: Hdf5File;
-  readonly bytes: FileBytes;
+  readonly bytes: FileSource;
 
-  constructor(hdf5: Hdf5File, bytes: FileBytes) {
+  constructor(hdf5: Hdf5File, bytes: FileSource) {
     this.path = bytes.path;
     this.hdf5 = hdf5;
     this.bytes = bytes;
@@ -67,8 +67,15 @@ export class Source {
 
   async get(path: string): Promise<GroupNode | DatasetNode> {
     const node = await this.find(path);
-    if (node === null) throw this.error("missing-member", `${path} is missing`);
-    return node;
+    if (node !== null) return node;
+    // The library decodes any bytes to some text; a name that was not UTF-8 leads nowhere then.
+    const slash = path.lastIndexOf("/");
+    const parent = await this.hdf5.node(path.slice(0, slash) || "/");
+    if (parent?.kind === "group" && parent.keys.includes(path.slice(slash + 1))) {
+      const shown = path.toWellFormed();
+      throw this.error("bad-name", `${shown} is listed but not found: its name is not UTF-8`);
+    }
+    throw this.error("missing-member", `${path} is missing`);
   }
 
   async group(path: string): Promise<GroupNode> {

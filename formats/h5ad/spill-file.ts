@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { fromFsError } from "../common/errors.ts";
+import { fromFsError, StorageError } from "../common/errors.ts";
 
 /** A temporary file that is already unlinked where the system allows it: a killed run leaves nothing. */
 export class SpillFile implements Disposable {
@@ -42,7 +42,9 @@ export class SpillFile implements Disposable {
   readInto(offset: number, target: Uint8Array): void {
     for (let done = 0; done < target.byteLength; ) {
       const count = fs.readSync(this.#fd, target, done, target.byteLength - done, offset + done);
-      if (count === 0) throw fromFsError(new Error("the temporary file is too short"), this.path);
+      if (count === 0) {
+        throw new StorageError("io", "the temporary file is too short", { path: this.path });
+      }
       done += count;
     }
   }

@@ -1,6 +1,6 @@
+import type { FileSource } from "../bytes/file-source.ts";
 import { allocate, type DType, itemBytes, type NumericArray } from "../common/dtype.ts";
 import { FormatError } from "../common/errors.ts";
-import type { FileBytes } from "./file-bytes.ts";
 import { canDecode, decodeChunk } from "./filters.ts";
 import type { Hdf5File } from "./hdf5-file.ts";
 import { numbersOf } from "./numbers.ts";
@@ -20,12 +20,12 @@ export class ArrayReader {
   readonly dtype: DType;
   readonly length: number;
   readonly #hdf5: Hdf5File;
-  readonly #file: FileBytes;
+  readonly #file: FileSource;
   readonly #storage: ArrayStorage;
   #chunkIndex = -1;
   #chunk: Uint8Array | null = null;
 
-  constructor(hdf5: Hdf5File, file: FileBytes, path: string, storage: ArrayStorage) {
+  constructor(hdf5: Hdf5File, file: FileSource, path: string, storage: ArrayStorage) {
     this.#hdf5 = hdf5;
     this.#file = file;
     this.path = path;

@@ -1,8 +1,8 @@
+import type { FileSource } from "../bytes/file-source.ts";
 import { FormatError } from "../common/errors.ts";
 import type { ChunkGrid, ChunkList } from "./chunk-list.ts";
 import type { ChunkOrder } from "./chunk-order.ts";
 import { Cursor, UNDEFINED_ADDRESS } from "./cursor.ts";
-import type { FileBytes } from "./file-bytes.ts";
 
 /** Adds the chunks of one array index to a list. */
 export interface ArrayIndexTarget {
@@ -44,7 +44,7 @@ function addElements(
   }
 }
 
-function open(file: FileBytes, address: number, byteLength: number, signature: string): Cursor {
+function open(file: FileSource, address: number, byteLength: number, signature: string): Cursor {
   const cursor = new Cursor(file.read(address, byteLength), file.path, address);
   if (cursor.text(4) !== signature) throw cursor.fail("bad-chunk-index", `expected ${signature}`);
   if (cursor.u8() !== 0) throw cursor.fail("bad-chunk-index", `an unknown version of ${signature}`);
@@ -52,7 +52,7 @@ function open(file: FileBytes, address: number, byteLength: number, signature: s
 }
 
 /** Fixed array (format specification VII.C): one data block, in pages when it is large. */
-export function walkFixedArray(file: FileBytes, header: number, target: ArrayIndexTarget): void {
+export function walkFixedArray(file: FileSource, header: number, target: ArrayIndexTarget): void {
   const head = open(file, header, 24, "FAHD");
   const client = head.u8();
   const form = elementForm(head, client, head.u8());
@@ -103,7 +103,7 @@ interface ExtensibleArray {
  * whose sizes and numbers grow by powers of two, the later ones reached through super blocks.
  */
 export function walkExtensibleArray(
-  file: FileBytes,
+  file: FileSource,
   header: number,
   target: ArrayIndexTarget,
 ): void {
@@ -163,7 +163,7 @@ function isPowerOfTwo(value: number): boolean {
 }
 
 function walkSuperBlock(
-  file: FileBytes,
+  file: FileSource,
   address: number,
   begin: number,
   blocks: number,
@@ -194,7 +194,7 @@ function walkSuperBlock(
 }
 
 function walkDataBlock(
-  file: FileBytes,
+  file: FileSource,
   address: number,
   begin: number,
   elements: number,

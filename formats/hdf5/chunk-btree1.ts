@@ -1,7 +1,7 @@
+import type { FileSource } from "../bytes/file-source.ts";
 import { FormatError } from "../common/errors.ts";
 import type { ChunkGrid, ChunkList } from "./chunk-list.ts";
 import { Cursor } from "./cursor.ts";
-import type { FileBytes } from "./file-bytes.ts";
 
 const MAX_DEPTH = 32;
 
@@ -12,7 +12,7 @@ const MAX_DEPTH = 32;
  * after at most one visit to every node the file has room for.
  */
 export function walkBTree1(
-  file: FileBytes,
+  file: FileSource,
   root: number,
   grid: ChunkGrid,
   list: ChunkList,

@@ -1,8 +1,8 @@
+import type { FileSource } from "../bytes/file-source.ts";
 import { FormatError } from "../common/errors.ts";
 import type { ChunkGrid, ChunkList } from "./chunk-list.ts";
 import { scaledNumber } from "./chunk-order.ts";
 import { Cursor, UNDEFINED_ADDRESS } from "./cursor.ts";
-import type { FileBytes } from "./file-bytes.ts";
 
 /** Signature, version, type and checksum of a node. */
 const NODE_OVERHEAD = 10;
@@ -15,7 +15,7 @@ function bytesFor(limit: number): number {
 
 /** Walks a version 2 B-tree of chunks (format specification III.A.2, record types 10 and 11). */
 export function walkBTree2(
-  file: FileBytes,
+  file: FileSource,
   header: number,
   grid: ChunkGrid,
   list: ChunkList,

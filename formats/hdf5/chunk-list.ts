@@ -1,5 +1,5 @@
+import type { FileSource } from "../bytes/file-source.ts";
 import { FormatError } from "../common/errors.ts";
-import type { FileBytes } from "./file-bytes.ts";
 import type { FilterSpec } from "./filters.ts";
 import type { ChunkedLayout, DatasetLayout } from "./storage.ts";
 
@@ -44,14 +44,14 @@ export function chunkGrid(
 
 /** Collects the chunks an index names, checks them, and sorts them by position. */
 export class ChunkList {
-  readonly #file: FileBytes;
+  readonly #file: FileSource;
   readonly #grid: ChunkGrid;
   readonly #numbers: number[] = [];
   readonly #addresses: number[] = [];
   readonly #sizes: number[] = [];
   readonly #masks: number[] = [];
 
-  constructor(file: FileBytes, grid: ChunkGrid) {
+  constructor(file: FileSource, grid: ChunkGrid) {
     this.#file = file;
     this.#grid = grid;
   }

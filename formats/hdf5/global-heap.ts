@@ -1,5 +1,5 @@
+import type { FileSource } from "../bytes/file-source.ts";
 import { FormatError } from "../common/errors.ts";
-import type { FileBytes } from "./file-bytes.ts";
 
 /** Bytes read ahead when collections follow each other in the file, as they do in written order. */
 const WINDOW_BYTES = 256 << 10;
@@ -16,7 +16,7 @@ const MAX_COLLECTION_BYTES = 2 ** 31 - 1;
  * garbage faster than it is collected.
  */
 export class GlobalHeap {
-  readonly #file: FileBytes;
+  readonly #file: FileSource;
   #window = new Uint8Array(WINDOW_BYTES);
   #windowBegin = 0;
   #windowLength = 0;
@@ -27,7 +27,7 @@ export class GlobalHeap {
   #begins = new Uint32Array(256);
   #lengths = new Uint32Array(256);
 
-  constructor(file: FileBytes) {
+  constructor(file: FileSource) {
     this.#file = file;
   }
 

@@ -4,10 +4,10 @@ import type { Hdf5Request, Hdf5Results, Hdf5Values, NodeInfo } from "./protocol.
 import type { DatasetStorage } from "./storage.ts";
 
 /** Time for one operation on a file's structure or one bounded read. */
-export const DEFAULT_TIMEOUT_MS = 10_000;
+export const DEFAULT_TIMEOUT_MS = 8000;
 
 export interface Hdf5FileOptions {
-  /** Ends an operation that takes longer, with a FormatError `timed-out`. Default 10,000. */
+  /** Ends an operation that takes longer, with a FormatError `timed-out`. Default 8,000. */
   readonly timeoutMs?: number;
   /** Aborts the opening. */
   readonly signal?: AbortSignal;

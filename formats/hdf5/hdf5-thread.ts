@@ -4,6 +4,7 @@ import {
   NotFoundError,
   type ScdlError,
   StorageError,
+  type StorageErrorCode,
   UnsupportedFeatureError,
 } from "../common/errors.ts";
 import type { ErrorReport, Hdf5Reply, Hdf5Request } from "./protocol.ts";
@@ -57,6 +58,10 @@ export class Hdf5Thread {
       this.#settle(reply);
     });
     this.#worker.on("error", (error) => {
+      if ("code" in error && error.code === "ERR_WORKER_INIT_FAILED") {
+        this.fail(cannotStart(error, this.#pending?.path ?? ""));
+        return;
+      }
       this.#trapped(`the HDF5 thread failed: ${error.message}`, error);
     });
     this.#worker.on("exit", () => {
@@ -168,16 +173,26 @@ function damaged(code: string, message: string, path: string, cause?: unknown): 
   });
 }
 
+/** Not the file's fault: too many open files or too little memory. */
+function cannotStart(cause: Error, path: string): StorageError {
+  return new StorageError("io", `no thread can be started to read it: ${cause.message}`, {
+    path,
+    suggestions: ["close other files, or raise the limit (ulimit -n)"],
+    cause,
+  });
+}
+
 function rebuild(report: ErrorReport, path: string): ScdlError {
+  const { code, message, suggestions } = report;
   switch (report.type) {
     case "format":
-      return new FormatError(report.code, report.message, { path });
+      return new FormatError(code, message, { path, suggestions });
     case "unsupported":
-      return new UnsupportedFeatureError("hdf5", report.message);
+      return new UnsupportedFeatureError("hdf5", message, { suggestions });
     case "not-found":
-      return new NotFoundError(report.code, report.message, { what: path });
+      return new NotFoundError(code, message, { what: path, suggestions });
     case "storage":
       // The code crossed the thread boundary unchanged from a StorageError.
-      return new StorageError(report.code as StorageError["code"] & "io", report.message, { path });
+      return new StorageError(code as StorageErrorCode, message, { path, suggestions });
   }
 }

@@ -1,3 +1,4 @@
+import type { FileSource } from "../bytes/file-source.ts";
 import { itemBytes } from "../common/dtype.ts";
 import { FormatError } from "../common/errors.ts";
 import { walkExtensibleArray, walkFixedArray } from "./chunk-arrays.ts";
@@ -7,7 +8,6 @@ import { ChunkList, chunkGrid } from "./chunk-list.ts";
 import { ChunkOrder } from "./chunk-order.ts";
 import { type Cursor, UNDEFINED_ADDRESS } from "./cursor.ts";
 import { isVariableString, parseNumberType, TEXT_ITEM_BYTES } from "./datatype.ts";
-import type { FileBytes } from "./file-bytes.ts";
 import type { FilterSpec } from "./filters.ts";
 import {
   type HeaderMessage,
@@ -33,7 +33,7 @@ const MAX_FILTERS = 32;
  * @returns null when the dataset does not hold plain numbers
  * @throws FormatError for a damaged or hostile header or chunk index
  */
-export function locateDataset(file: FileBytes, address: number): DatasetStorage | null {
+export function locateDataset(file: FileSource, address: number): DatasetStorage | null {
   const superblock = readSuperblock(file);
   if (superblock.offsetBytes !== 8 || superblock.lengthBytes !== 8) return null;
   const base = superblock.base;
@@ -57,7 +57,7 @@ export interface TextStorage {
 }
 
 /** @returns null when the dataset is not one axis of variable-length strings */
-export function locateTexts(file: FileBytes, address: number): TextStorage | null {
+export function locateTexts(file: FileSource, address: number): TextStorage | null {
   const { base, offsetBytes, lengthBytes } = readSuperblock(file);
   if (offsetBytes !== 8 || lengthBytes !== 8) return null;
   const messages = readObjectHeader(file, base + address);
@@ -107,7 +107,7 @@ function opaque(reason: string): DatasetLayout {
 }
 
 function readLayout(
-  file: FileBytes,
+  file: FileSource,
   base: number,
   messages: readonly HeaderMessage[],
   elementBytes: number,
@@ -142,7 +142,7 @@ function readLayout(
 }
 
 function readContiguous(
-  file: FileBytes,
+  file: FileSource,
   base: number,
   cursor: Cursor,
   bytes: number,
@@ -161,7 +161,7 @@ function readContiguous(
 }
 
 function readChunked3(
-  file: FileBytes,
+  file: FileSource,
   base: number,
   cursor: Cursor,
   elementBytes: number,
@@ -196,7 +196,7 @@ const PARAMETER_BYTES: Readonly<Record<number, number>> = {
 
 /** Files written with libver="latest" choose among five kinds of chunk index. */
 function readChunked4(
-  file: FileBytes,
+  file: FileSource,
   base: number,
   cursor: Cursor,
   elementBytes: number,

@@ -1,6 +1,6 @@
+import type { FileSource } from "../bytes/file-source.ts";
 import { FormatError } from "../common/errors.ts";
 import { Cursor } from "./cursor.ts";
-import type { FileBytes } from "./file-bytes.ts";
 
 /** One message of an object header (HDF5 file format specification, section IV.A). */
 export interface HeaderMessage {
@@ -28,13 +28,13 @@ interface Block {
 }
 
 /** The messages of the object header at `address`, continuation blocks included. */
-export function readObjectHeader(file: FileBytes, address: number): HeaderMessage[] {
+export function readObjectHeader(file: FileSource, address: number): HeaderMessage[] {
   const signature = file.read(address, 4);
   const isV2 = Buffer.from(signature).toString("latin1") === "OHDR";
   return isV2 ? readV2(file, address) : readV1(file, address);
 }
 
-function blockBytes(file: FileBytes, block: Block): Uint8Array {
+function blockBytes(file: FileSource, block: Block): Uint8Array {
   if (block.byteLength > MAX_BLOCK_BYTES) {
     throw new FormatError("bad-header", `an object header block of ${block.byteLength} bytes`, {
       path: file.path,
@@ -44,14 +44,14 @@ function blockBytes(file: FileBytes, block: Block): Uint8Array {
   return file.read(block.address, block.byteLength);
 }
 
-function tooMany(file: FileBytes, address: number): FormatError {
+function tooMany(file: FileSource, address: number): FormatError {
   return new FormatError("bad-header", "an object header with too many messages or blocks", {
     path: file.path,
     offset: address,
   });
 }
 
-function readV1(file: FileBytes, address: number): HeaderMessage[] {
+function readV1(file: FileSource, address: number): HeaderMessage[] {
   const prefix = new Cursor(file.read(address, 16), file.path, address);
   const version = prefix.u8();
   if (version !== 1) throw prefix.fail("bad-header", `object header version ${version}`);
@@ -76,7 +76,7 @@ function readV1(file: FileBytes, address: number): HeaderMessage[] {
   return messages;
 }
 
-function readV2(file: FileBytes, address: number): HeaderMessage[] {
+function readV2(file: FileSource, address: number): HeaderMessage[] {
   const prefix = new Cursor(
     file.read(address, Math.min(64, file.byteLength - address)),
     file.path,
@@ -113,7 +113,7 @@ function readV2(file: FileBytes, address: number): HeaderMessage[] {
 }
 
 function addMessage(
-  file: FileBytes,
+  file: FileSource,
   messages: HeaderMessage[],
   blocks: Block[],
   type: number,

@@ -104,6 +104,7 @@ export interface ErrorReport {
   readonly type: "format" | "unsupported" | "not-found" | "storage";
   readonly code: string;
   readonly message: string;
+  readonly suggestions: readonly string[];
   /** The worker's memory may be damaged: start a new one. */
   readonly fatal: boolean;
 }

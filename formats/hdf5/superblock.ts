@@ -1,6 +1,7 @@
+import type { FileSource } from "../bytes/file-source.ts";
 import { FormatError } from "../common/errors.ts";
 import { Cursor } from "./cursor.ts";
-import type { FileBytes } from "./file-bytes.ts";
+import { notHdf5 } from "./not-hdf5.ts";
 
 const SIGNATURE = "\x89HDF\r\n\x1a\n";
 
@@ -15,7 +16,7 @@ export interface Superblock {
 }
 
 /** @throws FormatError `bad-magic` when the file is not HDF5 */
-export function readSuperblock(file: FileBytes): Superblock {
+export function readSuperblock(file: FileSource): Superblock {
   for (
     let address = 0;
     address + 24 <= file.byteLength;
@@ -43,15 +44,11 @@ export function readSuperblock(file: FileBytes): Superblock {
     const base = readExtent(file, cursor, offsetBytes);
     return { address, version, offsetBytes, lengthBytes, base };
   }
-  throw new FormatError("bad-magic", "not an HDF5 file: the signature \\x89HDF is missing", {
-    path: file.path,
-    offset: 0,
-    suggestions: ["scdl reads .h5ad, 10x .h5 and SCDL directories"],
-  });
+  throw notHdf5(file.path, file.read(0, Math.min(64, file.byteLength)));
 }
 
 /** Reads base address, one address of no interest and the file's end; notices a cut-off file. */
-function readExtent(file: FileBytes, cursor: Cursor, offsetBytes: number): number {
+function readExtent(file: FileSource, cursor: Cursor, offsetBytes: number): number {
   if (![2, 4, 8].includes(offsetBytes)) {
     throw cursor.fail("bad-header", `file addresses of ${offsetBytes} bytes`);
   }

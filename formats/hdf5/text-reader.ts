@@ -1,8 +1,8 @@
 import { isUtf8 } from "node:buffer";
+import type { FileSource } from "../bytes/file-source.ts";
 import { FormatError } from "../common/errors.ts";
 import { Cursor, UNDEFINED_ADDRESS } from "./cursor.ts";
 import { TEXT_ITEM_BYTES } from "./datatype.ts";
-import type { FileBytes } from "./file-bytes.ts";
 import { canDecode, decodeChunk } from "./filters.ts";
 import { GlobalHeap } from "./global-heap.ts";
 import type { TextStorage } from "./locate.ts";
@@ -21,7 +21,7 @@ export function checkUtf8(bytes: Uint8Array, path: string): void {
  * HDF5 library, which allocates every string on its own.
  */
 export class TextReader {
-  readonly #file: FileBytes;
+  readonly #file: FileSource;
   readonly #path: string;
   readonly #storage: TextStorage;
   readonly #heap: GlobalHeap;
@@ -30,7 +30,7 @@ export class TextReader {
   #chunkIndex = -1;
   #chunk: Uint8Array | null = null;
 
-  private constructor(file: FileBytes, path: string, storage: TextStorage) {
+  private constructor(file: FileSource, path: string, storage: TextStorage) {
     this.#file = file;
     this.#path = path;
     this.#storage = storage;
@@ -38,7 +38,7 @@ export class TextReader {
   }
 
   /** @returns null when the storage needs the HDF5 library */
-  static of(file: FileBytes, path: string, storage: TextStorage): TextReader | null {
+  static of(file: FileSource, path: string, storage: TextStorage): TextReader | null {
     const { layout } = storage;
     const isDirect =
       layout.kind === "contiguous" || (layout.kind === "chunked" && canDecode(layout.filters));

@@ -2,8 +2,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import h5wasm, { type Metadata } from "h5wasm/node";
+import { FileSource } from "../bytes/file-source.ts";
 import { FormatError, UnsupportedFeatureError } from "../common/errors.ts";
-import { FileBytes } from "./file-bytes.ts";
 import { locateDataset, locateTexts } from "./locate.ts";
 import type { AttributeValue, DatasetInfo, Hdf5Values, NodeInfo } from "./protocol.ts";
 import type { DatasetStorage } from "./storage.ts";
@@ -38,17 +38,17 @@ function loadModule(): Promise<H5Module> {
 export class WasmFile {
   readonly #module: H5Module;
   readonly #fileId: bigint;
-  readonly #bytes: FileBytes;
+  readonly #bytes: FileSource;
   readonly #texts = new Map<string, TextReader | null>();
 
-  private constructor(module: H5Module, fileId: bigint, bytes: FileBytes) {
+  private constructor(module: H5Module, fileId: bigint, bytes: FileSource) {
     this.#module = module;
     this.#fileId = fileId;
     this.#bytes = bytes;
   }
 
   static async open(filePath: string): Promise<WasmFile> {
-    const bytes = FileBytes.open(filePath);
+    const bytes = FileSource.open(filePath);
     try {
       readSuperblock(bytes);
       const module = await loadModule();

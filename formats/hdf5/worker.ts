@@ -89,11 +89,13 @@ function report(error: unknown, request: Hdf5Request): ErrorReport {
     // The class adds the path again when the error is rebuilt.
     const prefix =
       error instanceof FormatError || error instanceof StorageError ? `${error.path}: ` : "";
-    return { type, code: error.code, message: message.slice(prefix.length), fatal };
+    const { code, suggestions } = error;
+    return { type, code, message: message.slice(prefix.length), suggestions, fatal };
   }
   const place = request.op === "open" || request.op === "close" ? "" : `${request.path}: `;
   const code = fatal ? "hdf5-trap" : "hdf5";
-  return { type: "format", code, message: place + hdf5Reason(message), fatal };
+  const suggestions = ["the file may be damaged: check it with h5dump or h5py"];
+  return { type: "format", code, message: place + hdf5Reason(message), suggestions, fatal };
 }
 
 /** The innermost and outermost line of HDF5's error stack, without its source paths. */

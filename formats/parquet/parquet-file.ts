@@ -6,7 +6,6 @@
  * parquet file of their own, which parquet-wasm decodes. The file is opened for each read and no
  * descriptor is kept.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import {
   type RecordBatch,
   RecordBatchReader,
@@ -14,13 +13,9 @@ import {
   Table,
   tableFromIPC,
 } from "apache-arrow";
-import {
-  FormatError,
-  fromFsError,
-  InvalidArgumentError,
-  NotFoundError,
-  StorageError,
-} from "../common/errors.ts";
+import { changedError } from "../bytes/byte-source.ts";
+import { FileSource } from "../bytes/file-source.ts";
+import { FormatError, InvalidArgumentError, NotFoundError } from "../common/errors.ts";
 import {
   type Footer,
   footerLength,
@@ -70,20 +65,19 @@ export class ParquetFile {
 
   /** Reads and checks the footer; no pages. */
   static open(path: string): ParquetFile {
-    return withFile(path, (fd, fileBytes) => {
-      if (fileBytes < SMALLEST_FILE) {
-        throw new FormatError(
-          "truncated",
-          `expected a parquet file of at least ${SMALLEST_FILE} bytes, found ${fileBytes}`,
-          { path },
-        );
-      }
-      const tail = readExactly(fd, fileBytes - TAIL_BYTES, new Uint8Array(TAIL_BYTES), path);
-      const length = footerLength(tail, fileBytes, path);
-      const begin = fileBytes - TAIL_BYTES - length;
-      const bytes = readExactly(fd, begin, new Uint8Array(length), path);
-      return new ParquetFile(path, fileBytes, parseFooter(bytes, fileBytes, path));
-    });
+    using file = FileSource.open(path);
+    const fileBytes = file.byteLength;
+    if (fileBytes < SMALLEST_FILE) {
+      throw new FormatError(
+        "truncated",
+        `expected a parquet file of at least ${SMALLEST_FILE} bytes, found ${fileBytes}`,
+        { path },
+      );
+    }
+    const tail = file.read(fileBytes - TAIL_BYTES, TAIL_BYTES);
+    const length = footerLength(tail, fileBytes, path);
+    const bytes = file.read(fileBytes - TAIL_BYTES - length, length);
+    return new ParquetFile(path, fileBytes, parseFooter(bytes, fileBytes, path));
   }
 
   /** Row counts of the row groups, in order. */
@@ -228,22 +222,17 @@ export class ParquetFile {
       offsets.set(leaf, at);
       at += chunk.byteLength;
     });
-    const file = withMagic(sealed(miniatureFooter(this.#footer, i, offsets)), at - 4);
-    withFile(this.path, (fd, fileBytes) => {
-      if (fileBytes !== this.#fileBytes) {
-        throw new StorageError(
-          "file-changed",
-          `changed while open: expected ${this.#fileBytes} bytes, found ${fileBytes}`,
-          { path: this.path },
-        );
-      }
-      chunks.forEach((chunk, leaf) => {
-        const to = offsets.get(leaf);
-        if (to === undefined) return;
-        readExactly(fd, chunk.offset, file.subarray(to, to + chunk.byteLength), this.path);
-      });
+    const miniature = withMagic(sealed(miniatureFooter(this.#footer, i, offsets)), at - 4);
+    using file = FileSource.open(this.path);
+    if (file.byteLength !== this.#fileBytes) {
+      throw changedError(this.path, this.#fileBytes, file.byteLength);
+    }
+    chunks.forEach((chunk, leaf) => {
+      const to = offsets.get(leaf);
+      if (to === undefined) return;
+      file.readInto(chunk.offset, miniature.subarray(to, to + chunk.byteLength));
     });
-    return file;
+    return miniature;
   }
 }
 
@@ -264,31 +253,4 @@ function decodeIpc(bytes: Uint8Array, path: string): Table {
       cause,
     });
   }
-}
-
-function withFile<T>(path: string, use: (fd: number, fileBytes: number) => T): T {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, "r");
-    return use(fd, fstatSync(fd).size);
-  } catch (error) {
-    throw fromFsError(error, path);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
-}
-
-function readExactly(fd: number, offset: number, target: Uint8Array, path: string): Uint8Array {
-  let done = 0;
-  while (done < target.byteLength) {
-    const read = readSync(fd, target, done, target.byteLength - done, offset + done);
-    if (read === 0) {
-      throw new FormatError("truncated", `expected ${target.byteLength} bytes, found ${done}`, {
-        path,
-        offset,
-      });
-    }
-    done += read;
-  }
-  return target;
 }

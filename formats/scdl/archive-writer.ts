@@ -77,9 +77,20 @@ export class ArchiveWriter {
    * @throws StorageError "already-exists" when the output exists and may not be replaced.
    */
   static create(output: string, options: ArchiveWriterOptions = {}): ArchiveWriter {
+    if (output === "") {
+      throw new InvalidArgumentError("output", output, "expected the name of a new directory", {
+        suggestions: ["--output data.scdl"],
+      });
+    }
     sweepLeftovers(output, options.onWarning ?? (() => {}));
     checkOutput(output, options.overwrite ?? false);
-    return new ArchiveWriter(resolve(output), createTemporary(output), options);
+    const temporary = createTemporary(output);
+    try {
+      return new ArchiveWriter(resolve(output), temporary, options);
+    } catch (error) {
+      rmSync(temporary, { recursive: true, force: true });
+      throw fromFsError(error, output);
+    }
   }
 
   /** Where the caller writes the raw little-endian bytes of an array. */

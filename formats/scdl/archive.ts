@@ -3,7 +3,7 @@
  * sizes of the arrays, and describes what there is. No array is read beyond its first and last
  * element; `verify.ts` does the rest.
  */
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import {
   isFloat,
@@ -13,6 +13,7 @@ import {
   type UnsignedDType,
 } from "../common/dtype.ts";
 import { FormatError, fromFsError } from "../common/errors.ts";
+import { namesIn } from "./directory-swap.ts";
 import { FeatureIndex } from "./feature-index.ts";
 import { arrayDType, decodeHeader, HEADER_FILE, type ScdlHeader } from "./header.ts";
 import { resolveTypes } from "./infer.ts";
@@ -154,7 +155,7 @@ function checkDirectory(directory: string): void {
       },
     );
   }
-  const names = readdirSync(directory);
+  const names = namesIn(directory);
   const required = [ARRAY_FILES.data, ARRAY_FILES.indptr, ARRAY_FILES.indices];
   if (required.some((name) => !names.includes(name))) throw notAnArchive(directory, names);
 }

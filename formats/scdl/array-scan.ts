@@ -1,8 +1,9 @@
 /** Arrays of a data set read from start to end in chunks of bounded size, with their checksum. */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { changedError } from "../bytes/byte-source.ts";
+import { FileSource } from "../bytes/file-source.ts";
 import { crc32 } from "../common/crc32.ts";
 import { itemBytes, type ScdlDType, type UnsignedDType } from "../common/dtype.ts";
-import { FormatError, fromFsError, StorageError } from "../common/errors.ts";
+import { FormatError } from "../common/errors.ts";
 import type { FileDigest } from "../common/output-file.ts";
 
 /** Sequential reads of one array file. */
@@ -11,7 +12,7 @@ export class ArrayScan {
   readonly dtype: ScdlDType;
   /** Elements. */
   readonly length: number;
-  readonly #fd: number;
+  readonly #file: FileSource;
   readonly #buffer: ArrayBuffer;
   #at: number;
   #crc = 0;
@@ -27,19 +28,11 @@ export class ArrayScan {
     this.length = file.length;
     this.#at = begin;
     this.#buffer = new ArrayBuffer(chunkLength * itemBytes(file.dtype));
-    try {
-      this.#fd = openSync(file.path, "r");
-    } catch (error) {
-      throw fromFsError(error, file.path);
-    }
-    const { size } = fstatSync(this.#fd);
-    if (size !== file.length * itemBytes(file.dtype)) {
+    this.#file = FileSource.open(file.path);
+    const expected = file.length * itemBytes(file.dtype);
+    if (this.#file.byteLength !== expected) {
       this.close();
-      throw new StorageError(
-        "file-changed",
-        `expected ${file.length * itemBytes(file.dtype)} bytes, found ${size}`,
-        { path: file.path },
-      );
+      throw changedError(file.path, expected, this.#file.byteLength);
     }
   }
 
@@ -58,23 +51,14 @@ export class ArrayScan {
     const item = itemBytes(this.dtype);
     const count = Math.min(length, this.length - this.#at, this.#buffer.byteLength / item);
     const bytes = new Uint8Array(this.#buffer, 0, count * item);
-    for (let done = 0; done < bytes.byteLength; ) {
-      const offset = this.#at * item + done;
-      const read = readSync(this.#fd, bytes, done, bytes.byteLength - done, offset);
-      if (read === 0) {
-        throw new StorageError("file-changed", `expected more than ${offset} bytes`, {
-          path: this.path,
-        });
-      }
-      done += read;
-    }
+    this.#file.readInto(this.#at * item, bytes);
     this.#at += count;
     this.#crc = crc32(bytes, this.#crc);
     return bytes;
   }
 
   close(): void {
-    closeSync(this.#fd);
+    this.#file.close();
   }
 
   [Symbol.dispose](): void {

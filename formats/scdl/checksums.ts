@@ -1,7 +1,7 @@
 /** `checksums.json`: length and CRC-32 of every file of a data set. The original ignores it. */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { FileSource } from "../bytes/file-source.ts";
 import { crc32, crc32Hex } from "../common/crc32.ts";
-import { FormatError, fromFsError } from "../common/errors.ts";
+import { FormatError } from "../common/errors.ts";
 import type { FileDigest } from "../common/output-file.ts";
 import { pythonJson } from "../common/python-json.ts";
 
@@ -54,22 +54,14 @@ export function digestFile(
   path: string,
   options: { readonly onBytes?: (bytes: number) => void } = {},
 ): FileDigest {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, "r");
-    const buffer = new Uint8Array(Math.min(CHUNK_BYTES, Math.max(1, fstatSync(fd).size)));
-    let bytes = 0;
-    let crc = 0;
-    for (;;) {
-      const read = readSync(fd, buffer, 0, buffer.byteLength, bytes);
-      if (read === 0) return { bytes, crc32: crc };
-      crc = crc32(buffer.subarray(0, read), crc);
-      bytes += read;
-      options.onBytes?.(read);
-    }
-  } catch (error) {
-    throw fromFsError(error, path);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
+  using file = FileSource.open(path);
+  const buffer = new Uint8Array(Math.min(CHUNK_BYTES, file.byteLength));
+  let crc = 0;
+  for (let at = 0; at < file.byteLength; at += buffer.byteLength) {
+    const chunk = buffer.subarray(0, Math.min(buffer.byteLength, file.byteLength - at));
+    file.readInto(at, chunk);
+    crc = crc32(chunk, crc);
+    options.onBytes?.(chunk.byteLength);
   }
+  return { bytes: file.byteLength, crc32: crc };
 }

@@ -54,10 +54,15 @@ export function createTemporary(output: string): string {
   const directory = sibling(target, "tmp");
   try {
     mkdirSync(directory, { recursive: true });
+  } catch (error) {
+    throw fromFsError(error, output);
+  }
+  try {
     const owner = { pid: process.pid, host: hostname(), started: processStart(process.pid) };
     writeFileSync(join(directory, OWNER_FILE), JSON.stringify(owner));
   } catch (error) {
-    throw fromFsError(error, directory);
+    rmSync(directory, { recursive: true, force: true });
+    throw fromFsError(error, output);
   }
   return directory;
 }
@@ -79,7 +84,7 @@ export function checkOutput(output: string, overwrite: boolean): void {
   if (!overwrite)
     refuse("already exists", "choose another name, or ask to overwrite (--overwrite)");
   if (!statSync(output).isDirectory()) refuse("is a file, not a data set", "choose another name");
-  const names = readdirSync(output);
+  const names = namesIn(output);
   const foreign = names.filter((name) => !KNOWN_NAMES.has(name));
   if (foreign.length > 0) {
     refuse(
@@ -97,7 +102,7 @@ export function sweepLeftovers(output: string, onWarning: (message: string) => v
   const target = resolve(output);
   const parent = dirname(target);
   if (!existsSync(parent)) return;
-  for (const name of readdirSync(parent)) {
+  for (const name of namesIn(parent)) {
     const parsed = parseTemporaryName(name);
     if (parsed?.base !== basename(target)) continue;
     const path = join(parent, name);
@@ -109,6 +114,15 @@ export function sweepLeftovers(output: string, onWarning: (message: string) => v
       rmSync(path, { recursive: true, force: true });
       onWarning(`${path}: removed what an interrupted run had left`);
     }
+  }
+}
+
+/** Entries of a directory. @throws NotFoundError, StorageError */
+export function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    throw fromFsError(error, directory);
   }
 }
 

@@ -4,12 +4,13 @@
  * An obs block has one table row per matrix row; a var block has one table row per column of its
  * matrix rows.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordBatch, Schema, Table } from "apache-arrow";
-import { FormatError, fromFsError, InvalidArgumentError } from "../common/errors.ts";
+import { FormatError, InvalidArgumentError } from "../common/errors.ts";
 import { decodeNpy } from "../npy/npy.ts";
 import { ParquetFile, type RangeOptions, type ReadOptions } from "../parquet/parquet-file.ts";
+import { namesIn } from "./directory-swap.ts";
 import type { ScdlHeader } from "./header.ts";
 import { blockFiles, CUMULATIVE_FILE, LABELS_FILE, LEGACY_LABELS_FILE } from "./layout.ts";
 import { readSmallFile, readSmallText } from "./small-files.ts";
@@ -173,13 +174,9 @@ function findBlockFiles(path: string, blocks: number, options: OpenIndexOptions)
 }
 
 function listParquet(path: string): string[] {
-  try {
-    return readdirSync(path)
-      .filter((name) => name.endsWith(".parquet"))
-      .sort();
-  } catch (error) {
-    throw fromFsError(error, path);
-  }
+  return namesIn(path)
+    .filter((name) => name.endsWith(".parquet"))
+    .sort((a, b) => (a < b ? -1 : 1));
 }
 
 function listedInHeader(

@@ -7,7 +7,7 @@
  * feature index gives the width of a row pointer, the last row pointer gives the number of values,
  * and that gives the other widths. Section "Legacy data sets" of SPEC.md.
  */
-import { closeSync, openSync, readSync } from "node:fs";
+import { FileSource } from "../bytes/file-source.ts";
 import {
   isFloat,
   itemBytes,
@@ -15,7 +15,7 @@ import {
   type ScdlDType,
   type UnsignedDType,
 } from "../common/dtype.ts";
-import { FormatError, fromFsError } from "../common/errors.ts";
+import { FormatError } from "../common/errors.ts";
 import { toSafeInteger } from "../common/safe-integer.ts";
 
 export interface ArrayTypes {
@@ -154,14 +154,7 @@ function rowPointer(options: ResolveOptions, dtype: UnsignedDType, i: number): n
 }
 
 function readAt(path: string, offset: number, byteLength: number): Uint8Array {
-  let fd: number | undefined;
-  try {
-    fd = openSync(path, "r");
-    const bytes = new Uint8Array(byteLength);
-    return bytes.subarray(0, readSync(fd, bytes, 0, byteLength, offset));
-  } catch (error) {
-    throw fromFsError(error, path);
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
+  using file = FileSource.open(path);
+  const end = Math.min(file.byteLength, offset + byteLength);
+  return file.read(Math.min(offset, end), Math.max(0, end - offset));
 }

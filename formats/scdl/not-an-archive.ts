@@ -15,11 +15,21 @@ export function notAnArchive(path: string, names: readonly string[] | null): Not
   );
 }
 
+/** @param names entries of a directory */
+export function isZarr(names: readonly string[]): boolean {
+  return names.some((name) => [".zgroup", ".zarray", "zarr.json", ".zattrs"].includes(name));
+}
+
+export const ZARR_SUGGESTION =
+  "write the zarr store as h5ad first (adata.write_h5ad), then scdl convert-h5ad";
+
 function describe(path: string, names: readonly string[] | null) {
-  if (/\.(h5ad|h5|hdf5)$/.test(path)) {
-    return { found: "an HDF5 file", suggestions: [`scdl convert-h5ad ${path} --output DIRECTORY`] };
+  if (names === null) {
+    return /\.(h5ad|h5|hdf5)$/.test(path)
+      ? { found: "an HDF5 file", suggestions: [`scdl convert-h5ad ${path} --output DIRECTORY`] }
+      : { found: "a file", suggestions: ["name the directory"] };
   }
-  if (names === null) return { found: "a file", suggestions: ["name the directory"] };
+  if (isZarr(names)) return { found: "a zarr store", suggestions: [ZARR_SUGGESTION] };
   const missing = Object.values(ARRAY_FILES)
     .slice(0, 3)
     .filter((name) => !names.includes(name));
@@ -41,12 +51,6 @@ function describe(path: string, names: readonly string[] | null) {
     return {
       found: "a directory of h5ad files",
       suggestions: [`scdl convert-h5ad ${path} --output DIRECTORY`],
-    };
-  }
-  if (names.some((name) => [".zgroup", ".zarray", "zarr.json", ".zattrs"].includes(name))) {
-    return {
-      found: "a zarr store",
-      suggestions: ["write it as h5ad first (adata.write_h5ad), then scdl convert-h5ad"],
     };
   }
   const listed = names.slice(0, 5).join(", ");

@@ -1,24 +1,20 @@
 /** Whole files that are small in every sound data set. */
-import { readFileSync, statSync } from "node:fs";
-import { FormatError, fromFsError } from "../common/errors.ts";
+import { FileSource } from "../bytes/file-source.ts";
+import { FormatError } from "../common/errors.ts";
 
 const LIMIT_BYTES = 256 << 20;
 
 /** @throws FormatError "too-large" instead of filling the memory with a hostile file. */
-export function readSmallFile(path: string): Uint8Array {
-  try {
-    const { size } = statSync(path);
-    if (size > LIMIT_BYTES) {
-      throw new FormatError(
-        "too-large",
-        `expected a small file of at most ${LIMIT_BYTES} bytes, found ${size}`,
-        { path },
-      );
-    }
-    return readFileSync(path);
-  } catch (error) {
-    throw fromFsError(error, path);
+export function readSmallFile(path: string): Uint8Array<ArrayBuffer> {
+  using file = FileSource.open(path);
+  if (file.byteLength > LIMIT_BYTES) {
+    throw new FormatError(
+      "too-large",
+      `expected a small file of at most ${LIMIT_BYTES} bytes, found ${file.byteLength}`,
+      { path },
+    );
   }
+  return file.read(0, file.byteLength);
 }
 
 export function readSmallText(path: string): string {

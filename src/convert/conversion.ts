@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import * as arrow from "apache-arrow";
 import { itemBytes } from "../../formats/common/dtype.ts";
-import { FormatError, fromFsError } from "../../formats/common/errors.ts";
+import { FormatError, fromFsError, StorageError } from "../../formats/common/errors.ts";
 import { unifiedType } from "../../formats/parquet/columns.ts";
 import type { ArchiveWriter } from "../../formats/scdl/archive-writer.ts";
 import { ARRAY_FILES } from "../../formats/scdl/layout.ts";
@@ -165,8 +165,9 @@ export class Conversion {
       nVars !== summary.nVars ||
       (input.matrix.nnz ?? null) !== summary.nnz
     ) {
-      throw new FormatError("file-changed", "changed while it was converted", {
+      throw new StorageError("file-changed", "the file changed while it was converted", {
         path: summary.path,
+        suggestions: ["convert it again when nothing writes to it any more"],
       });
     }
     return input;

@@ -4,6 +4,7 @@
  */
 import fs from "node:fs";
 import zlib from "node:zlib";
+import { FileSource } from "../../formats/bytes/file-source.ts";
 import { castKernel } from "../../formats/common/cast.ts";
 import {
   type DType,
@@ -12,7 +13,7 @@ import {
   type ScdlDType,
   type UnsignedDType,
 } from "../../formats/common/dtype.ts";
-import { FormatError, fromFsError } from "../../formats/common/errors.ts";
+import { fromFsError } from "../../formats/common/errors.ts";
 import { float16ToFloat32 } from "../../formats/common/float16.ts";
 import { decodeChunk, type FilterSpec } from "../../formats/hdf5/filters.ts";
 import { castIndices } from "./cast-indices.ts";
@@ -58,7 +59,8 @@ export interface TaskResult {
 
 /** Buffers and open files of one thread, kept between tasks. */
 export class Decoder {
-  readonly #files = new Map<string, number>();
+  readonly #inputs = new Map<string, FileSource>();
+  readonly #outputs = new Map<string, number>();
   #raw: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #source: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #target: Uint8Array<ArrayBuffer> = new Uint8Array(0);
@@ -73,14 +75,16 @@ export class Decoder {
   }
 
   close(): void {
-    for (const descriptor of this.#files.values()) fs.closeSync(descriptor);
-    this.#files.clear();
+    for (const input of this.#inputs.values()) input.close();
+    this.#inputs.clear();
+    for (const descriptor of this.#outputs.values()) fs.closeSync(descriptor);
+    this.#outputs.clear();
   }
 
   /** The stored elements of the task, decoded, in file byte order; valid until the next task. */
   #read(job: ArrayJob, task: DecodeTask): Uint8Array<ArrayBuffer> {
     const item = itemBytes(job.from);
-    const descriptor = this.#open(job.path, "r");
+    const input = this.#input(job.path);
     this.#source = ensure(this.#source, task.count * item);
     const source = this.#source.subarray(0, task.count * item);
     for (let chunk = 0; chunk < task.addresses.length; chunk++) {
@@ -89,12 +93,12 @@ export class Decoder {
       const address = task.addresses[chunk] as number; // proof: chunk < addresses.length
       const size = task.sizes[chunk] as number; // proof: sizes is as long as addresses
       if (job.filters.length === 0) {
-        readExactly(descriptor, place, address, job.path);
+        input.readInto(address, place);
         continue;
       }
       this.#raw = ensure(this.#raw, size);
       const raw = this.#raw.subarray(0, size);
-      readExactly(descriptor, raw, address, job.path);
+      input.readInto(address, raw);
       const mask = task.masks[chunk] as number; // proof: masks is as long as addresses
       const expected = job.chunkLength * item;
       const decoded = decodeChunk(raw, job.filters, mask, item, expected, job.path);
@@ -127,7 +131,7 @@ export class Decoder {
   }
 
   #write(output: string, bytes: Uint8Array, position: number): void {
-    const descriptor = this.#open(output, "r+");
+    const descriptor = this.#output(output);
     try {
       for (let done = 0; done < bytes.byteLength; ) {
         done += fs.writeSync(descriptor, bytes, done, bytes.byteLength - done, position + done);
@@ -137,18 +141,28 @@ export class Decoder {
     }
   }
 
-  #open(path: string, mode: "r" | "r+"): number {
-    const known = this.#files.get(path);
-    if (known !== undefined) return known;
-    try {
-      // Few files are open at once: two outputs and the inputs a worker has met last.
-      if (this.#files.size >= 16) this.close();
-      const descriptor = fs.openSync(path, mode);
-      this.#files.set(path, descriptor);
-      return descriptor;
-    } catch (error) {
-      throw fromFsError(error, path);
+  #input(path: string): FileSource {
+    let input = this.#inputs.get(path);
+    if (input === undefined) {
+      // Few files are read at once: those a worker has met last.
+      if (this.#inputs.size >= 16) this.close();
+      input = FileSource.open(path);
+      this.#inputs.set(path, input);
     }
+    return input;
+  }
+
+  #output(path: string): number {
+    let descriptor = this.#outputs.get(path);
+    if (descriptor === undefined) {
+      try {
+        descriptor = fs.openSync(path, "r+");
+      } catch (error) {
+        throw fromFsError(error, path);
+      }
+      this.#outputs.set(path, descriptor);
+    }
+    return descriptor;
   }
 }
 
@@ -165,24 +179,6 @@ function unsigned(dtype: ScdlDType): UnsignedDType {
 
 function ensure(buffer: Uint8Array<ArrayBuffer>, byteLength: number): Uint8Array<ArrayBuffer> {
   return buffer.byteLength >= byteLength ? buffer : new Uint8Array(byteLength);
-}
-
-function readExactly(descriptor: number, target: Uint8Array, position: number, path: string): void {
-  try {
-    for (let done = 0; done < target.byteLength; ) {
-      const got = fs.readSync(descriptor, target, done, target.byteLength - done, position + done);
-      if (got === 0) {
-        throw new FormatError(
-          "truncated",
-          `expected ${target.byteLength} bytes of a chunk, found ${done}`,
-          { path, offset: position },
-        );
-      }
-      done += got;
-    }
-  } catch (error) {
-    throw fromFsError(error, path);
-  }
 }
 
 /** Elements of `dtype` in native byte order over `bytes` (swapped in place; float16 widened). */

@@ -6,6 +6,7 @@ import {
   NotFoundError,
   UnsupportedFeatureError,
 } from "../../formats/common/errors.ts";
+import { isZarr, ZARR_SUGGESTION } from "../../formats/scdl/not-an-archive.ts";
 
 /**
  * The files to convert, in the order of the result.
@@ -21,6 +22,7 @@ export function expandInputs(inputs: readonly string[]): string[] {
     throw new InvalidArgumentError("inputs", inputs, "expected at least one file or folder");
   }
   return inputs.flatMap((input) => {
+    if (input === "") throw new InvalidArgumentError("inputs", input, "an input has no name");
     let isFolder: boolean;
     try {
       isFolder = fs.statSync(input).isDirectory();
@@ -32,7 +34,11 @@ export function expandInputs(inputs: readonly string[]): string[] {
     if (files.length > 0) return files;
     throw new NotFoundError("no-such-file", `${input}: no *.h5ad file in this folder`, {
       what: "*.h5ad",
-      suggestions: ["name the files themselves; any extension is read then"],
+      suggestions: [
+        isZarr(fs.readdirSync(input))
+          ? ZARR_SUGGESTION
+          : "name the files themselves; any extension is read then",
+      ],
     });
   });
 }
@@ -57,13 +63,9 @@ function h5adFilesUnder(folder: string): string[] {
     }
     const full = folder === "." ? name : path.posix.join(folder, name);
     if (entry.isDirectory()) return h5adFilesUnder(full);
-    return isH5ad && isFile(full) ? [full] : [];
+    // Links too, as `rglob` lists them: one that leads nowhere fails by name when it is opened.
+    return isH5ad ? [full] : [];
   });
-}
-
-/** True for links to files too, as `rglob` lists them. */
-function isFile(file: string): boolean {
-  return fs.statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /** As `str(pathlib.Path(text))`: no double slashes, no `.` parts, `..` kept. */

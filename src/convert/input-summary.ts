@@ -51,8 +51,8 @@ function chooseMatrix(file: H5adFile, wanted: string): { matrix: MatrixReader; n
   if (wanted === "raw" && file.format !== "anndata" && file.X !== null) {
     return { matrix: file.X, name: "X" };
   }
-  if (wanted === "raw" && file.raw === null && file.X !== null) {
-    const names = file.matrixNames;
+  const names = file.matrixNames;
+  if (wanted === "raw" && file.raw === null && names.length > 0) {
     throw new NotFoundError("no-such-matrix", `${file.path}: no raw counts (raw/X)`, {
       what: "raw",
       available: names,
@@ -84,6 +84,9 @@ function chooseNeighbors(file: H5adFile, key: string): MatrixReader {
   throw new NotFoundError("no-such-key", `${file.path}: no neighbour matrix obsp/${key}`, {
     what: key,
     available: [...file.obsp.keys()],
+    suggestions: [
+      file.obsp.size > 0 ? "--neighbors with one of these" : "leave --neighbors out: obsp is empty",
+    ],
   });
 }
 

@@ -45,6 +45,7 @@ export function settingsOf(options: ConvertOptions): Settings {
       "memoryBudgetBytes",
       budget,
       `the memory budget must be 1 MiB or more, found ${budget} bytes`,
+      { suggestions: ["--memory-budget 192MiB, the default"] },
     );
   }
   const perThread = budget / (Math.max(1, workers) + 1);

@@ -73,7 +73,7 @@ export async function simulateH5ad(options: SimulateOptions): Promise<SimulateRe
       suggestions: ["choose another name", "pass --overwrite to replace it"],
     });
   }
-  claim(temporary);
+  claim(temporary, options.output);
   try {
     const h5wasm = await import("h5wasm/node");
     const module = await h5wasm.ready;
@@ -91,8 +91,21 @@ export async function simulateH5ad(options: SimulateOptions): Promise<SimulateRe
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     if (options.signal?.aborted) throw options.signal.reason;
-    throw fromFsError(error, options.output);
+    throw writeError(error, options.output);
   }
+}
+
+/** The HDF5 library reports what the system refused as one line of a long text. */
+function writeError(error: unknown, output: string): unknown {
+  const [, reason] =
+    error instanceof Error ? (/error message = '([^']*)'/.exec(error.message) ?? []) : [];
+  if (reason === undefined) return fromFsError(error, output);
+  const isFull = /no space|too large|quota/i.test(reason);
+  return new StorageError(isFull ? "disk-full" : "io", `cannot be written: ${reason}`, {
+    path: output,
+    suggestions: [isFull ? "free space and run again" : "choose another place"],
+    cause: error,
+  });
 }
 
 interface Settings {
@@ -135,11 +148,11 @@ function validate(options: SimulateOptions): Settings {
 }
 
 /** Creates the file with node first: h5wasm's own errors do not say why a path cannot be written. */
-function claim(file: string): void {
+function claim(file: string, output: string): void {
   try {
     fs.closeSync(fs.openSync(file, "wx"));
   } catch (error) {
-    throw fromFsError(error, file);
+    throw fromFsError(error, output);
   }
 }
 

@@ -13,6 +13,9 @@ export interface ProcessResult {
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Runs as another user; only root may. */
+  readonly uid?: number;
+  readonly gid?: number;
   /** Called with the child and everything it has written to stderr so far, at each chunk. */
   readonly onStderr?: (child: ChildProcess, stderr: string) => void;
 }
@@ -26,6 +29,8 @@ export function runProcess(
   const child = spawn(file, args, {
     cwd: options.cwd ?? REPOSITORY_ROOT,
     env: options.env ?? process.env,
+    ...(options.uid === undefined ? {} : { uid: options.uid }),
+    ...(options.gid === undefined ? {} : { gid: options.gid }),
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stdout = "";

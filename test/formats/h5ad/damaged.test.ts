@@ -6,6 +6,7 @@ import { FormatError, isScdlError } from "../../../formats/common/errors.ts";
 import { H5adFile } from "../../../formats/h5ad/index.ts";
 import { annDataTree, frameTree, type Hdf5Tree, writeHdf5 } from "../../helpers/write-hdf5.ts";
 
+const FIXTURES = path.resolve(import.meta.dirname, "../../../fixtures/h5ad");
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "scdl-damaged-"));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
@@ -207,12 +208,52 @@ describe("a file whose parts contradict each other is a FormatError that says wh
     await expect(opened.obs({ columns: ["nope"] })).rejects.toThrow('has no column "nope"');
   });
 
-  it("a missing file, a folder and a text file are told apart", async () => {
+  it("a missing file and a folder are told apart", async () => {
     await expect(H5adFile.open(path.join(folder, "none.h5ad"))).rejects.toThrow("no such file");
-    await expect(H5adFile.open(folder)).rejects.toThrow("expected a file");
-    const file = path.join(folder, "text.h5ad");
-    fs.writeFileSync(file, "x".repeat(5000));
-    await expect(H5adFile.open(file)).rejects.toThrow("not an HDF5 file");
+    await expect(H5adFile.open(folder)).rejects.toThrow("expected a file, found a directory");
+  });
+
+  it("a file without any matrix says so, whichever is asked for", async () => {
+    const file = path.join(folder, "no-matrix.h5ad");
+    await writeHdf5(file, annDataTree({ X: null }));
+    await using opened = await H5adFile.open(file);
+    for (const name of ["raw", "X", "layers/x"]) {
+      expect(() => opened.matrix(name)).toThrow("has no matrix (no X, no raw, no layers)");
+    }
+  });
+
+  it("a name that is not UTF-8 is named", async () => {
+    const bytes = fs.readFileSync(path.join(FIXTURES, "anndata-0.8.h5ad"));
+    const at = bytes.indexOf("dense\0");
+    for (const name of ["d\xffnse", "d\xe9nse", "dens\xe9"]) {
+      bytes.write(name, at, "latin1");
+      const file = path.join(folder, "bad-name.h5ad");
+      fs.writeFileSync(file, bytes);
+      const error: unknown = await H5adFile.open(file).catch((reason: unknown) => reason);
+      expect(isScdlError(error, "bad-name"), String(error)).toBe(true);
+      expect(String(error)).toMatch(
+        / \/layers\/d.* is listed but not found: its name is not UTF-8/,
+      );
+    }
+  });
+
+  it("a file that is cut off or rewritten while it is read is noticed", async () => {
+    const file = path.join(folder, "shrinking.h5ad");
+    for (const damage of [
+      (length: number) => fs.truncateSync(file, length >> 3),
+      () => fs.truncateSync(file, 0),
+      (length: number) => fs.writeFileSync(file, Buffer.alloc(length, 0xff)),
+    ]) {
+      fs.copyFileSync(path.join(FIXTURES, "demo.h5ad"), file);
+      const { size } = fs.statSync(file);
+      await using opened = await H5adFile.open(file);
+      damage(size);
+      const read = async () => {
+        for await (const block of opened.matrix("X").rowBlocks()) expect(block.rowEnd).toBe(500);
+      };
+      const error: unknown = await read().catch((reason: unknown) => reason);
+      expect(isScdlError(error), String(error)).toBe(true);
+    }
   });
 
   it("an aborted opening rejects with the signal's reason", async () => {

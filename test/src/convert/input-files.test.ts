@@ -55,6 +55,36 @@ describe("the inputs of a conversion", () => {
     expect(() => expandInputs(["/nowhere/x.h5ad"])).toThrow(NotFoundError);
     const root = folderWith("a.txt");
     expect(() => expandInputs([root])).toThrow("no *.h5ad file in this folder");
+    expect(() => expandInputs([""])).toThrow(InvalidArgumentError);
+    expect(() => expandInputs([path.join(root, "a.txt/x.h5ad")])).toThrow("not a directory");
+  });
+
+  it("may be a folder with links in circles, which are not followed", () => {
+    const root = folderWith("a/x.h5ad");
+    fs.symlinkSync("..", path.join(root, "a/up"));
+    fs.symlinkSync("../a", path.join(root, "a/self"));
+    expect(expandInputs([root])).toEqual([path.join(root, "a/x.h5ad")]);
+  });
+
+  it("keep links that lead nowhere, so that no cell is left out in silence", () => {
+    const root = folderWith();
+    fs.symlinkSync("gone.h5ad", path.join(root, "broken.h5ad"));
+    fs.symlinkSync("loop.h5ad", path.join(root, "loop.h5ad"));
+    expect(expandInputs([root]).map((file) => path.basename(file))).toEqual([
+      "broken.h5ad",
+      "loop.h5ad",
+    ]);
+    expect(() => expandInputs([path.join(root, "loop.h5ad")])).toThrow("leads to itself");
+  });
+
+  it("that are a zarr store are called that", () => {
+    expect(() => expandInputs([folderWith("x.zarr/.zgroup")])).toThrow(
+      expect.objectContaining({ suggestions: [expect.stringContaining("any extension")] }),
+    );
+    const root = folderWith("x.zarr/.zgroup");
+    expect(() => expandInputs([path.join(root, "x.zarr")])).toThrow(
+      expect.objectContaining({ suggestions: [expect.stringContaining("zarr store as h5ad")] }),
+    );
   });
 
   it("must have names that are UTF-8", () => {

@@ -1,0 +1,42 @@
+import { describe, expect, test } from "vitest";
+import { temporaryDirectory } from "../helpers/bundle.ts";
+import { damaged, flipped } from "./damage.ts";
+import { h5adTarget, npyTarget, parquetTarget, scdlTarget, type Target } from "./targets.ts";
+
+/** How often each outcome came up; a target throws when a reader misbehaves. */
+async function outcomes(target: Target, first: number, count: number): Promise<Set<string>> {
+  const found = new Set<string>();
+  for (let seed = first; seed < first + count; seed++) found.add(await target(seed));
+  return found;
+}
+
+// `node test/fuzz/run.ts FORMAT SECONDS` goes on for as long as asked.
+describe("a damaged file is a typed error or some sound value", () => {
+  test("npy", async () => {
+    const found = await outcomes(npyTarget(), 1, 3000);
+    expect([...found]).toEqual(expect.arrayContaining(["read", "bad-magic", "truncated"]));
+  });
+
+  test("parquet", async () => {
+    const found = await outcomes(parquetTarget(temporaryDirectory()), 1, 150);
+    expect([...found]).toEqual(expect.arrayContaining(["read", "bad-footer", "bad-parquet"]));
+  });
+
+  test("SCDL, where --verify finds every changed byte", async () => {
+    const found = await outcomes(await scdlTarget(temporaryDirectory()), 1, 40);
+    expect(found.size).toBeGreaterThan(10);
+  });
+
+  test("h5ad and 10x, opened, read, inspected and converted", async () => {
+    const found = await outcomes(h5adTarget(temporaryDirectory()), 1, 8);
+    expect(found.size).toBeGreaterThan(3);
+  });
+});
+
+test("damage depends on the seed alone, and is damage", () => {
+  const bytes = new Uint8Array(5000);
+  expect(damaged(bytes, 7)).toEqual(damaged(bytes, 7));
+  for (let seed = 0; seed < 50; seed++) {
+    expect(flipped(bytes, seed).filter((byte) => byte !== 0)).toHaveLength(1);
+  }
+});
