@@ -122,7 +122,38 @@ export {
   type TorchRelease,
 } from "./random/torch-generator.ts";
 export type { MultinomialOptions } from "./random/torch-multinomial.ts";
+export {
+  type BlockShuffledOptions,
+  BlockShuffledSampler,
+} from "./sampling/block-shuffled-sampler.ts";
+export {
+  BatchSampler,
+  type BatchSource,
+  type BucketBatchOptions,
+  BucketBatchSampler,
+  resumeByReplay,
+} from "./sampling/bucket-batch-sampler.ts";
+export { type Buckets, createBuckets } from "./sampling/create-buckets.ts";
+export {
+  type EpochIndex,
+  IdentityMultiEpochDatasetWrapper,
+  type MultiEpochDataset,
+  MultiEpochDatasetResampler,
+  MultiEpochDatasetWrapper,
+  type ResamplerOptions,
+  type SizedDataset,
+} from "./sampling/multi-epoch-dataset.ts";
+export { permute } from "./sampling/permute.ts";
+export { PRNGResampleDataset, type PrngResampleOptions } from "./sampling/prng-resample-dataset.ts";
+export { ResampledSampler } from "./sampling/resampled-sampler.ts";
 export type { Sampler, SamplerDescription } from "./sampling/sampler.ts";
+export { SequentialSampler } from "./sampling/sequential-sampler.ts";
+export { type ShuffledOptions, ShuffledSampler } from "./sampling/shuffled-sampler.ts";
+export {
+  SizeAwareBatchSampler,
+  type SizeAwareOptions,
+  sizeAwareBatching,
+} from "./sampling/size-aware-batches.ts";
 export {
   type SimulatedDType,
   type SimulateOptions,

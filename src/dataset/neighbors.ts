@@ -1,5 +1,6 @@
 import type { FileAccess } from "../../formats/bytes/open-source.ts";
 import { FormatError } from "../../formats/common/errors.ts";
+import { hashParts, highBits } from "../random/hash.ts";
 import type { DatasetArchive } from "./dataset-archive.ts";
 import { MatrixFile } from "./matrix-file.ts";
 
@@ -169,18 +170,7 @@ export class Neighbors {
   }
 }
 
-/** A number in [0, 1) that is a pure function of its arguments (murmur3's mixer over each). */
+/** A number in [0, 1) that is a pure function of its arguments. */
 function uniform(seed: number, row: number, draw: number): number {
-  let hash = 0x9e3779b9;
-  for (const part of [seed, row, Math.floor(row / 2 ** 32), draw]) {
-    hash = mix(Math.imul(hash, 5) + mix(part | 0) + 0xe6546b64);
-  }
-  return (hash >>> 0) / 2 ** 32;
-}
-
-function mix(value: number): number {
-  let h = value | 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return h ^ (h >>> 16);
+  return (hashParts([seed, row, highBits(row), draw]) >>> 0) / 2 ** 32;
 }

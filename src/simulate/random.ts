@@ -1,3 +1,5 @@
+import { mix32 } from "../random/hash.ts";
+
 /**
  * One small random stream per cell: sfc32 seeded from (seed, stream) through splitmix32, so that
  * any cell can be drawn alone and in any order. Not one of the compatible generators; it only has
@@ -46,8 +48,5 @@ export class CellRandom {
 }
 
 function mix(value: number): number {
-  let z = (value + 0x9e37_79b9) | 0;
-  z = Math.imul(z ^ (z >>> 16), 0x85eb_ca6b);
-  z = Math.imul(z ^ (z >>> 13), 0xc2b2_ae35);
-  return z ^ (z >>> 16);
+  return mix32(value + 0x9e37_79b9);
 }

@@ -10,8 +10,8 @@ export function kept(array: NodeJS.TypedArray): Kept {
   return [bytes.subarray(0, 16).toString("hex"), hash.slice(0, 16)];
 }
 
-/** A fixture of fixtures/random; its script fixes the shape, the tests fail on any other. */
+/** A fixture, e.g. "random/numpy"; its script fixes the shape, the tests fail on any other. */
 export function readGolden<T>(name: string): T {
-  const url = new URL(`../../../fixtures/random/${name}.json`, import.meta.url);
+  const url = new URL(`../../../fixtures/${name}.json`, import.meta.url);
   return JSON.parse(readFileSync(url, "utf8")) as T;
 }

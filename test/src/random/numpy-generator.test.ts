@@ -56,7 +56,7 @@ interface Golden {
   readonly shuffled: readonly number[];
 }
 
-const golden = readGolden<Golden>("numpy");
+const golden = readGolden<Golden>("random/numpy");
 
 function take(rng: NumpyGenerator, op: string): readonly (string | number)[] {
   switch (op) {

@@ -22,7 +22,7 @@ interface Golden {
   readonly shuffles: readonly (readonly [number, readonly number[], number])[];
 }
 
-const golden = readGolden<Golden>("python");
+const golden = readGolden<Golden>("random/python");
 
 function seeded([kind, text]: readonly ["text" | "integer", string]): PythonRandom {
   if (kind === "text") return PythonRandom.fromSeed(text);

@@ -21,7 +21,7 @@ interface Golden {
   readonly normal: readonly [string, string, Kept];
 }
 
-const golden = readGolden<Golden>("torch");
+const golden = readGolden<Golden>("random/torch");
 
 /** The weights as torch had them: divided by their sum, in their own precision, when normalised. */
 function weightsOf(whole: readonly number[], dtype: string, normalised: number) {
