@@ -13,6 +13,11 @@ export interface ByteSource {
   readonly byteLength: number;
   readonly kind: "memory" | "file" | "mapped";
   /**
+   * Which file this is: device, inode, length and modification time when opened. Two sources with
+   * one identity read the same file, also when its path names another by now.
+   */
+  readonly identity: string;
+  /**
    * The whole file as memory, or null where only reads serve. The first call may map the file.
    * Owned by the source: length 0 once closed, so never hand it, or a view of it, to a user. Call
    * {@link check} before touching it.

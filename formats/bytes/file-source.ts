@@ -11,6 +11,7 @@ const MAX_READ_BYTES = 2 ** 30;
 export class FileSource implements ByteSource, Disposable {
   readonly kind = "file";
   readonly path: string;
+  readonly identity: string;
   readonly byteLength: number;
   readonly bytes = null;
   readonly advice = null;
@@ -21,6 +22,7 @@ export class FileSource implements ByteSource, Disposable {
     this.path = path;
     this.#fd = fd;
     this.byteLength = stats.size;
+    this.identity = fileIdentity(stats);
     this.#mtimeMs = stats.mtimeMs;
   }
 
@@ -64,6 +66,11 @@ export class FileSource implements ByteSource, Disposable {
     if (this.#fd === null) throw closedError(this.path);
     return this.#fd;
   }
+}
+
+/** See {@link ByteSource.identity}. */
+export function fileIdentity({ dev, ino, size, mtimeMs }: fs.Stats): string {
+  return `${dev}:${ino}:${size}:${mtimeMs}`;
 }
 
 /** Fills `target` from an open file; a short read means that the file shrank. */

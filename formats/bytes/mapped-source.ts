@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { assertInside, type ByteSource, changedError, closedError } from "./byte-source.ts";
-import { openRegularFile, readFully } from "./file-source.ts";
+import { fileIdentity, openRegularFile, readFully } from "./file-source.ts";
 import type { PageAdvice } from "./page-advice.ts";
 import {
   MADV_POPULATE_READ,
@@ -33,6 +33,7 @@ interface FileMap {
 export class MappedSource implements ByteSource {
   readonly kind = "mapped";
   readonly path: string;
+  readonly identity: string;
   readonly byteLength: number;
   readonly #stats: fs.Stats;
   #fd: number | null;
@@ -43,6 +44,7 @@ export class MappedSource implements ByteSource {
   private constructor(path: string, fd: number, stats: fs.Stats) {
     this.path = path;
     this.byteLength = stats.size;
+    this.identity = fileIdentity(stats);
     this.#stats = stats;
     this.#fd = fd;
   }

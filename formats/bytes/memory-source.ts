@@ -3,6 +3,7 @@ import { assertInside, type ByteSource, closedError } from "./byte-source.ts";
 /** A byte source over memory the caller owns and keeps unchanged. */
 export class MemorySource implements ByteSource {
   readonly kind = "memory";
+  readonly identity = "memory";
   readonly path: string;
   readonly byteLength: number;
   readonly advice = null;

@@ -19,7 +19,7 @@ import {
   type GatherTarget,
   type MatrixDTypes,
 } from "./gather-buffers.ts";
-import type { SparseRow } from "./row-reader.ts";
+import type { PrefetchOptions, SparseRow } from "./row-reader.ts";
 import { type OpenDatasetOptions, SingleCellDataset } from "./single-cell-dataset.ts";
 import type { WriteDatasetOptions, WrittenDataset } from "./write-datasets.ts";
 
@@ -155,8 +155,34 @@ export class DatasetCollection {
     return { rows: rows.length, nnz };
   }
 
+  /** The capacity that {@link gather} needs for these rows; reads row pointers only. */
+  gatherCapacity(rows: ArrayLike<number>): GatherCounts {
+    return { rows: rows.length, nnz: this.#prepare(rows) };
+  }
+
   createBuffers(capacity: Partial<GatherCounts> = {}): GatherBuffers {
     return new GatherBuffers(this.dtypes, capacity);
+  }
+
+  /** Starts reading these rows into memory and returns at once; see `SingleCellDataset.prefetch`. */
+  prefetch(rows: ArrayLike<number>, options: PrefetchOptions = {}): void {
+    this.#prepare(rows);
+    for (const [m, member] of this.members.entries()) {
+      const [begin, end] = this.#plan.segment(m);
+      if (begin === end) continue;
+      const { begins, ends } = this.#plan;
+      member.prefetchRanges(
+        begins.subarray(begin, end),
+        ends.subarray(begin, end),
+        end - begin,
+        options,
+      );
+    }
+  }
+
+  /** @internal Which files are read. */
+  get identity(): string {
+    return this.members.map(({ identity }) => identity).join(" ");
   }
 
   /** One obs column of all members; members without it contribute missing values. */

@@ -1,6 +1,7 @@
 import {
   allocate,
   type IndexArray,
+  type NumericArray,
   type ScdlDType,
   type UnsignedDType,
 } from "../../formats/common/dtype.ts";
@@ -60,6 +61,27 @@ export class GatherBuffers implements GatherTarget {
     return this.#indptr;
   }
 
+  /**
+   * Takes the memory away, to be given back by {@link adopt}, perhaps in another thread. Arrays
+   * read from here before have length 0 from now on.
+   */
+  release(): ArrayBuffer[] {
+    const memory = [this.#data, this.#indices, this.#indptr].map(({ buffer }) => {
+      // Arrays are made here or over ArrayBuffers given to adopt(), never over shared memory.
+      return (buffer as ArrayBuffer).transfer();
+    });
+    this.adopt([]);
+    return memory;
+  }
+
+  /** Goes on in memory that {@link release} gave, of buffers with the same element types. */
+  adopt(memory: readonly ArrayBuffer[]): void {
+    const [data, indices, indptr] = memory;
+    this.#data = over(allocate(this.dtypes.data, 0), data);
+    this.#indices = over(allocateIndices(this.dtypes.indices, 0), indices);
+    this.#indptr = over(new Float64Array(0), indptr);
+  }
+
   /** Makes room; the content is lost when an array must grow. */
   reserve(rows: number, nnz: number): void {
     if (this.#indptr.length < rows + 1) this.#indptr = new Float64Array(rows + 1);
@@ -69,6 +91,12 @@ export class GatherBuffers implements GatherTarget {
       this.#indices = allocateIndices(this.dtypes.indices, room);
     }
   }
+}
+
+/** An array like `example` over the whole of `memory`. */
+function over<A extends NumericArray>(example: A, memory = new ArrayBuffer(0)): A {
+  const create = example.constructor as new (buffer: ArrayBuffer) => A;
+  return new create(memory);
 }
 
 /** Column numbers in memory: uint64 columns are narrowed to uint32, checked as they are read. */

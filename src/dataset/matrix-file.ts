@@ -21,6 +21,8 @@ export class MatrixFile {
   readonly pointers: RowPointers;
   readonly dtypes: MatrixDTypes & { readonly indptr: UnsignedDType };
   readonly nnz: number;
+  /** Which files were opened; see ByteSource. */
+  readonly identity: string;
 
   private constructor(
     data: ElementSource,
@@ -33,6 +35,9 @@ export class MatrixFile {
     this.pointers = pointers;
     this.dtypes = dtypes;
     this.nnz = pointers.nnz;
+    this.identity = [data.source, indices.source, pointers.source]
+      .map(({ identity }) => identity)
+      .join(" ");
   }
 
   /** Touches no data: row pointers are read when rows are. */

@@ -1,3 +1,4 @@
+import type { ByteSource } from "../../formats/bytes/byte-source.ts";
 import type { ElementSource } from "../../formats/bytes/element-source.ts";
 import { itemBytes, type NumericArray } from "../../formats/common/dtype.ts";
 import { FormatError, InvalidArgumentError } from "../../formats/common/errors.ts";
@@ -62,6 +63,10 @@ export class RowPointers {
     }
     this.#cacheable = (options.nRows + 1) * 8 <= options.budgetBytes;
     this.#pair = new Uint8Array(2 * elements.itemBytes);
+  }
+
+  get source(): ByteSource {
+    return this.#elements.source;
   }
 
   /** Whether pointers are held in memory now; for tests and reports. */

@@ -30,6 +30,14 @@ export interface ReadRowsOptions {
   readonly validate?: boolean;
 }
 
+export interface PrefetchOptions {
+  /**
+   * Looks up a few pages first and does nothing while they are in memory, where announcing would
+   * cost as much as copying. Default false.
+   */
+  readonly onlyCold?: boolean;
+}
+
 /** One row as stored: `data[k]` at column `indices[k]`. The arrays belong to the caller. */
 export interface SparseRow {
   readonly data: MatrixData;
@@ -148,9 +156,9 @@ export abstract class RowReader {
    * Starts reading these rows into memory and returns at once. Worth calling for the next batch
    * while the present one is computed with; pointless when the data set is in memory.
    */
-  prefetch(rows: ArrayLike<number>): void {
+  prefetch(rows: ArrayLike<number>, options: PrefetchOptions = {}): void {
     this.#plan(rows, rows.length);
-    this.#pageCache().announce(this.#begins, this.#ends, rows.length);
+    this.prefetchRanges(this.#begins, this.#ends, rows.length, options);
   }
 
   /** The consecutive rows `[begin, end)`. */
@@ -208,6 +216,22 @@ export abstract class RowReader {
     ends: Float64Array,
   ): number {
     return this.#matrix.pointers.plan(rows, count, begins, ends);
+  }
+
+  /** @internal {@link prefetch} of planned ranges. */
+  prefetchRanges(
+    begins: Float64Array,
+    ends: Float64Array,
+    count: number,
+    options: PrefetchOptions,
+  ): void {
+    if (options.onlyCold === true) this.#pageCache().beforeCopy(begins, ends, count);
+    else this.#pageCache().announce(begins, ends, count);
+  }
+
+  /** @internal Which files are read; see ByteSource. */
+  get identity(): string {
+    return this.#matrix.identity;
   }
 
   /** @internal Copies planned ranges, each to its place; see ElementSource. */

@@ -285,6 +285,15 @@ export class SingleCellDataset extends RowReader {
     return castDataset(this.directory, { ...options, dtype });
   }
 
+  /** @internal How to open the same rows in another thread. */
+  get reopenOptions(): OpenDatasetOptions {
+    const { access, memoryBudgetBytes } = this.#options;
+    return {
+      ...(access === undefined ? {} : { access }),
+      ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }),
+    };
+  }
+
   /** Releases files and memory; idempotent. Every later read throws ScdlError "closed". */
   close(): void {
     this.#closed = true;
