@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
+import { errorFromMessage } from "../../formats/common/error-message.ts";
 import { StorageError } from "../../formats/common/errors.ts";
 import {
-  errorFromMessage,
   type QueuedTask,
   STOP_AFTER,
   stops,

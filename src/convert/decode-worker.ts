@@ -1,7 +1,7 @@
 /** A decoding thread: takes tasks until none is left, then says so and waits for the next job. */
 import { parentPort } from "node:worker_threads";
+import { errorToMessage } from "../../formats/common/error-message.ts";
 import {
-  errorToMessage,
   NEXT_TASK,
   type QueuedTask,
   STOP_AFTER,
