@@ -59,6 +59,25 @@ export type {
   ConvertResult,
   LossReport,
 } from "./convert/options.ts";
+export type { BatchColumn, BatchInfo, CsrBatch, DenseBatch } from "./data/batch.ts";
+export type { BatchOf, Collate, CollateModule } from "./data/collate.ts";
+export {
+  AlignedDataset,
+  type AlignedGenes,
+  type AlignGenesOptions,
+  alignGenes,
+} from "./data/gene-alignment.ts";
+export { Loader, type LoaderOptions, type LoaderPosition } from "./data/loader.ts";
+export { LoaderError, type LoaderErrorCode } from "./data/loader-error.ts";
+export type { DatasetFingerprint, LoaderState } from "./data/loader-state.ts";
+export type { RowSource } from "./data/row-source.ts";
+export {
+  type LastBatch,
+  type PositionRange,
+  type Share,
+  Shares,
+  type SharesOptions,
+} from "./data/shares.ts";
 export { type CastDatasetOptions, castDataset } from "./dataset/cast.ts";
 export { type ConcatOptions, concatDatasets, saveDataset } from "./dataset/concat.ts";
 export type { VarBlock } from "./dataset/dataset-archive.ts";
@@ -93,6 +112,7 @@ export type {
   WriteProgress,
   WrittenDataset,
 } from "./dataset/write-datasets.ts";
+export { type ProcessPlace, processPlace } from "./distributed/environment.ts";
 export { type InspectOptions, type InspectProgress, inspect } from "./inspect/inspect.ts";
 export type {
   ColumnSummary,

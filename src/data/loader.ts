@@ -1,0 +1,305 @@
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import type { CategoricalColumn, ListColumn, NumericColumn } from "../dataset/feature-column.ts";
+import type { Sampler } from "../sampling/sampler.ts";
+import { type BatchColumn, type BatchInfo, gatherColumn } from "./batch.ts";
+import type { GatheredArrays, GatherSettings } from "./batch-gatherer.ts";
+import { type BatchReader, InlineReader, type ReadBatch, type Ticket } from "./batch-reader.ts";
+import type { BatchOf, Collate, CollateFunction } from "./collate.ts";
+import { describeModule, importCollate } from "./collate-module.ts";
+import { LoaderError } from "./loader-error.ts";
+import { checkState, fingerprint, type LoaderState, makeState } from "./loader-state.ts";
+import { describeSource } from "./reopen-source.ts";
+import type { RowSource } from "./row-source.ts";
+import { Shares } from "./shares.ts";
+import { WorkerPool } from "./worker-pool.ts";
+
+const MAX_WORKERS = 64;
+/** Batches asked for ahead of each worker: one being read, one waiting. */
+const AHEAD_PER_WORKER = 2;
+
+export interface LoaderOptions<C = Collate> {
+  /** Samples of a batch of this rank. Give this or `globalBatchSize`. */
+  readonly batchSize?: number;
+  /**
+   * Samples of a batch of all ranks together, a multiple of `worldSize`. It alone decides what a
+   * batch holds: keep it when the number of ranks changes. Default `batchSize * worldSize`.
+   */
+  readonly globalBatchSize?: number;
+  /** Default 0 of 1; see `processPlace()` for the values of torchrun, Open MPI and Slurm. */
+  readonly rank?: number;
+  readonly worldSize?: number;
+  /** Leaves out the last global batch of an epoch when it is not full. Default false. */
+  readonly dropLast?: boolean;
+  /** Fills it up with the first samples of the epoch instead. Default false. */
+  readonly padLast?: boolean;
+  /**
+   * Worker threads, each of which opens the data set by its directory. Default 0: rows are read in
+   * the calling thread when a batch is asked for. The batches are the same.
+   */
+  readonly workers?: number;
+  /**
+   * Batches read ahead of the one handed out (with 0 workers: whose pages are announced ahead, where
+   * they are not in memory). Default 2 per worker, 1 without. Memory is this many batches and two.
+   */
+  readonly prefetch?: number;
+  /** obs columns that every batch carries. Each is held in memory whole. Default none. */
+  readonly obs?: readonly string[];
+  /** Default "csr". */
+  readonly collate?: C;
+  /**
+   * Reuses the memory of a batch when the next one is asked for; its arrays have length 0 from then
+   * on. Default true. With false every batch may be kept.
+   */
+  readonly recycle?: boolean;
+  /** Compares every column number with nVars; dense batches always do. Default false. */
+  readonly validate?: boolean;
+  /** Ends iteration with the signal's reason, also while a batch is waited for. */
+  readonly signal?: AbortSignal;
+}
+
+/** Epoch and number of the next batch. */
+export interface LoaderPosition {
+  readonly epoch: number;
+  readonly batch: number;
+}
+
+/**
+ * Batches of a data set in the order of a sampler.
+ *
+ *     const loader = new Loader(dataset, sampler, { batchSize: 64, workers: 2, obs: ["cell_type"] });
+ *     for (let epoch = 0; epoch < 10; epoch++) {
+ *       for await (const batch of loader) step(batch.data, batch.indices, batch.indptr);
+ *     }
+ *
+ * A loader stands at a {@link position}. Iterating gives the batches from there to the end of the
+ * epoch and leaves it at the start of the next, so that one `for await` is one epoch; a loop that is
+ * left early leaves it at the batch after the last one given. What a batch holds depends on the
+ * sampler, the epoch and the global batch size alone, never on ranks, workers or what was read
+ * before: {@link state} is a few numbers.
+ */
+export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<C>> {
+  /** Batches of an epoch, the same on every rank. */
+  readonly nBatches: number;
+  readonly globalBatchSize: number;
+  readonly #source: RowSource;
+  readonly #sampler: Sampler;
+  readonly #shares: Shares;
+  readonly #options: LoaderOptions<C>;
+  readonly #workers: number;
+  readonly #ahead: number;
+  #columns: readonly (NumericColumn | CategoricalColumn | ListColumn)[] | null = null;
+  #reader: BatchReader | null = null;
+  #epoch = 0;
+  #batch = 0;
+  #isIterating = false;
+  #isClosed = false;
+
+  /**
+   * Reads nothing yet and starts no thread. The data set stays the caller's and must stay open.
+   * @throws InvalidArgumentError
+   */
+  constructor(dataset: RowSource, sampler: Sampler, options: LoaderOptions<C>) {
+    const { rank = 0, worldSize = 1, dropLast = false, padLast = false } = options;
+    if (sampler.nRows !== dataset.nObs) {
+      throw new InvalidArgumentError(
+        "sampler",
+        sampler.nRows,
+        `the sampler orders ${sampler.nRows} rows, the data set has ${dataset.nObs}`,
+      );
+    }
+    if (dropLast && padLast) {
+      throw new InvalidArgumentError("padLast", padLast, "choose dropLast or padLast, not both");
+    }
+    this.#source = dataset;
+    this.#sampler = sampler;
+    this.#options = options;
+    this.#workers = whole("workers", options.workers ?? 0, 0, MAX_WORKERS);
+    const ahead = this.#workers === 0 ? 1 : AHEAD_PER_WORKER * this.#workers;
+    this.#ahead = whole("prefetch", options.prefetch ?? ahead, 0, 4096);
+    this.globalBatchSize = globalBatchSize(options, worldSize);
+    this.#shares = new Shares({
+      length: sampler.length,
+      globalBatchSize: this.globalBatchSize,
+      lastBatch: dropLast ? "drop" : padLast ? "pad" : "keep",
+      rank,
+      worldSize,
+    });
+    this.nBatches = this.#shares.nBatches;
+    if (this.#workers > 0) describeSource(dataset);
+  }
+
+  /** What iterating gives next. */
+  get position(): LoaderPosition {
+    return this.#batch >= this.nBatches && this.nBatches > 0
+      ? { epoch: this.#epoch + 1, batch: 0 }
+      : { epoch: this.#epoch, batch: this.#batch };
+  }
+
+  /**
+   * Goes to a batch of any epoch, backwards too. Costs nothing.
+   * @throws InvalidArgumentError, LoaderError "loader-busy" inside a loop over the loader.
+   */
+  seek(epoch: number, batch = 0): void {
+    this.#assertIdle();
+    whole("epoch", epoch, 0, Number.MAX_SAFE_INTEGER);
+    whole("batch", batch, 0, this.nBatches);
+    this.#epoch = epoch;
+    this.#batch = batch;
+  }
+
+  /**
+   * Where the loader stands, for {@link loadState}; `JSON.stringify` it. Inside a loop the batch in
+   * hand counts as done. The same on every rank.
+   */
+  state(): LoaderState {
+    return makeState({
+      sampler: this.#sampler.describe(),
+      dataset: fingerprint(this.#source),
+      globalBatchSize: this.globalBatchSize,
+      lastBatch: this.#shares.lastBatch,
+      ...this.position,
+    });
+  }
+
+  /**
+   * Goes on where another loader stood, at any number of ranks and workers.
+   * @throws IncompatibleError for a state of another data set, sampler, global batch size or
+   *   version, InvalidArgumentError for anything else, LoaderError "loader-busy".
+   */
+  loadState(state: unknown): void {
+    this.#assertIdle();
+    const { epoch, batch } = checkState(state, this.state());
+    this.seek(epoch, batch);
+  }
+
+  /** The batches from {@link position} to the end of its epoch. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<BatchOf<C>, void, undefined> {
+    this.#assertIdle();
+    this.#isIterating = true;
+    const { signal } = this.#options;
+    const tickets: Ticket[] = [];
+    let reader: BatchReader | null = null;
+    const onAbort = () => reader?.interrupt(signal?.reason);
+    signal?.addEventListener("abort", onAbort);
+    try {
+      signal?.throwIfAborted();
+      ({ epoch: this.#epoch, batch: this.#batch } = this.position);
+      const columns = await this.#loadColumns();
+      reader = await this.#openReader();
+      let next = this.#batch;
+      for (;;) {
+        while (tickets.length <= this.#ahead && next < this.nBatches) {
+          tickets.push(reader.request(this.#batchInfo(next++, columns)));
+        }
+        const ticket = tickets.shift();
+        if (ticket === undefined) break;
+        if (this.#isClosed) throw new LoaderError("closed", "the loader was closed");
+        signal?.throwIfAborted();
+        const taken = ticket.take();
+        const read: ReadBatch = taken instanceof Promise ? await taken : taken;
+        signal?.throwIfAborted();
+        this.#batch++;
+        // What a reader makes with this collate is what BatchOf says.
+        yield read.value as BatchOf<C>;
+        this.#recycle(reader, read.arrays);
+      }
+      this.#epoch++;
+      this.#batch = 0;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+      for (const ticket of tickets) ticket.cancel();
+      this.#isIterating = false;
+    }
+  }
+
+  /** Ends the threads; idempotent. The data set stays open. Iteration in progress rejects. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const reader = this.#reader;
+    this.#reader = null;
+    this.#columns = null;
+    await reader?.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #recycle(reader: BatchReader, arrays: GatheredArrays | null): void {
+    if (arrays !== null && this.#options.recycle !== false) reader.recycle(arrays);
+  }
+
+  #batchInfo(
+    batch: number,
+    columns: readonly (NumericColumn | CategoricalColumn | ListColumn)[],
+  ): BatchInfo {
+    const epoch = this.#epoch;
+    const share = this.#shares.share(batch);
+    const rows = new Float64Array(share.rows);
+    let at = 0;
+    for (const { begin, end } of share.ranges) {
+      this.#sampler.fill(epoch, begin, rows.subarray(at, at + end - begin));
+      at += end - begin;
+    }
+    const obs: Record<string, BatchColumn> = {};
+    for (const column of columns) obs[column.name] = gatherColumn(column, rows);
+    return { epoch, batch, rows, padding: share.padding, obs };
+  }
+
+  async #loadColumns(): Promise<readonly (NumericColumn | CategoricalColumn | ListColumn)[]> {
+    const names = this.#options.obs ?? [];
+    this.#columns ??= await Promise.all(names.map((name) => this.#source.obsColumn(name)));
+    return this.#columns;
+  }
+
+  async #openReader(): Promise<BatchReader> {
+    if (this.#reader !== null && !this.#reader.isBroken) return this.#reader;
+    await this.#reader?.close();
+    const { collate = "csr", validate = false } = this.#options as LoaderOptions;
+    const settings: GatherSettings = { layout: collate === "dense" ? "dense" : "csr", validate };
+    const own = typeof collate === "function" ? (collate as CollateFunction) : null;
+    const module = typeof collate === "object" ? describeModule(collate) : null;
+    if (this.#workers === 0) {
+      const imported = module === null ? own : await importCollate(module);
+      this.#reader = new InlineReader(this.#source, settings, imported);
+    } else {
+      this.#reader = new WorkerPool({
+        workers: this.#workers,
+        setup: { source: describeSource(this.#source), settings, collate: module },
+        nVars: this.#source.nVars,
+        collate: own,
+      });
+    }
+    return this.#reader;
+  }
+
+  #assertIdle(): void {
+    if (this.#isClosed) throw new LoaderError("closed", "the loader was closed");
+    if (!this.#isIterating) return;
+    throw new LoaderError("loader-busy", "the loader is being iterated", {
+      suggestions: ["leave the loop first", "make a second loader over the same data set"],
+    });
+  }
+}
+
+function globalBatchSize(options: LoaderOptions, worldSize: number): number {
+  const { batchSize, globalBatchSize: global } = options;
+  if ((batchSize === undefined) === (global === undefined)) {
+    throw new InvalidArgumentError(
+      "batchSize",
+      batchSize,
+      "give batchSize (of each rank) or globalBatchSize (of all ranks), one of them",
+    );
+  }
+  if (batchSize === undefined) return global as number;
+  return whole("batchSize", batchSize, 1, Number.MAX_SAFE_INTEGER) * worldSize;
+}
+
+function whole(argument: string, value: number, least: number, most: number): number {
+  if (Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  throw new InvalidArgumentError(
+    argument,
+    value,
+    `${argument} is ${value}, expected an integer from ${least} to ${most}`,
+  );
+}

@@ -1,0 +1,23 @@
+import type { VarBlock } from "../dataset/dataset-archive.ts";
+import type { CategoricalColumn, ListColumn, NumericColumn } from "../dataset/feature-column.ts";
+import type {
+  GatherBuffers,
+  GatherCounts,
+  GatherTarget,
+  MatrixDTypes,
+} from "../dataset/gather-buffers.ts";
+
+/** What a loader reads rows of: a data set, a collection of them, or either with genes aligned. */
+export interface RowSource {
+  readonly nObs: number;
+  readonly nVars: number;
+  readonly nnz: number;
+  readonly dtypes: MatrixDTypes;
+  readonly varBlocks: readonly VarBlock[];
+  /** Which files are read: the same text in every thread that opened the same ones. */
+  readonly identity: string;
+  gather(rows: ArrayLike<number>, out: GatherTarget): GatherCounts;
+  createBuffers(): GatherBuffers;
+  prefetch(rows: ArrayLike<number>, options: { readonly onlyCold?: boolean }): void;
+  obsColumn(name: string): Promise<NumericColumn | CategoricalColumn | ListColumn>;
+}

@@ -1,0 +1,79 @@
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
+
+/** One process of a job, and what told so. */
+export interface ProcessPlace {
+  /** 0 to worldSize - 1. */
+  readonly rank: number;
+  /** Processes of the job. */
+  readonly worldSize: number;
+  /** Among the processes of this machine; 0 when the launcher does not say. */
+  readonly localRank: number;
+  readonly launcher: "torchrun" | "openmpi" | "slurm" | "none";
+}
+
+interface Names {
+  readonly launcher: ProcessPlace["launcher"];
+  readonly rank: string;
+  readonly worldSize: string;
+  readonly localRank: string;
+}
+
+/** The inner launcher first: torchrun and mpirun are themselves started by Slurm. */
+const LAUNCHERS: readonly Names[] = [
+  { launcher: "torchrun", rank: "RANK", worldSize: "WORLD_SIZE", localRank: "LOCAL_RANK" },
+  {
+    launcher: "openmpi",
+    rank: "OMPI_COMM_WORLD_RANK",
+    worldSize: "OMPI_COMM_WORLD_SIZE",
+    localRank: "OMPI_COMM_WORLD_LOCAL_RANK",
+  },
+  // Only srun sets the number of tasks of a step: a batch script itself is one process, although
+  // Slurm gives it SLURM_PROCID and the SLURM_NTASKS of the whole job.
+  {
+    launcher: "slurm",
+    rank: "SLURM_PROCID",
+    worldSize: "SLURM_STEP_NUM_TASKS",
+    localRank: "SLURM_LOCALID",
+  },
+];
+
+/**
+ * Rank and world size as torchrun, Open MPI or Slurm's srun put them into the environment; rank 0
+ * of 1 without any of them.
+ *
+ *     const { rank, worldSize } = processPlace();
+ *     const loader = new Loader(dataset, sampler, { globalBatchSize: 512, rank, worldSize });
+ *
+ * @throws InvalidArgumentError naming the variable when one of a pair is missing or makes no sense.
+ */
+export function processPlace(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): ProcessPlace {
+  for (const names of LAUNCHERS) {
+    const rank = environment[names.rank];
+    const worldSize = environment[names.worldSize];
+    if (rank === undefined && worldSize === undefined) continue;
+    if (names.launcher === "slurm" && worldSize === undefined) continue;
+    const size = integer(names.worldSize, worldSize, 1, Number.MAX_SAFE_INTEGER);
+    const localRank = environment[names.localRank];
+    return {
+      rank: integer(names.rank, rank, 0, size - 1),
+      worldSize: size,
+      localRank: localRank === undefined ? 0 : integer(names.localRank, localRank, 0, size - 1),
+      launcher: names.launcher,
+    };
+  }
+  return { rank: 0, worldSize: 1, localRank: 0, launcher: "none" };
+}
+
+function integer(name: string, text: string | undefined, least: number, most: number): number {
+  const value = text !== undefined && /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  const range = most === Number.MAX_SAFE_INTEGER ? `at least ${least}` : `${least} to ${most}`;
+  throw new InvalidArgumentError(
+    name,
+    text,
+    `environment variable ${name} is ${text ?? "not set"}, expected an integer, ${range}`,
+    { suggestions: ["give rank and world size yourself", `unset the variables beside ${name}`] },
+  );
+}
