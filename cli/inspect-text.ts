@@ -49,7 +49,9 @@ function overview(report: InspectReport): string[] {
     const about = report.nnz === null ? "about " : "";
     lines.push(row("sparsity", `${about}${(100 * report.sparsity).toFixed(2)} %`));
   }
-  if (report.matrices.length === 0) {
+  if (report.format !== "scdl" && report.matrices.length === 0) {
+    lines.push(row("matrices", "none: no X, no raw, no layers"));
+  } else if (report.matrices.length === 0) {
     const types = [`data ${dtypes.data}`, `col_ptr ${dtypes.colPtr}`, `row_ptr ${dtypes.rowPtr}`];
     lines.push(row("dtypes", types.join(", ")));
   }

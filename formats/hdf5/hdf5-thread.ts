@@ -1,13 +1,7 @@
 import { Worker } from "node:worker_threads";
-import {
-  FormatError,
-  NotFoundError,
-  type ScdlError,
-  StorageError,
-  type StorageErrorCode,
-  UnsupportedFeatureError,
-} from "../common/errors.ts";
-import type { ErrorReport, Hdf5Reply, Hdf5Request } from "./protocol.ts";
+import { errorFromMessage } from "../common/error-message.ts";
+import { FormatError, StorageError } from "../common/errors.ts";
+import type { Hdf5Reply, Hdf5Request } from "./protocol.ts";
 
 /** Compiled code sits beside its sources' names: worker.ts in development, worker.js in dist. */
 const WORKER_URL = new URL(
@@ -110,7 +104,7 @@ export class Hdf5Thread {
     if (pending === null || pending.id !== reply.id) return;
     if ("error" in reply) {
       if (this.#state === "clean") this.#state = "used";
-      const error = rebuild(reply.error, pending.path);
+      const error = errorFromMessage(reply.error);
       if (reply.error.fatal) {
         this.fail(error);
         return;
@@ -180,19 +174,4 @@ function cannotStart(cause: Error, path: string): StorageError {
     suggestions: ["close other files, or raise the limit (ulimit -n)"],
     cause,
   });
-}
-
-function rebuild(report: ErrorReport, path: string): ScdlError {
-  const { code, message, suggestions } = report;
-  switch (report.type) {
-    case "format":
-      return new FormatError(code, message, { path, suggestions });
-    case "unsupported":
-      return new UnsupportedFeatureError("hdf5", message, { suggestions });
-    case "not-found":
-      return new NotFoundError(code, message, { what: path, suggestions });
-    case "storage":
-      // The code crossed the thread boundary unchanged from a StorageError.
-      return new StorageError(code as StorageErrorCode, message, { path, suggestions });
-  }
 }

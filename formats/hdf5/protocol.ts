@@ -1,4 +1,5 @@
 import type { DType, NumericArray } from "../common/dtype.ts";
+import type { ErrorMessage } from "../common/error-message.ts";
 import type { FilterSpec } from "./filters.ts";
 import type { DatasetStorage } from "./storage.ts";
 
@@ -99,12 +100,7 @@ export interface Hdf5Results {
   readonly close: number;
 }
 
-/** An error as plain data: class instances do not survive the thread boundary. */
-export interface ErrorReport {
-  readonly type: "format" | "unsupported" | "not-found" | "storage";
-  readonly code: string;
-  readonly message: string;
-  readonly suggestions: readonly string[];
+export interface ErrorReport extends ErrorMessage {
   /** The worker's memory may be damaged: start a new one. */
   readonly fatal: boolean;
 }

@@ -4,13 +4,8 @@
  */
 import fs from "node:fs";
 import { parentPort } from "node:worker_threads";
-import {
-  FormatError,
-  NotFoundError,
-  ScdlError,
-  StorageError,
-  UnsupportedFeatureError,
-} from "../common/errors.ts";
+import { errorToMessage } from "../common/error-message.ts";
+import { FormatError, ScdlError } from "../common/errors.ts";
 import type {
   ErrorReport,
   Hdf5Reply,
@@ -31,10 +26,12 @@ fs.writeSync = ((fd: number, buffer: Uint8Array, ...rest: [number, number, numbe
   fd === 1 || fd === 2 ? rest[1] : writeSync(fd, buffer, ...rest)) as typeof fs.writeSync;
 
 let file: WasmFile | undefined;
+let filePath = "";
 
 async function serve(request: Hdf5Request): Promise<Hdf5Results[Hdf5Request["op"]]> {
   if (request.op === "open") {
-    file = await WasmFile.open(request.path);
+    filePath = request.path;
+    file = await WasmFile.open(filePath);
     return null;
   }
   if (file === undefined) throw new Error("no file is open");
@@ -76,26 +73,14 @@ function transfersOf(values: Hdf5Values, list: ArrayBuffer[]): ArrayBuffer[] {
 
 function report(error: unknown, request: Hdf5Request): ErrorReport {
   const fatal = isTrap(error);
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof ScdlError) {
-    const type =
-      error instanceof UnsupportedFeatureError
-        ? "unsupported"
-        : error instanceof NotFoundError
-          ? "not-found"
-          : error instanceof StorageError
-            ? "storage"
-            : "format";
-    // The class adds the path again when the error is rebuilt.
-    const prefix =
-      error instanceof FormatError || error instanceof StorageError ? `${error.path}: ` : "";
-    const { code, suggestions } = error;
-    return { type, code, message: message.slice(prefix.length), suggestions, fatal };
-  }
+  if (error instanceof ScdlError) return { ...errorToMessage(error, filePath), fatal };
   const place = request.op === "open" || request.op === "close" ? "" : `${request.path}: `;
-  const code = fatal ? "hdf5-trap" : "hdf5";
-  const suggestions = ["the file may be damaged: check it with h5dump or h5py"];
-  return { type: "format", code, message: place + hdf5Reason(message), suggestions, fatal };
+  const message = error instanceof Error ? error.message : String(error);
+  const failure = new FormatError(fatal ? "hdf5-trap" : "hdf5", place + hdf5Reason(message), {
+    path: filePath,
+    suggestions: ["the file may be damaged: check it with h5dump or h5py"],
+  });
+  return { ...errorToMessage(failure, filePath), fatal };
 }
 
 /** The innermost and outermost line of HDF5's error stack, without its source paths. */

@@ -26,7 +26,7 @@ export async function inspectH5ad(path: string, options: InspectOptions): Promis
   const sample =
     matrix === null || problems.length > 0 ? null : await sampleMatrix(matrix, options);
   const [nObs, nVars] = matrix?.shape ?? file.shape;
-  const nnz = matrix === null ? 0 : (matrix.nnz ?? sample?.exactNnz ?? null);
+  const nnz = matrix?.nnz ?? sample?.exactNnz ?? null;
   const stored = nnz ?? (sample === null ? null : sample.density * nObs * nVars);
   return {
     format: file.format,
@@ -120,13 +120,17 @@ async function headRows(file: H5adFile, matrix: MatrixReader, rows: number): Pro
 async function verifyFile(file: H5adFile, options: InspectOptions): Promise<Problem[]> {
   const problems: Problem[] = [];
   const { signal } = options;
+  let isStuck = false;
   const read = async (what: string, body: () => Promise<void>): Promise<void> => {
+    if (isStuck) return;
     try {
       await body();
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof ScdlError)) throw error;
       problems.push({ severity: "error", file: what, message: error.message });
+      // What makes the library hang once does so again: one time limit is enough.
+      isStuck = error.code === "timed-out";
     }
   };
   const total = file.shape[0] * file.matrixNames.length;

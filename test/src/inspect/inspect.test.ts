@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { inspectionText } from "../../../cli/inspect-text.ts";
 import { inspect } from "../../../src/inspect/inspect.ts";
 
 const DEMO = fileURLToPath(new URL("../../../fixtures/h5ad/demo.h5ad", import.meta.url));
@@ -84,6 +85,14 @@ describe("inspect an AnnData file", () => {
     expect(report).toMatchObject({ verified: true, problems: [] });
     expect(done.at(-1)).toBe(1000);
   });
+});
+
+test("a file without a matrix has no values to count, and says so", async () => {
+  const report = await inspect(DEMO.replace("demo.h5ad", "no-x.h5ad"));
+  expect(report).toMatchObject({ nObs: 3, nVars: 2, nnz: null, sparsity: null, matrices: [] });
+  const text = inspectionText(report);
+  expect(text).toContain("matrices    none: no X, no raw, no layers\n");
+  expect(text).not.toContain("sparsity");
 });
 
 test("a path that is not there is a NotFoundError that names it", async () => {
