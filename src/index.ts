@@ -153,7 +153,13 @@ export {
   BucketBatchSampler,
   resumeByReplay,
 } from "./sampling/bucket-batch-sampler.ts";
+export { type ClassBalancedOptions, classBalancedSampler } from "./sampling/class-balanced.ts";
 export { type Buckets, createBuckets } from "./sampling/create-buckets.ts";
+export {
+  type MixtureOptions,
+  type MixturePart,
+  MixtureSampler,
+} from "./sampling/mixture-sampler.ts";
 export {
   type EpochIndex,
   IdentityMultiEpochDatasetWrapper,
@@ -166,6 +172,7 @@ export {
 export { permute } from "./sampling/permute.ts";
 export { PRNGResampleDataset, type PrngResampleOptions } from "./sampling/prng-resample-dataset.ts";
 export { ResampledSampler } from "./sampling/resampled-sampler.ts";
+export type { RowLabels } from "./sampling/row-labels.ts";
 export type { Sampler, SamplerDescription } from "./sampling/sampler.ts";
 export { SequentialSampler } from "./sampling/sequential-sampler.ts";
 export { type ShuffledOptions, ShuffledSampler } from "./sampling/shuffled-sampler.ts";
@@ -174,6 +181,15 @@ export {
   type SizeAwareOptions,
   sizeAwareBatching,
 } from "./sampling/size-aware-batches.ts";
+export {
+  type SplitOptions,
+  type Splits,
+  splitByFraction,
+  splitByGroup,
+  splitByValue,
+} from "./sampling/splits.ts";
+export { SubsetSampler } from "./sampling/subset-sampler.ts";
+export { type WeightedOptions, WeightedSampler } from "./sampling/weighted-sampler.ts";
 export {
   type SimulatedDType,
   type SimulateOptions,

@@ -17,3 +17,28 @@ export function hashParts(parts: readonly number[]): number {
 export function highBits(value: number): number {
   return Math.floor(value / 2 ** 32);
 }
+
+/**
+ * Uniform numbers by position: a pure function of (keys, position), so that any one can be had
+ * alone. Not a compatible generator; it has to be fast, even and the same for ever.
+ */
+export class PositionHash {
+  readonly #inner: number;
+  readonly #outer: number;
+
+  /** Keys are safe integers, e.g. seed, epoch and what the numbers are for. */
+  constructor(keys: readonly number[]) {
+    const parts = keys.flatMap((key) => [key, highBits(key)]);
+    this.#inner = hashParts([...parts, 1]);
+    this.#outer = hashParts([...parts, 2]);
+  }
+
+  /** Uniform in [0, 1), 53 bits. */
+  uniform(position: number): number {
+    const high = Math.imul(highBits(position) + 1, 0x9e37_79b1);
+    const inner = mix32(position + this.#inner) ^ high;
+    const first = mix32(inner + this.#outer) >>> 5;
+    const second = mix32(inner ^ (this.#outer + 0x6a09_e667)) >>> 6;
+    return (first * 2 ** 26 + second) * 2 ** -53;
+  }
+}
