@@ -70,6 +70,14 @@ export {
 export { Loader, type LoaderOptions, type LoaderPosition } from "./data/loader.ts";
 export { LoaderError, type LoaderErrorCode } from "./data/loader-error.ts";
 export type { DatasetFingerprint, LoaderState } from "./data/loader-state.ts";
+export { type PaddedTokenIds, type PadTokenIdsOptions, padTokenIds } from "./data/pad-token-ids.ts";
+export {
+  type AutocastDType,
+  getAutocastDtype,
+  PRECISION_OF_DTYPE,
+  PRECISIONS,
+  type Precision,
+} from "./data/precision.ts";
 export type { RowSource } from "./data/row-source.ts";
 export {
   type LastBatch,
@@ -78,6 +86,13 @@ export {
   Shares,
   type SharesOptions,
 } from "./data/shares.ts";
+export {
+  type CollatedRows,
+  collateNeighborSparseMatrixBatch,
+  collateSparseMatrixBatch,
+  type NeighborBatch,
+  type SparseCollateOptions,
+} from "./data/sparse-collate.ts";
 export { type CastDatasetOptions, castDataset } from "./dataset/cast.ts";
 export { type ConcatOptions, concatDatasets, saveDataset } from "./dataset/concat.ts";
 export type { VarBlock } from "./dataset/dataset-archive.ts";
