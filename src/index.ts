@@ -45,6 +45,8 @@ export type {
   UnreadElement,
 } from "../formats/h5ad/index.ts";
 export { H5adFile } from "../formats/h5ad/index.ts";
+export { MsgpackExtension } from "../formats/msgpack/msgpack.ts";
+export type { NdArray, TextArray } from "../formats/npy/npy-array.ts";
 export {
   type Problem,
   type VerifyOptions,
@@ -212,3 +214,36 @@ export {
   type SimulateResult,
   simulateH5ad,
 } from "./simulate/simulate-h5ad.ts";
+export type { SampleCollate } from "./webdataset/collate.ts";
+export type { FieldDecoder } from "./webdataset/decode-field.ts";
+export type { HttpOptions } from "./webdataset/http-chunks.ts";
+export {
+  type MixOptions,
+  RandomMix,
+  type RandomMixOptions,
+  RoundRobin,
+} from "./webdataset/mix.ts";
+export { type PicklesToTarsOptions, picklesToTars } from "./webdataset/pickles-to-tars.ts";
+export {
+  ShardWriter,
+  type ShardWriterOptions,
+  type WrittenShard,
+} from "./webdataset/shard-writer.ts";
+export type {
+  DecodeOptions,
+  ErrorHandler,
+  ExtractOptions,
+  RenameOptions,
+  ShuffleOptions,
+  TupleOptions,
+} from "./webdataset/stages.ts";
+export { TarWriter, type TarWriterOptions, type WritableSample } from "./webdataset/tar-writer.ts";
+export {
+  type BatchOptions,
+  type IterateOptions,
+  type Sample,
+  WebDataset,
+  type WebDatasetOptions,
+} from "./webdataset/web-dataset.ts";
+export type { WebDatasetIterator } from "./webdataset/web-dataset-iterator.ts";
+export type { WebDatasetState } from "./webdataset/web-dataset-state.ts";

@@ -1,7 +1,8 @@
 /** Where a tar archive goes: a file that appears when it is whole, compressed on the way if asked. */
 import crypto from "node:crypto";
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { promisify } from "node:util";
 import zlib from "node:zlib";
 import { fromFsError, ScdlError, StorageError } from "../common/errors.ts";
 
@@ -12,8 +13,8 @@ export interface ByteSink {
   readonly bytesWritten: number;
   /** `bytes` may be reused once this has returned, or once its promise is settled. */
   write(bytes: Uint8Array): void | Promise<void>;
-  /** Flushes to the disk and puts the file in its place. */
-  finish(): void | Promise<void>;
+  /** Flushes to the disk, without blocking, and puts the file in its place. */
+  finish(): Promise<void>;
   /** Removes what was written; does nothing after {@link finish}. */
   abandon(): void;
 }
@@ -60,9 +61,9 @@ export class FileSink implements ByteSink {
     this.#bytesWritten += bytes.byteLength;
   }
 
-  finish(): void {
+  async finish(): Promise<void> {
     try {
-      fsyncSync(this.#open());
+      await flush(this.#open());
       this.#close();
       this.#assertFree();
       renameSync(this.#temporary, this.#path);
@@ -95,6 +96,8 @@ export class FileSink implements ByteSink {
     });
   }
 }
+
+const flush = promisify(fsync);
 
 /** One gzip member or zstd frame: what Python's tarfile and the command line tools read. */
 export class CompressedSink implements ByteSink {
@@ -137,7 +140,7 @@ export class CompressedSink implements ByteSink {
       this.#stream.end();
     });
     this.#throwFailure();
-    this.#file.finish();
+    await this.#file.finish();
   }
 
   abandon(): void {

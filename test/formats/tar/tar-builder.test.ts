@@ -123,16 +123,16 @@ describe("FileSink", () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test("an existing file is kept unless overwriting was asked for, also when it appears meanwhile", () => {
+  test("an existing file is kept unless overwriting was asked for, also when it appears meanwhile", async () => {
     const path = join(temporaryDirectory(), "a.tar");
     const late = new FileSink(path, replace);
     writeFileSync(path, "old");
     expect(() => new FileSink(path, replace)).toThrow("already exists");
-    expect(() => late.finish()).toThrow("already exists");
+    await expect(late.finish()).rejects.toThrow("already exists");
     expect(readFileSync(path, "utf8")).toBe("old");
     const sink = new FileSink(path, { overwrite: true });
     sink.write(Buffer.from("new"));
-    sink.finish();
+    await sink.finish();
     expect(readFileSync(path, "utf8")).toBe("new");
   });
 });

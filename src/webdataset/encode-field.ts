@@ -1,0 +1,111 @@
+/** Values to field bytes, by extension: the ones that decode-field.ts reads. */
+import { gzipSync } from "node:zlib";
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { type JsonValue, pythonJson } from "../../formats/common/python-json.ts";
+import { encodeMsgpack } from "../../formats/msgpack/msgpack.ts";
+import { encodeNpyArray, type NdArray } from "../../formats/npy/npy-array.ts";
+
+type Encoder = (value: unknown, field: string) => Uint8Array;
+
+const NPY_DTYPES = new Map<unknown, NdArray["dtype"]>([
+  [Int8Array, "int8"],
+  [Int16Array, "int16"],
+  [Int32Array, "int32"],
+  [BigInt64Array, "int64"],
+  [Uint8Array, "uint8"],
+  [Uint16Array, "uint16"],
+  [Uint32Array, "uint32"],
+  [BigUint64Array, "uint64"],
+  [Float32Array, "float32"],
+  [Float64Array, "float64"],
+]);
+
+const ENCODERS: Readonly<Record<string, Encoder>> = {
+  npy: encodeArray,
+  json: encodeJson,
+  jsn: encodeJson,
+  mp: encodeMsgpack,
+  msg: encodeMsgpack,
+  msgpack: encodeMsgpack,
+  cls: encodeNumber,
+  cls2: encodeNumber,
+  index: encodeNumber,
+  inx: encodeNumber,
+  id: encodeNumber,
+};
+
+/**
+ * The bytes of a field. Bytes and text (as UTF-8) are stored as they are, whatever the extension;
+ * `.npy` takes an NdArray or a typed array; `.json`, `.mp`, `.msg`, `.msgpack` take values; `.cls`,
+ * `.id`, `.index` integers. A trailing ".gz" compresses. A Uint8Array is bytes also in `.npy`: give
+ * an NdArray to store one.
+ * @throws InvalidArgumentError for any other value.
+ */
+export function encodeField(field: string, value: unknown): Uint8Array {
+  const isZipped = field.endsWith(".gz");
+  const name = isZipped ? field.slice(0, -3) : field;
+  const bytes = encodeValue(name.slice(name.lastIndexOf(".") + 1), value, field);
+  return isZipped ? gzipSync(bytes) : bytes;
+}
+
+function encodeValue(extension: string, value: unknown, field: string): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === "string") return Buffer.from(value, "utf8");
+  const encode = Object.hasOwn(ENCODERS, extension) ? ENCODERS[extension] : undefined;
+  if (encode !== undefined) return encode(value, field);
+  throw refused(field, value, "bytes or text");
+}
+
+function encodeArray(value: unknown, field: string): Uint8Array {
+  if (isNdArray(value)) return encodeNpyArray(value);
+  const arrayType: unknown = ArrayBuffer.isView(value) ? value.constructor : null;
+  const dtype = NPY_DTYPES.get(arrayType);
+  if (dtype === undefined || !ArrayBuffer.isView(value)) {
+    throw refused(field, value, "an NdArray or a typed array");
+  }
+  // The table holds typed arrays of numbers only.
+  const data = value as unknown as NdArray["data"];
+  return encodeNpyArray({ dtype, shape: [data.length], data } as NdArray);
+}
+
+function isNdArray(value: unknown): value is NdArray {
+  return typeof value === "object" && value !== null && "dtype" in value && "shape" in value;
+}
+
+function encodeJson(value: unknown, field: string): Uint8Array {
+  assertJson(value, field, 0);
+  return Buffer.from(pythonJson(value), "utf8");
+}
+
+const MAX_DEPTH = 500;
+
+function assertJson(value: unknown, field: string, depth: number): asserts value is JsonValue {
+  if (depth > MAX_DEPTH) throw refused(field, value, `at most ${MAX_DEPTH} levels`);
+  if (value === null || typeof value === "boolean" || typeof value === "string") return;
+  if (typeof value === "number" && Number.isFinite(value)) return;
+  if (Array.isArray(value)) {
+    for (const item of value) assertJson(item, field, depth + 1);
+    return;
+  }
+  const prototype: unknown = typeof value === "object" ? Object.getPrototypeOf(value) : undefined;
+  if (typeof value !== "object" || (prototype !== Object.prototype && prototype !== null)) {
+    throw refused(field, value, "null, booleans, finite numbers, text, arrays and objects");
+  }
+  for (const item of Object.values(value)) assertJson(item, field, depth + 1);
+}
+
+function encodeNumber(value: unknown, field: string): Uint8Array {
+  if (typeof value !== "bigint" && !Number.isSafeInteger(value)) {
+    throw refused(field, value, "an integer");
+  }
+  return Buffer.from(String(value), "latin1");
+}
+
+function refused(field: string, value: unknown, expected: string): InvalidArgumentError {
+  const name = typeof value === "object" && value !== null ? value.constructor?.name : typeof value;
+  return new InvalidArgumentError(
+    field,
+    value,
+    `field "${field}": expected ${expected}, found ${name}`,
+  );
+}

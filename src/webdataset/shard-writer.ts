@@ -1,0 +1,154 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { fromFsError, InvalidArgumentError, ScdlError } from "../../formats/common/errors.ts";
+import { TarWriter, type TarWriterOptions, type WritableSample } from "./tar-writer.ts";
+
+export interface ShardWriterOptions extends TarWriterOptions {
+  /** Samples a shard holds at most. Default 100,000. */
+  readonly maxCount?: number;
+  /** A shard whose data has reached so many bytes is the last. Default 3e9. */
+  readonly maxSize?: number;
+  /** Number of the first shard. Default 0. */
+  readonly startShard?: number;
+  /** Write `<shard>.index` beside each shard. Default true. */
+  readonly index?: boolean;
+  /** Called with each shard that is finished, e.g. to upload it. */
+  readonly onShard?: (shard: WrittenShard) => void | Promise<void>;
+}
+
+export interface WrittenShard {
+  readonly path: string;
+  readonly samples: number;
+  /** Bytes of the fields' data. */
+  readonly dataBytes: number;
+}
+
+/**
+ * Writes samples to shards named by a pattern, as Python's ShardWriter: the next shard begins when
+ * `maxCount` or `maxSize` was reached. Each shard appears when it is whole. Unlike the original no
+ * shard is opened before its first sample, so none is empty.
+ *
+ * ```ts
+ * await using writer = ShardWriter.create("out/train-%06d.tar", { maxCount: 1000 });
+ * for (const sample of samples) await writer.write(sample);
+ * await writer.close();
+ * ```
+ */
+export class ShardWriter implements AsyncDisposable {
+  readonly pattern: string;
+  readonly #options: ShardWriterOptions;
+  readonly #maxCount: number;
+  readonly #maxSize: number;
+  readonly #shards: WrittenShard[] = [];
+  #next: number;
+  #writer: TarWriter | null = null;
+  #dataBytes = 0;
+  #closed = false;
+  /** The shard before, on its way to the disk while the next is written. */
+  #finishing: Promise<void> = Promise.resolve();
+
+  private constructor(pattern: string, options: ShardWriterOptions) {
+    this.pattern = pattern;
+    this.#options = options;
+    this.#maxCount = positive("maxCount", options.maxCount ?? 100_000);
+    this.#maxSize = positive("maxSize", options.maxSize ?? 3e9);
+    this.#next = options.startShard ?? 0;
+  }
+
+  /** @param pattern a path with one `%d` or `%06d` for the number. @throws InvalidArgumentError */
+  static create(pattern: string, options: ShardWriterOptions = {}): ShardWriter {
+    const { startShard = 0 } = options;
+    if (!(Number.isSafeInteger(startShard) && startShard >= 0)) {
+      throw new InvalidArgumentError("startShard", startShard, "startShard: expected 0 or more");
+    }
+    shardName(pattern, startShard);
+    return new ShardWriter(pattern, options);
+  }
+
+  /** The shards finished so far, in order. */
+  get shards(): readonly WrittenShard[] {
+    return this.#shards;
+  }
+
+  /** Returns the bytes of the sample's data. @throws as {@link TarWriter.write}. */
+  async write(sample: WritableSample): Promise<number> {
+    if (this.#closed) throw new ScdlError("closed", `${this.pattern}: write after close`);
+    let writer = this.#writer;
+    if (writer === null || writer.samples >= this.#maxCount || this.#dataBytes >= this.#maxSize) {
+      writer = await this.#nextShard();
+    }
+    const bytes = await writer.write(sample);
+    this.#dataBytes += bytes;
+    return bytes;
+  }
+
+  /** Finishes the last shard and returns all. Does nothing more the second time. */
+  async close(): Promise<readonly WrittenShard[]> {
+    this.#closed = true;
+    await this.#finishShard();
+    await this.#finishing;
+    return this.#shards;
+  }
+
+  /** Removes the shard that is being written; finished ones stay. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#writer?.abandon();
+    // Its error was reported by the call that waited for it, or something else failed before.
+    await this.#finishing.catch(() => {});
+  }
+
+  async #nextShard(): Promise<TarWriter> {
+    await this.#finishShard();
+    const path = shardName(this.pattern, this.#next);
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+    } catch (error) {
+      throw fromFsError(error, dirname(path));
+    }
+    const writer = TarWriter.create(path, { index: true, ...this.#options });
+    this.#next++;
+    this.#writer = writer;
+    return writer;
+  }
+
+  /** At most one shard is finished while another is written. */
+  async #finishShard(): Promise<void> {
+    await this.#finishing;
+    const writer = this.#writer;
+    if (writer === null) return;
+    this.#writer = null;
+    const dataBytes = this.#dataBytes;
+    this.#dataBytes = 0;
+    this.#finishing = this.#finish(writer, dataBytes);
+    // Thrown where it is awaited, which may be later than it fails.
+    this.#finishing.catch(() => {});
+  }
+
+  async #finish(writer: TarWriter, dataBytes: number): Promise<void> {
+    await writer.close();
+    const shard = { path: writer.path, samples: writer.samples, dataBytes };
+    this.#shards.push(shard);
+    await this.#options.onShard?.(shard);
+  }
+}
+
+/** The pattern with a number in it, as `pattern % number`. */
+export function shardName(pattern: string, number: number): string {
+  const places = pattern.match(/%0?\d{0,2}d/g) ?? [];
+  if (places.length !== 1 || /%(?!0?\d{0,2}d)/.test(pattern)) {
+    throw new InvalidArgumentError(
+      "pattern",
+      pattern,
+      `expected a path with one "%06d" for the number of the shard, found "${pattern}"`,
+    );
+  }
+  return pattern.replace(/%(0?)(\d{0,2})d/, (_, zero: string, width: string) =>
+    String(number).padStart(Number(width), zero === "0" ? "0" : " "),
+  );
+}
+
+function positive(name: string, value: number): number {
+  if (value >= 1) return value;
+  throw new InvalidArgumentError(name, value, `${name}: expected 1 or more, found ${value}`);
+}

@@ -1,0 +1,365 @@
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import type { NdArray } from "../../formats/npy/npy-array.ts";
+import type { SampleCollate } from "./collate.ts";
+import type { HttpOptions } from "./http-chunks.ts";
+import type { ShardAccess } from "./open-shard.ts";
+import type { Sample } from "./sample-reader.ts";
+
+export type { Sample };
+
+import { checkOrder, type ShardOrder } from "./shard-order.ts";
+import { expandUrls } from "./shard-urls.ts";
+import type { StageFactory } from "./stage.ts";
+import {
+  batchedStage,
+  type DecodeOptions,
+  decodeStage,
+  type ErrorHandler,
+  type ExtractOptions,
+  extractKeysStage,
+  filterStage,
+  mapDictStage,
+  mapStage,
+  mapTupleStage,
+  type RenameOptions,
+  renameStage,
+  rethrow,
+  type ShuffleOptions,
+  shuffleStage,
+  sliceStage,
+  type TupleOptions,
+  toTupleStage,
+  unbatchedStage,
+  unlistedStage,
+} from "./stages.ts";
+import { type IterationPlan, WebDatasetIterator } from "./web-dataset-iterator.ts";
+import { checkState, fingerprintOf, type WebDatasetState } from "./web-dataset-state.ts";
+
+export interface WebDatasetOptions {
+  /**
+   * Shuffle the shards in a buffer of so many; true is 100. Default false. The order is the same in
+   * every pass unless `detShuffle`.
+   */
+  readonly shardShuffle?: boolean | number;
+  /** Another shard order in every pass: its seed is `seed + pass`. Default false. */
+  readonly detShuffle?: boolean;
+  /** Of shard shuffle and resampling. Default 0. */
+  readonly seed?: number;
+  /** Draw shards with replacement, without end; use withEpoch. Default false. */
+  readonly resampled?: boolean;
+  /**
+   * "by-node": rank r of n reads shards r, r + n, ...; "all": every rank reads all. The default,
+   * "single-node-only", refuses more than one rank.
+   */
+  readonly nodeSplitter?: "single-node-only" | "by-node" | "all";
+  /** Worker w of n reads shards w, w + n, ... Default true. */
+  readonly splitByWorker?: boolean;
+  /** Default RANK and WORLD_SIZE of the environment when both are set, else 0 of 1. */
+  readonly rank?: number;
+  readonly worldSize?: number;
+  /** Default WORKER and NUM_WORKERS of the environment when both are set, else 0 of 1. */
+  readonly worker?: number;
+  readonly numWorkers?: number;
+  /** Leave out files; asked with the name after renaming. */
+  readonly selectFiles?: (name: string) => boolean;
+  readonly renameFiles?: (name: string) => string;
+  /** What to do about an error in a shard: true goes on with the next shard. Default: throw. */
+  readonly handler?: ErrorHandler;
+  /** No shard or no sample is an error. Default true. */
+  readonly emptyCheck?: boolean;
+  /** Folder for copies of http(s) shards. Default: none are kept. */
+  readonly cacheDir?: string;
+  /** Copies used longest ago are deleted beyond this many bytes. Default: nothing is. */
+  readonly cacheSize?: number;
+  readonly http?: HttpOptions;
+  readonly signal?: AbortSignal;
+}
+
+export interface IterateOptions {
+  /** Number of the first pass: seeds of `detShuffle` and resampling. Default: one more each time. */
+  readonly pass?: number;
+  /** Go on after the item that was given last when this was taken. */
+  readonly state?: WebDatasetState;
+}
+
+export interface BatchOptions {
+  /** Makes a batch of items; null gives the list. Default: tuples become columns. */
+  readonly collate?: SampleCollate | null;
+  /** Give a smaller batch at the end of a pass. Default true. */
+  readonly partial?: boolean;
+}
+
+/** Shards and stages put together; only for the data sets that methods return. */
+export class WebDatasetParts {
+  readonly parts: Parts;
+
+  constructor(parts: Parts) {
+    this.parts = parts;
+  }
+}
+
+const DEFAULT_SHARD_SHUFFLE = 100;
+
+interface Parts {
+  readonly order: ShardOrder;
+  readonly access: ShardAccess;
+  readonly handler: ErrorHandler;
+  readonly emptyCheck: boolean;
+  readonly shuffles: readonly StageFactory[];
+  readonly stages: readonly StageFactory[];
+  readonly passes: number;
+  readonly maxItems: number;
+  readonly counter: { next: number };
+}
+
+/**
+ * Samples of tar shards, in the order that Python's webdataset gives for the same shards and seed.
+ *
+ * ```ts
+ * const batches = new WebDataset("train-{000000..000015}.tar", { shardShuffle: true, seed: 7 })
+ *   .shuffle(1000, { seed: 7 })
+ *   .decode()
+ *   .toTuple("npy", "json")
+ *   .batched(64);
+ * for await (const [arrays, infos] of batches) { ... }
+ * ```
+ * Every method returns a new data set. Iterating again is the next pass. Memory: one window of 1 MiB
+ * (or the largest sample), the shuffle buffers, one batch. Sequential reading; see `iterate` for
+ * stopping and going on.
+ */
+export class WebDataset<T = Sample> implements AsyncIterable<T> {
+  readonly #parts: Parts;
+
+  /** @throws InvalidArgumentError, NotFoundError, IncompatibleError; shards are opened later. */
+  constructor(urls: string | readonly string[] | WebDatasetParts, options: WebDatasetOptions = {}) {
+    this.#parts = urls instanceof WebDatasetParts ? urls.parts : partsOf(urls, options);
+  }
+
+  /** The shards, before splitting and shuffling. */
+  get urls(): readonly string[] {
+    return this.#parts.order.urls;
+  }
+
+  [Symbol.asyncIterator](): WebDatasetIterator<T> {
+    return this.iterate();
+  }
+
+  /**
+   * Begins an iteration whose `state()` can be kept and passed back here.
+   *
+   * Going on is exact when the functions given to the stages are. It costs no reading of what was
+   * given before, except: shuffles and counts after other stages read the pass again from its
+   * start, compressed shards are read from theirs, and a shard without an index file is scanned.
+   * @throws IncompatibleError for a state of something else.
+   */
+  iterate(options: IterateOptions = {}): WebDatasetIterator<T> {
+    const { counter, ...parts } = this.#parts;
+    const { order, shuffles, stages, passes, maxItems } = parts;
+    const signatures = [...shuffles, ...stages].map(({ signature }) => signature);
+    const limits = [
+      Number.isFinite(passes) ? passes : null,
+      Number.isFinite(maxItems) ? maxItems : null,
+    ];
+    const fingerprint = fingerprintOf([order, signatures, limits]);
+    const state = options.state === undefined ? null : checkState(options.state, fingerprint);
+    const plan: IterationPlan = {
+      ...parts,
+      fingerprint,
+      onPass: (pass) => {
+        counter.next = Math.max(counter.next, pass + 1);
+      },
+    };
+    return new WebDatasetIterator<T>(plan, options.pass ?? counter.next, state);
+  }
+
+  /**
+   * webdataset's sample shuffle: a buffer of `size`, the same order in every pass for a seed.
+   * Without a seed the order is that of detShuffle with seed 0. Below 1 nothing is shuffled.
+   */
+  shuffle(size: number, options: ShuffleOptions = {}): WebDataset<T> {
+    if (size < 1) return this;
+    return this.#shuffled(shuffleStage(size, options, options.seed === undefined));
+  }
+
+  /** The same with seed + pass: another order in every pass. */
+  detShuffle(size: number, options: ShuffleOptions = {}): WebDataset<T> {
+    return this.#shuffled(shuffleStage(size, options, true));
+  }
+
+  /** Values instead of bytes, by extension; see docs/webdataset.md for the table. */
+  decode(options: DecodeOptions = {}): WebDataset<T> {
+    return this.#then(decodeStage(options));
+  }
+
+  /** null and undefined leave an item out; a sample made of a sample keeps its `__key__`. */
+  map<U>(
+    apply: (item: T) => U | Promise<U>,
+    options: { readonly handler?: ErrorHandler } = {},
+  ): WebDataset<NonNullable<U>> {
+    return this.#then(mapStage(apply, options.handler));
+  }
+
+  filter(keep: (item: T) => boolean | Promise<boolean>): WebDataset<T> {
+    return this.#then(filterStage(keep));
+  }
+
+  /** Functions by field. */
+  mapDict(
+    functions: Readonly<Record<string, (value: never) => unknown>>,
+    options: { readonly handler?: ErrorHandler } = {},
+  ): WebDataset<T> {
+    return this.#then(mapDictStage(functions, options.handler));
+  }
+
+  /** Functions by position; null leaves a value as it is. */
+  mapTuple(
+    functions: readonly (((value: never) => unknown) | null)[],
+    options: { readonly handler?: ErrorHandler } = {},
+  ): WebDataset<unknown[]> {
+    return this.#then(mapTupleStage(functions, options.handler));
+  }
+
+  /** New names to old ones, or to alternatives as "jpg;png". */
+  rename(names: Readonly<Record<string, string>>, options: RenameOptions = {}): WebDataset<T> {
+    return this.#then(renameStage(names, options));
+  }
+
+  /** Fields in this order, as a tuple; "jpg;png" takes the first there is. */
+  toTuple(...fields: readonly (string | TupleOptions)[]): WebDataset<unknown[]> {
+    const [names, options] = withOptions<TupleOptions>(fields);
+    const [only] = names;
+    const specs = names.length === 1 && only?.includes(" ") ? only.trim().split(/ +/) : names;
+    return this.#then(toTupleStage(specs, options));
+  }
+
+  /** Fields that match shell patterns such as "*.npy", as a tuple; ";" between alternatives. */
+  extractKeys(...patterns: readonly (string | ExtractOptions)[]): WebDataset<unknown[]> {
+    const [names, options] = withOptions<ExtractOptions>(patterns);
+    return this.#then(extractKeysStage(names, options));
+  }
+
+  /** Batches of `size` items; with the default collate a tuple of columns. */
+  batched<B = (Float64Array | NdArray | unknown[])[]>(
+    size: number,
+    options: BatchOptions = {},
+  ): WebDataset<B> {
+    return this.#then(batchedStage(size, options.collate, options.partial ?? true));
+  }
+
+  /** Tuples of rows again. */
+  unbatched(): WebDataset<unknown[]> {
+    return this.#then(unbatchedStage());
+  }
+
+  /** The items of lists. */
+  unlisted<U = unknown>(): WebDataset<U> {
+    return this.#then(unlistedStage());
+  }
+
+  /** At most `count` items of each pass. */
+  slice(count: number): WebDataset<T> {
+    return this.#then(sliceStage(count));
+  }
+
+  /** Makes every iteration this many items long: passes are cut or repeated. */
+  withEpoch(items: number): WebDataset<T> {
+    if (!(Number.isSafeInteger(items) && items >= 1)) {
+      throw new InvalidArgumentError(
+        "items",
+        items,
+        `withEpoch: expected items from 1, found ${items}`,
+      );
+    }
+    return this.#with({ passes: Number.POSITIVE_INFINITY, maxItems: items });
+  }
+
+  /** Passes an iteration makes. Default: without end. */
+  repeat(passes = Number.POSITIVE_INFINITY): WebDataset<T> {
+    if (!(passes >= 1)) {
+      throw new InvalidArgumentError(
+        "passes",
+        passes,
+        `repeat: expected passes from 1, found ${passes}`,
+      );
+    }
+    return this.#with({ passes, maxItems: Number.POSITIVE_INFINITY });
+  }
+
+  /** Hands this data set to a function that adds stages, and returns what it made. */
+  compose<R>(step: (dataset: WebDataset<T>) => R): R {
+    return step(this);
+  }
+
+  #shuffled(stage: StageFactory): WebDataset<T> {
+    const { shuffles, stages } = this.#parts;
+    if (stages.length > 0) return this.#then(stage);
+    return this.#with({ shuffles: [...shuffles, stage] });
+  }
+
+  #then<U>(stage: StageFactory): WebDataset<U> {
+    return this.#with({ stages: [...this.#parts.stages, stage] });
+  }
+
+  #with<U>(changes: Partial<Parts>): WebDataset<U> {
+    return new WebDataset<U>(new WebDatasetParts({ ...this.#parts, ...changes }));
+  }
+}
+
+function withOptions<O extends object>(
+  mixed: readonly (string | O)[],
+): readonly [readonly string[], Partial<O>] {
+  const last = mixed.at(-1);
+  const names = mixed.filter((part) => typeof part === "string");
+  if (names.length === 0) {
+    throw new InvalidArgumentError("fields", mixed, "expected at least one field");
+  }
+  return [names, typeof last === "object" ? last : {}];
+}
+
+function partsOf(urls: string | readonly string[], options: WebDatasetOptions): Parts {
+  const { nodeSplitter = "single-node-only", shardShuffle = false, cacheDir, cacheSize } = options;
+  const [rank, worldSize] = place(options.rank, options.worldSize, "RANK", "WORLD_SIZE");
+  const [worker, numWorkers] = place(options.worker, options.numWorkers, "WORKER", "NUM_WORKERS");
+  const order: ShardOrder = {
+    urls: expandUrls(urls),
+    seed: options.seed ?? 0,
+    shardShuffle: shardShuffle === true ? DEFAULT_SHARD_SHUFFLE : Number(shardShuffle),
+    detShuffle: options.detShuffle ?? false,
+    resampled: options.resampled ?? false,
+    nodeSplitter,
+    splitByWorker: options.splitByWorker ?? true,
+    rank,
+    worldSize,
+    worker,
+    numWorkers,
+  };
+  checkOrder(order);
+  return {
+    order,
+    access: {
+      http: options.http,
+      cache: cacheDir === undefined ? undefined : { directory: cacheDir, maxBytes: cacheSize },
+      grouping: { selectFiles: options.selectFiles, renameFiles: options.renameFiles },
+      signal: options.signal,
+    },
+    handler: options.handler ?? rethrow,
+    emptyCheck: options.emptyCheck ?? true,
+    shuffles: [],
+    stages: [],
+    passes: 1,
+    maxItems: Number.POSITIVE_INFINITY,
+    counter: { next: 0 },
+  };
+}
+
+/** As webdataset: the environment counts only when it says both. */
+function place(
+  index: number | undefined,
+  count: number | undefined,
+  indexName: string,
+  countName: string,
+): readonly [number, number] {
+  if (index !== undefined || count !== undefined) return [index ?? 0, count ?? 1];
+  const [i, n] = [process.env[indexName], process.env[countName]];
+  return i === undefined || n === undefined ? [0, 1] : [Number(i), Number(n)];
+}
