@@ -1,9 +1,9 @@
 import type { FileSource } from "../bytes/file-source.ts";
 import { allocate, type DType, itemBytes, type NumericArray } from "../common/dtype.ts";
 import { FormatError } from "../common/errors.ts";
+import { numbersOf } from "../common/numbers.ts";
 import { canDecode, decodeChunk } from "./filters.ts";
 import type { Hdf5File } from "./hdf5-file.ts";
-import { numbersOf } from "./numbers.ts";
 import type { ArrayStorage } from "./storage.ts";
 
 /** Elements of one request to the HDF5 thread. */

@@ -1,8 +1,8 @@
 import type { CompoundTypeMetadata, Metadata, Module } from "h5wasm/node";
 import { type DType, itemBytes, type NumericArray } from "../common/dtype.ts";
 import { FormatError, UnsupportedFeatureError } from "../common/errors.ts";
+import { numbersOf } from "../common/numbers.ts";
 import { floatOf, integerOf } from "./datatype.ts";
-import { numbersOf } from "./numbers.ts";
 import type { CompoundMember, Hdf5Type, Hdf5Values } from "./protocol.ts";
 import { checkUtf8 } from "./text-reader.ts";
 

@@ -14,7 +14,7 @@ import {
   type UnsignedDType,
 } from "../../formats/common/dtype.ts";
 import { fromFsError } from "../../formats/common/errors.ts";
-import { float16ToFloat32 } from "../../formats/common/float16.ts";
+import { numbersOf } from "../../formats/common/numbers.ts";
 import { decodeChunk, type FilterSpec } from "../../formats/hdf5/filters.ts";
 import { castIndices } from "./cast-indices.ts";
 
@@ -66,7 +66,7 @@ export class Decoder {
   #target: Uint8Array<ArrayBuffer> = new Uint8Array(0);
 
   run(job: ArrayJob, task: DecodeTask): TaskResult {
-    const source = typedView(this.#read(job, task), job.from, job.littleEndian);
+    const source = numbersOf(this.#read(job, task), job.from, job.littleEndian);
     const { bytes, bad, maxAbsDiff } = this.#cast(job, source, task);
     const itemSize = itemBytes(job.to);
     const mustStop = bad !== null && (job.role === "indices" || !job.allowLossy);
@@ -181,58 +181,10 @@ function ensure(buffer: Uint8Array<ArrayBuffer>, byteLength: number): Uint8Array
   return buffer.byteLength >= byteLength ? buffer : new Uint8Array(byteLength);
 }
 
-/** Elements of `dtype` in native byte order over `bytes` (swapped in place; float16 widened). */
-export function typedView(
-  bytes: Uint8Array<ArrayBuffer>,
-  dtype: DType,
-  littleEndian: boolean,
-): NumericArray {
-  const item = itemBytes(dtype);
-  if (!littleEndian) swapInPlace(bytes, item);
-  const length = bytes.byteLength / item;
-  const { buffer, byteOffset } = bytes;
-  switch (dtype) {
-    case "int8":
-      return new Int8Array(buffer, byteOffset, length);
-    case "uint8":
-      return new Uint8Array(buffer, byteOffset, length);
-    case "int16":
-      return new Int16Array(buffer, byteOffset, length);
-    case "uint16":
-      return new Uint16Array(buffer, byteOffset, length);
-    case "int32":
-      return new Int32Array(buffer, byteOffset, length);
-    case "uint32":
-      return new Uint32Array(buffer, byteOffset, length);
-    case "int64":
-      return new BigInt64Array(buffer, byteOffset, length);
-    case "uint64":
-      return new BigUint64Array(buffer, byteOffset, length);
-    case "float32":
-      return new Float32Array(buffer, byteOffset, length);
-    case "float64":
-      return new Float64Array(buffer, byteOffset, length);
-    case "float16": {
-      const widened = new Float32Array(length);
-      float16ToFloat32(new Uint16Array(buffer, byteOffset, length), widened);
-      return widened;
-    }
-    default:
-      return dtype satisfies never;
-  }
-}
-
-function swapInPlace(bytes: Uint8Array<ArrayBuffer>, item: 1 | 2 | 4 | 8): void {
-  const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (item === 2) view.swap16();
-  else if (item === 4) view.swap32();
-  else if (item === 8) view.swap64();
-}
-
 /** max |cast - original| as the original's warning reports it. NaN when a NaN was lost. */
 export function largestDifference(source: NumericArray, bytes: Uint8Array, to: ScdlDType): number {
   const aligned = bytes.slice();
-  const cast = typedView(aligned, to, true);
+  const cast = numbersOf(aligned, to, true);
   let largest = 0;
   for (let i = 0; i < source.length; i++) {
     const difference = Math.abs(Number(cast[i]) - Number(source[i]));

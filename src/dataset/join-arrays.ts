@@ -1,14 +1,8 @@
 /** Streams the arrays of several data sets into those of one, in buffers of fixed size. */
 import { type CastKernel, castKernel, precisionLoss } from "../../formats/common/cast.ts";
-import {
-  allocate,
-  itemBytes,
-  type NumericArray,
-  type ScdlDType,
-  type UnsignedDType,
-} from "../../formats/common/dtype.ts";
+import { itemBytes, type ScdlDType, type UnsignedDType } from "../../formats/common/dtype.ts";
 import { FormatError, IncompatibleError } from "../../formats/common/errors.ts";
-import { float16ToFloat32 } from "../../formats/common/float16.ts";
+import { numbersOf } from "../../formats/common/numbers.ts";
 import { type FileDigest, OutputFile } from "../../formats/common/output-file.ts";
 import type { ArrayFile, ScdlArchive } from "../../formats/scdl/archive.ts";
 import { ArrayScan, toNumbers } from "../../formats/scdl/array-scan.ts";
@@ -203,37 +197,12 @@ async function copyCast(
     if (file.dtype === to) {
       output.write(bytes);
     } else {
-      const source = typedView(bytes, file.dtype);
+      const source = numbersOf(bytes, file.dtype, true);
       const lost = kernel(source, target);
       if (lost >= 0) onLoss(begin + lost, source[lost] as number | bigint);
       output.write(target.subarray(0, source.length * itemBytes(to)));
     }
     await onBytes(bytes.byteLength);
-  }
-}
-
-function typedView(bytes: Uint8Array<ArrayBuffer>, dtype: ScdlDType): NumericArray {
-  const { buffer, byteOffset, byteLength } = bytes;
-  switch (dtype) {
-    case "uint64":
-      return new BigUint64Array(buffer, byteOffset, byteLength / 8);
-    case "float16": {
-      const values = allocate("float16", byteLength / 2);
-      float16ToFloat32(new Uint16Array(buffer, byteOffset, byteLength / 2), values);
-      return values;
-    }
-    case "float32":
-      return new Float32Array(buffer, byteOffset, byteLength / 4);
-    case "float64":
-      return new Float64Array(buffer, byteOffset, byteLength / 8);
-    case "uint8":
-      return bytes;
-    case "uint16":
-      return new Uint16Array(buffer, byteOffset, byteLength / 2);
-    case "uint32":
-      return new Uint32Array(buffer, byteOffset, byteLength / 4);
-    default:
-      return dtype satisfies never;
   }
 }
 

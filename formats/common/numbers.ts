@@ -1,7 +1,10 @@
-import { allocate, type DType, itemBytes, type NumericArray } from "../common/dtype.ts";
-import { float16ToFloat32 } from "../common/float16.ts";
+import { allocate, type DType, itemBytes, type NumericArray } from "./dtype.ts";
+import { float16ToFloat32 } from "./float16.ts";
 
-/** Raw little- or big-endian elements as a typed array; takes `bytes` over. */
+/**
+ * Raw little- or big-endian elements in native order: a view of `bytes`, which are swapped in place,
+ * or for float16 new float32 values. `bytes` must begin at a multiple of the element size.
+ */
 export function numbersOf(
   bytes: Uint8Array<ArrayBuffer>,
   dtype: DType,
