@@ -218,6 +218,14 @@ export type { SampleCollate } from "./webdataset/collate.ts";
 export type { FieldDecoder } from "./webdataset/decode-field.ts";
 export type { HttpOptions } from "./webdataset/http-chunks.ts";
 export {
+  type FieldReport,
+  type InspectShardsOptions,
+  inspectShards,
+  type ShardProblem,
+  type ShardReport,
+  type ShardsReport,
+} from "./webdataset/inspect-shards.ts";
+export {
   type MixOptions,
   RandomMix,
   type RandomMixOptions,
@@ -247,3 +255,8 @@ export {
 } from "./webdataset/web-dataset.ts";
 export type { WebDatasetIterator } from "./webdataset/web-dataset-iterator.ts";
 export type { WebDatasetState } from "./webdataset/web-dataset-state.ts";
+export {
+  type WriteDatasetShardsOptions,
+  type WrittenDatasetShards,
+  writeDatasetShards,
+} from "./webdataset/write-dataset-shards.ts";

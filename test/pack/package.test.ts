@@ -94,6 +94,7 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
       "defaultRng",
       "getAutocastDtype",
       "inspect",
+      "inspectShards",
       "isScdlError",
       "padTokenIds",
       "permute",
@@ -109,6 +110,7 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
       "toDense",
       "validateCsr",
       "verifyArchive",
+      "writeDatasetShards",
     ]
   `);
 });
