@@ -230,15 +230,22 @@ function shuffleForward(bits: Mt19937, order: Uint32Array): void {
 /** (high * 2^32 + low) mod range, exact: bits are brought down as many at a time as 2^53 holds. */
 function remainder64(high: number, low: number, range: number): number {
   if (range > 2 ** 45) return Number(((BigInt(high) << 32n) | BigInt(low)) % BigInt(range));
+  let rest = remainder(high, range);
   if (range <= 2 ** 37) {
-    const upper = ((high % range) * 2 ** 16 + (low >>> 16)) % range;
-    return (upper * 2 ** 16 + (low & 0xffff)) % range;
+    rest = remainder(rest * 2 ** 16 + (low >>> 16), range);
+    return remainder(rest * 2 ** 16 + (low & 0xffff), range);
   }
-  let rest = high % range;
   for (let shift = 24; shift >= 0; shift -= 8) {
-    rest = (rest * 256 + ((low >>> shift) & 0xff)) % range;
+    rest = remainder(rest * 256 + ((low >>> shift) & 0xff), range);
   }
   return rest;
+}
+
+/** value mod range for integers below 2^53: a rounded quotient is at most one off, `%` is slow. */
+function remainder(value: number, range: number): number {
+  const rest = value - Math.floor(value / range) * range;
+  if (rest < 0) return rest + range;
+  return rest >= range ? rest - range : rest;
 }
 
 function fromLowWord(seed: bigint): Mt19937 {

@@ -1,5 +1,8 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 
+/** Where {@link permute} has its result written; an array a call would cost more than the hash. */
+const ONE = new Float64Array(1);
+
 /**
  * Where `index` goes in a permutation of 0..length-1 chosen by `seed`, without memory: Kensler,
  * "Correlated Multi-Jittered Sampling" (2013), as BioNeMo's `permute`.
@@ -17,9 +20,8 @@ export function permute(index: number, length: number, seed: number): number {
       `the index to permute must be in the range [0, ${length}), got ${index}`,
     );
   }
-  const out = new Float64Array(1);
-  permuteRange(index, length, seed, out);
-  return out[0] as number;
+  permuteRange(index, length, seed, ONE);
+  return ONE[0] as number;
 }
 
 /**

@@ -1,11 +1,12 @@
 /**
  * Random numbers and orders: this package, numpy, torch and Python, one thread each, in turn.
  *
- *     SCDL_PYTHON=.../bin/python node test/bench/random.ts [speed] [mixing]     (default: both)
+ *     SCDL_PYTHON=.../bin/python node test/bench/random.ts [speed] [mixing] [long]   (default: all)
  *
  * Without SCDL_PYTHON (numpy, torch) the other side is reported as not measured.
  */
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { defaultRng } from "../../src/random/numpy-generator.ts";
 import { PythonRandom } from "../../src/random/python-random.ts";
 import { TorchGenerator } from "../../src/random/torch-generator.ts";
@@ -80,9 +81,10 @@ const WORK: readonly (readonly [string, () => unknown, string | null])[] = [
   ["BlockShuffledSampler, 1 M of 100 M", () => fill(new BlockShuffledSampler(1e8)), null],
 ];
 
-const parts = process.argv.length > 2 ? process.argv.slice(2) : ["speed", "mixing"];
+const parts = process.argv.length > 2 ? process.argv.slice(2) : ["speed", "mixing", "long"];
 if (parts.includes("speed")) speed();
 if (parts.includes("mixing")) mixing();
+if (parts.includes("long")) long();
 
 function speed(): void {
   console.log("| work | here, ms | Python library, ms | times as fast |\n|---|---|---|---|");
@@ -119,6 +121,23 @@ function pythonMs(statement: string): number | null {
   ].join("\n");
   const done = spawnSync(python, ["-c", code], { encoding: "utf8" });
   return done.status === 0 ? Number(done.stdout) : null;
+}
+
+/**
+ * torch permutes from 214,748,364 on in another way. Too long for the tests: 0.9 GB. The hash is of
+ * `torch.randperm(214748365, dtype=torch.int32, generator=torch.Generator().manual_seed(5))`, 2.15.0.
+ */
+function long(): void {
+  const begin = performance.now();
+  const bytes = new Uint8Array(TorchGenerator.fromSeed(5).randperm(214_748_365).buffer);
+  const seconds = ((performance.now() - begin) / 1000).toFixed(1);
+  const hash = createHash("sha256");
+  const step = 2 ** 28;
+  for (let at = 0; at < bytes.length; at += step) hash.update(bytes.subarray(at, at + step));
+  if (hash.digest("hex").slice(0, 16) !== "810a5f145fc51d35") {
+    throw new Error("randperm(214748365) is not torch's");
+  }
+  console.log(`\ntorch randperm, 214,748,365: ${seconds} s, the same as torch's`);
 }
 
 /** Rows stored plate by plate: how mixed a batch is, and how many places it is read from. */
