@@ -16,6 +16,14 @@ import type {
 } from "./protocol.ts";
 import { isTrap, WasmFile } from "./wasm-file.ts";
 
+// Node has WebAssembly; its type package leaves the declarations to the DOM library.
+declare namespace WebAssembly {
+  class Memory {
+    readonly buffer: ArrayBuffer;
+    grow(pages: number): number;
+  }
+}
+
 const port = parentPort;
 if (port === null) throw new Error("worker.ts runs as a worker thread");
 
@@ -24,6 +32,18 @@ if (port === null) throw new Error("worker.ts runs as a worker thread");
 const writeSync = fs.writeSync;
 fs.writeSync = ((fd: number, buffer: Uint8Array, ...rest: [number, number, number | null]) =>
   fd === 1 || fd === 2 ? rest[1] : writeSync(fd, buffer, ...rest)) as typeof fs.writeSync;
+
+// A damaged size makes the library ask for gigabytes; refused, it reports a failed allocation.
+// One read is 512 MiB at most, the rest is the library's own.
+const MAX_LIBRARY_BYTES = 768 << 20;
+const PAGE_BYTES = 65_536;
+const { grow } = WebAssembly.Memory.prototype;
+WebAssembly.Memory.prototype.grow = function limited(pages: number): number {
+  if (this.buffer.byteLength + pages * PAGE_BYTES > MAX_LIBRARY_BYTES) {
+    throw new RangeError("the HDF5 library wants too much memory");
+  }
+  return grow.call(this, pages);
+};
 
 let file: WasmFile | undefined;
 let filePath = "";

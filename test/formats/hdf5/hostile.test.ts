@@ -50,7 +50,7 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["demo.h5ad", ["raw/X/data", "raw/X/indptr", "obs/_index"]],
   ["dense-chunked.h5ad", ["X"]],
   ["latest-fixed.h5ad", ["X/data"]],
-  ["latest-extensible-gzip.h5ad", ["X/data", "obs/_index"]],
+  ["latest-extensible-gzip.h5ad", ["X/data"]],
   ["latest-extensible-2d.h5ad", ["X"]],
   ["latest-btree.h5ad", ["X"]],
   ["latest-single.h5ad", ["X/data"]],
@@ -119,7 +119,7 @@ function placesIn(bytes: Buffer, headers: readonly number[]): number[] {
     }
   }
   const places = new Set<number>();
-  const step = Math.max(1, Math.floor((begins.length * 64) / 100));
+  const step = Math.max(1, Math.floor((begins.length * 64) / 60));
   for (const begin of begins) {
     for (let i = begin % step; i < 64; i += step) {
       if (begin + i < bytes.length) places.add(begin + i);
