@@ -4,7 +4,7 @@
  *     node test/bench/gather/gather-node.ts DIRECTORY ORDER BATCH ROWS PASSES
  */
 import fs from "node:fs";
-import { SingleCellDataset } from "./built.ts";
+import { SingleCellDataset } from "../built.ts";
 
 const [directory = "", orderPath = "", ...numbers] = process.argv.slice(2);
 const [batch = 64, rows = 0, passes = 1] = numbers.map(Number);

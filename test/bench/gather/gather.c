@@ -1,6 +1,6 @@
 /*
  * Gathers batches of rows from an SCDL data set (float32 data, uint16 columns, uint32 row
- * pointers) into reused buffers with memcpy over mmap: what gather.ts is measured against.
+ * pointers) into reused buffers with memcpy over mmap: what gather-parts.ts is measured against.
  *
  *     cc -O3 gather.c -o gather && ./gather DIRECTORY ORDER BATCH ROWS PASSES
  */

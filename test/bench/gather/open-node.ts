@@ -1,5 +1,5 @@
 /** Opens a data set and reads one row: `node open-node.ts DIRECTORY ROW`. */
-import { SingleCellDataset } from "./built.ts";
+import { SingleCellDataset } from "../built.ts";
 
 const [directory = "", row = "0"] = process.argv.slice(2);
 const start = process.hrtime.bigint();

@@ -64,3 +64,16 @@ function remove(group: string): void {
     // Never made, or a program is still ending: an empty group does no harm.
   }
 }
+
+/** Writes what waits in memory, of any program, to the disk. */
+export function flushDisk(): void {
+  spawnSync("sync");
+}
+
+/** Reads a file once, so that the next reader finds it in memory. */
+export function readIntoCache(file: string): void {
+  const block = new Uint8Array(2 ** 24);
+  const descriptor = fs.openSync(file, "r");
+  while (fs.readSync(descriptor, block) > 0);
+  fs.closeSync(descriptor);
+}

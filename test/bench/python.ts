@@ -2,6 +2,7 @@
 import fs from "node:fs";
 import { homedir } from "node:os";
 import path from "node:path";
+import type { Program } from "./measure.ts";
 
 export function findPython(): string | null {
   const named = process.env["SCDL_PYTHON"];
@@ -14,4 +15,12 @@ export function findPython(): string | null {
     .map((name) => path.join(cache, name))
     .filter((folder) => fs.existsSync(path.join(folder, "complete")));
   return made[0] === undefined ? null : path.join(made[0], "bin", "python");
+}
+
+/** A script with its arguments, or what is missing to run it. */
+export function pythonProgram(name: string, script: string, ...args: string[]): Program {
+  const python = findPython();
+  return python === null
+    ? { name, command: null, note: "no Python with bionemo-scdl" }
+    : { name, command: [python, script, ...args] };
 }

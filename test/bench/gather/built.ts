@@ -1,5 +1,0 @@
-/** The built package, which is what users run: stripping types takes time and memory of its own. */
-const entry = new URL("../../../dist/src/index.js", import.meta.url).href;
-const built: typeof import("../../../src/index.ts") = await import(entry);
-
-export const { SingleCellDataset } = built;

@@ -1,0 +1,90 @@
+/**
+ * `npm run bench -- [PART...]`: fills the tables of docs/performance.md. Reports, never asserts, time.
+ *
+ * Fails only when two programs that did the same work disagree on what they read or wrote.
+ */
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+import { convertGzip, convertMemory, convertPlain } from "./convert/convert-parts.ts";
+import { readH5ad } from "./convert/read-parts.ts";
+import { gatherBatches, gatherCold, gatherWarm, open } from "./gather/gather-parts.ts";
+import { machineFacts } from "./machine.ts";
+import type { Row } from "./measure.ts";
+import type { PartContext } from "./part.ts";
+import { disagreements, markdown, type PartResult } from "./report.ts";
+import { start } from "./start/start-parts.ts";
+
+interface Part {
+  readonly name: string;
+  readonly what: string;
+  readonly run: (context: PartContext) => Promise<Row[]>;
+}
+
+const PARTS: readonly Part[] = [
+  { name: "gather-warm", what: "batches of random rows in memory (1.2 GB)", run: gatherWarm },
+  { name: "gather-cold", what: "the same from disk (10 GB)", run: gatherCold },
+  { name: "gather-batches", what: "gather() of 1, 64 and 1,024 rows", run: gatherBatches },
+  { name: "open", what: "open 10 GB and read one row", run: open },
+  { name: "convert-gzip", what: "200 M values, gzip (0.5 GB)", run: convertGzip },
+  { name: "convert-plain", what: "200 M values, uncompressed (1.6 GB)", run: convertPlain },
+  { name: "convert-memory", what: "peak memory at 1e5, 1e6, 1e7 rows (1 GB)", run: convertMemory },
+  { name: "read-h5ad", what: "all rows of an h5ad file in blocks", run: readH5ad },
+  { name: "start", what: "start-up of package and commands", run: start },
+];
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    help: { type: "boolean", short: "h" },
+    json: { type: "boolean" },
+    rounds: { type: "string", default: "3" },
+    scale: { type: "string", default: "1" },
+  },
+});
+const unknown = positionals.filter((name) => !PARTS.some((part) => part.name === name));
+if (values.help === true || unknown.length > 0) {
+  if (unknown.length > 0) process.exitCode = 2;
+  console.log(help(unknown));
+} else {
+  await main();
+}
+
+async function main(): Promise<void> {
+  const folder = process.env["SCDL_BENCH_DIR"] ?? path.join(os.tmpdir(), "scdl-bench");
+  fs.mkdirSync(folder, { recursive: true });
+  const context = { folder, scale: Number(values.scale), rounds: Number(values.rounds) };
+  const facts = machineFacts(folder);
+  if (values.json !== true) console.log(`${facts.map((fact) => `- ${fact}`).join("\n")}\n`);
+  const results: PartResult[] = [];
+  for (const part of PARTS) {
+    if (positionals.length > 0 && !positionals.includes(part.name)) continue;
+    const rows = await part.run(context);
+    const result = { part: part.name, command: `npm run bench -- ${part.name}`, rows };
+    results.push(result);
+    if (values.json !== true) console.log(markdown(result));
+  }
+  if (values.json === true) console.log(JSON.stringify({ facts, results }));
+  const wrong = results.flatMap(({ rows }) => disagreements(rows));
+  for (const line of wrong) console.error(`not the same work: ${line}`);
+  if (wrong.length > 0) process.exitCode = 1;
+}
+
+function help(wrong: readonly string[]): string {
+  const width = Math.max(...PARTS.map(({ name }) => name.length));
+  return [
+    ...wrong.map((name) => `there is no part ${name}\n`),
+    "npm run bench -- [PART...] [--rounds N] [--scale F] [--json]",
+    "",
+    "Parts (default: all, about 40 minutes and 20 GB):",
+    ...PARTS.map(({ name, what }) => `  ${name.padEnd(width)}  ${what}`),
+    "",
+    "  --rounds N  times every program runs, in turn [3]",
+    "  --scale F   size of the data, 1 as documented [1]",
+    "  --json      one object instead of tables",
+    "",
+    "SCDL_BENCH_DIR  where data is made once and kept [scdl-bench in the temporary folder]",
+    "SCDL_PYTHON     Python with bionemo-scdl [the one that npm run conformance makes]",
+  ].join("\n");
+}
