@@ -25,7 +25,6 @@ const MANY_ROWS: readonly Input[] = [
 /** The original reads a file whole, or in blocks of rows when it is larger than a cutoff. */
 const PEER_SETTINGS: readonly { readonly name: string; readonly flags: readonly string[] }[] = [
   { name: "defaults", flags: [] },
-  { name: "--num-workers 1", flags: ["--num-workers", "1"] },
   { name: "--num-workers 2 --use-mp", flags: ["--num-workers", "2", "--use-mp"] },
   { name: "--paginated-load-cutoff 0", flags: ["--paginated-load-cutoff", "0"] },
 ];

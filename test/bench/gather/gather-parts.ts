@@ -48,7 +48,7 @@ export async function gatherCold(context: PartContext): Promise<Row[]> {
   const directory = await largeData(context);
   const limit = limitMemory(LIMIT_BYTES);
   const work = `${BATCH} random rows, cold, ${gigabytes(directory)} GB of files, ${limit.note}`;
-  const amount = { batch: BATCH, rows: 3_200, passes: 1 };
+  const amount = { batch: BATCH, rows: 1_280, passes: 1 };
   const counted = { amount: amount.rows, unit: "rows" };
   const programs = [...nodeAndC(context, directory, amount), ...loaders(directory, amount)];
   try {
@@ -67,7 +67,7 @@ export async function open(context: PartContext): Promise<Row[]> {
   const work = `open ${gigabytes(directory)} GB and read one row`;
   const row = String(Math.floor(LARGE_ROWS * context.scale * 0.7));
   const programs: Program[] = [
-    { name: OURS, command: [process.execPath, here("open-node.ts"), directory, row] },
+    { name: OURS, command: [process.execPath, here("open-node.mjs"), directory, row] },
     pythonProgram("bionemo-scdl", here("open_bionemo.py"), directory, row),
   ];
   const rows: Row[] = [];

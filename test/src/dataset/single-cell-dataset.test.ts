@@ -131,6 +131,25 @@ for (const access of ["map", "read"] as const) {
       expect([...out.data.slice(0, 10)]).toEqual([3, 4, 0, 5, 3, 4, 0, 5, 1, 2]);
     });
 
+    it("allocates no memory for values once its buffers fit", () => {
+      const nObs = 2_000;
+      using dataset = open({
+        dtypes: { data: "float32", indices: "uint16", indptr: "uint32" },
+        data: new Float32Array(nObs * 500),
+        indices: new Uint16Array(nObs * 500),
+        indptr: Uint32Array.from({ length: nObs + 1 }, (_, row) => row * 500),
+        nVars: 600,
+      });
+      const out = dataset.createBuffers();
+      const rows = Uint32Array.from({ length: 64 }, (_, i) => (i * 37) % nObs);
+      // The first calls map the files and read the row pointers.
+      for (let i = 0; i < 50; i++) dataset.gather(rows, out);
+      const before = process.memoryUsage().arrayBuffers;
+      for (let i = 0; i < 200; i++) dataset.gather(rows, out);
+      // 200 batches of 192 KB; collecting garbage can only make the difference smaller.
+      expect(process.memoryUsage().arrayBuffers - before).toBeLessThanOrEqual(0);
+    });
+
     it("gathers into wider types and refuses types that would round", () => {
       using dataset = open(SMALL);
       const out = new GatherBuffers({ data: "float64", indices: "uint32" });
