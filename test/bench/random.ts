@@ -101,7 +101,8 @@ function speed(): void {
       const other = statement === null ? null : pythonMs(statement);
       if (other !== null) there = Math.min(there ?? other, other);
     }
-    const ratio = there === null ? "" : (there / here).toPrecision(2);
+    const times = there === null ? 0 : there / here;
+    const ratio = there === null ? "" : times.toFixed(times < 10 ? 2 : 0);
     console.log(`| ${name} | ${here.toFixed(2)} | ${there?.toFixed(2) ?? ""} | ${ratio} |`);
   }
 }
