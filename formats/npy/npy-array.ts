@@ -123,6 +123,18 @@ function fromElements(
 
 /** `numpy.save` of an array. @throws InvalidArgumentError when shape and data disagree. */
 export function encodeNpyArray(array: NdArray): Uint8Array<ArrayBuffer> {
+  const [header, body] = npyParts(array);
+  const file = new Uint8Array(header.byteLength + body.byteLength);
+  file.set(header);
+  file.set(body, header.byteLength);
+  return file;
+}
+
+/**
+ * The same in two parts, without a copy: the second is the array's own memory where it can be.
+ * @throws as {@link encodeNpyArray}
+ */
+export function npyParts(array: NdArray): readonly [header: Uint8Array, body: Uint8Array] {
   const { dtype, shape, data } = array;
   const length = shape.reduce((product, axis) => product * axis, 1);
   const descr = DESCRIPTORS.get(dtype);
@@ -137,12 +149,7 @@ export function encodeNpyArray(array: NdArray): Uint8Array<ArrayBuffer> {
   if (lastHeader?.descr !== descr || lastHeader.shape !== text) {
     lastHeader = { descr, shape: text, bytes: npyFile(descr, text, shape[0], new Uint8Array(0)) };
   }
-  const header = lastHeader.bytes;
-  const body = littleEndian(dtype, data);
-  const file = new Uint8Array(header.byteLength + body.byteLength);
-  file.set(header);
-  file.set(body, header.byteLength);
-  return file;
+  return [lastHeader.bytes, littleEndian(dtype, data)];
 }
 
 /** Raw element bytes of an array in little-endian order. */

@@ -29,19 +29,20 @@ export class TarBuilder {
   }
 
   /**
-   * Appends a regular file. Returns a promise where the sink must be waited for; no other call may
-   * be made before it is settled.
+   * Appends a regular file, whose data may come in parts. Returns a promise where the sink must be
+   * waited for; no other call may be made, and the data not changed, before it is settled.
    */
-  add(name: string, data: Uint8Array): void | Promise<void> {
-    const headerBytes = this.#encoder.byteLength(name, data.length);
-    const needed = headerBytes + paddedBytes(data.length);
-    if (this.#used + needed <= BATCH_BYTES) {
-      this.#append(name, data, headerBytes);
+  add(name: string, ...parts: readonly Uint8Array[]): void | Promise<void> {
+    let size = 0;
+    for (const part of parts) size += part.length;
+    const headerBytes = this.#encoder.byteLength(name, size);
+    if (this.#used + headerBytes + paddedBytes(size) <= BATCH_BYTES) {
+      this.#append(name, parts, size, headerBytes);
       return undefined;
     }
     const flushed = this.#flush();
-    if (flushed !== undefined) return flushed.then(() => this.#addToEmpty(name, data, headerBytes));
-    return this.#addToEmpty(name, data, headerBytes);
+    if (flushed === undefined) return this.#addToEmpty(name, parts, size, headerBytes);
+    return flushed.then(() => this.#addToEmpty(name, parts, size, headerBytes));
   }
 
   /** Writes the end marker and finishes the sink. */
@@ -55,30 +56,43 @@ export class TarBuilder {
     await this.#sink.finish();
   }
 
-  #addToEmpty(name: string, data: Uint8Array, headerBytes: number): void | Promise<void> {
-    if (headerBytes + paddedBytes(data.length) <= BATCH_BYTES) {
-      this.#append(name, data, headerBytes);
-      return undefined;
+  #addToEmpty(
+    name: string,
+    parts: readonly Uint8Array[],
+    size: number,
+    headerBytes: number,
+  ): void | Promise<void> {
+    if (headerBytes + paddedBytes(size) > BATCH_BYTES) {
+      return this.#addLarge(name, parts, size, headerBytes);
     }
-    return this.#addLarge(name, data, headerBytes);
+    this.#append(name, parts, size, headerBytes);
+    return undefined;
   }
 
-  async #addLarge(name: string, data: Uint8Array, headerBytes: number): Promise<void> {
-    this.#encoder.encode(this.#batch, 0, name, data.length);
+  async #addLarge(
+    name: string,
+    parts: readonly Uint8Array[],
+    size: number,
+    headerBytes: number,
+  ): Promise<void> {
+    this.#encoder.encode(this.#batch, 0, name, size);
     this.#used = headerBytes;
     await this.#flush();
-    await this.#sink.write(data);
-    this.#flushed += data.length;
-    this.#used = paddedBytes(data.length) - data.length;
+    for (const part of parts) await this.#sink.write(part);
+    this.#flushed += size;
+    this.#used = paddedBytes(size) - size;
     this.#batch.fill(0, 0, this.#used);
   }
 
-  #append(name: string, data: Uint8Array, headerBytes: number): void {
-    this.#encoder.encode(this.#batch, this.#used, name, data.length);
-    const begin = this.#used + headerBytes;
-    this.#batch.set(data, begin);
-    this.#used = begin + paddedBytes(data.length);
-    this.#batch.fill(0, begin + data.length, this.#used);
+  #append(name: string, parts: readonly Uint8Array[], size: number, headerBytes: number): void {
+    this.#encoder.encode(this.#batch, this.#used, name, size);
+    let at = this.#used + headerBytes;
+    this.#used = at + paddedBytes(size);
+    for (const part of parts) {
+      this.#batch.set(part, at);
+      at += part.length;
+    }
+    this.#batch.fill(0, at, this.#used);
   }
 
   #flush(): void | Promise<void> {

@@ -3,9 +3,11 @@ import { gzipSync } from "node:zlib";
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import { type JsonValue, pythonJson } from "../../formats/common/python-json.ts";
 import { encodeMsgpack } from "../../formats/msgpack/msgpack.ts";
-import { encodeNpyArray, type NdArray } from "../../formats/npy/npy-array.ts";
+import { type NdArray, npyParts } from "../../formats/npy/npy-array.ts";
 
-type Encoder = (value: unknown, field: string) => Uint8Array;
+type Encoder = (value: unknown, field: string) => Uint8Array | Parts;
+/** Bytes that follow each other. */
+export type Parts = readonly Uint8Array[];
 
 const NPY_DTYPES = new Map<unknown, NdArray["dtype"]>([
   [Int8Array, "int8"],
@@ -41,14 +43,17 @@ const ENCODERS: Readonly<Record<string, Encoder>> = {
  * an NdArray to store one.
  * @throws InvalidArgumentError for any other value.
  */
-export function encodeField(field: string, value: unknown): Uint8Array {
+export function encodeField(field: string, value: unknown): Parts {
   const isZipped = field.endsWith(".gz");
   const name = isZipped ? field.slice(0, -3) : field;
-  const bytes = encodeValue(name.slice(name.lastIndexOf(".") + 1), value, field);
-  return isZipped ? gzipSync(bytes) : bytes;
+  const encoded = encodeValue(name.slice(name.lastIndexOf(".") + 1), value, field);
+  const parts = encoded instanceof Uint8Array ? [encoded] : encoded;
+  return isZipped
+    ? [gzipSync(parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts))]
+    : parts;
 }
 
-function encodeValue(extension: string, value: unknown, field: string): Uint8Array {
+function encodeValue(extension: string, value: unknown, field: string): Uint8Array | Parts {
   if (value instanceof Uint8Array) return value;
   if (typeof value === "string") return Buffer.from(value, "utf8");
   const encode = Object.hasOwn(ENCODERS, extension) ? ENCODERS[extension] : undefined;
@@ -56,8 +61,8 @@ function encodeValue(extension: string, value: unknown, field: string): Uint8Arr
   throw refused(field, value, "bytes or text");
 }
 
-function encodeArray(value: unknown, field: string): Uint8Array {
-  if (isNdArray(value)) return encodeNpyArray(value);
+function encodeArray(value: unknown, field: string): Parts {
+  if (isNdArray(value)) return npyParts(value);
   const arrayType: unknown = ArrayBuffer.isView(value) ? value.constructor : null;
   const dtype = NPY_DTYPES.get(arrayType);
   if (dtype === undefined || !ArrayBuffer.isView(value)) {
@@ -65,7 +70,7 @@ function encodeArray(value: unknown, field: string): Uint8Array {
   }
   // The table holds typed arrays of numbers only.
   const data = value as unknown as NdArray["data"];
-  return encodeNpyArray({ dtype, shape: [data.length], data } as NdArray);
+  return npyParts({ dtype, shape: [data.length], data } as NdArray);
 }
 
 function isNdArray(value: unknown): value is NdArray {

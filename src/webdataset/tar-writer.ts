@@ -9,7 +9,7 @@ import {
   FileSink,
 } from "../../formats/tar/output-sink.ts";
 import { TarBuilder } from "../../formats/tar/tar-builder.ts";
-import { encodeField } from "./encode-field.ts";
+import { encodeField, type Parts } from "./encode-field.ts";
 import { encodeIndex, indexPath, keyHash } from "./shard-index.ts";
 
 /** What to write: `__key__` and fields; other names that begin with "_" are left out. */
@@ -56,7 +56,7 @@ export interface TarWriterOptions {
 export class TarWriter implements AsyncDisposable {
   readonly path: string;
   readonly #options: TarWriterOptions;
-  readonly #encode: (field: string, value: unknown) => Uint8Array;
+  readonly #encode: (field: string, value: unknown) => Parts;
   readonly #sink: ByteSink;
   readonly #builder: TarBuilder;
   readonly #offsets: number[] = [];
@@ -69,7 +69,8 @@ export class TarWriter implements AsyncDisposable {
   private constructor(path: string, options: TarWriterOptions) {
     this.path = path;
     this.#options = options;
-    this.#encode = options.encoder ?? encodeField;
+    const { encoder } = options;
+    this.#encode = encoder === undefined ? encodeField : (field, value) => [encoder(field, value)];
     this.#compression = options.compress === undefined ? compressionFor(path) : options.compress;
     const attributes: MemberAttributes = {
       mode: options.mode ?? 0o444,
@@ -121,9 +122,9 @@ export class TarWriter implements AsyncDisposable {
     }
     let size = 0;
     for (let i = 0; i < fields.length; i++) {
-      const bytes = contents[i] as Uint8Array;
-      size += bytes.byteLength;
-      const pending = this.#builder.add(`${key}.${fields[i]}`, bytes);
+      const parts = contents[i] as Parts;
+      for (const part of parts) size += part.byteLength;
+      const pending = this.#builder.add(`${key}.${fields[i]}`, ...parts);
       if (pending !== undefined) await pending;
     }
     this.#lastKey = key;

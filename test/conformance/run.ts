@@ -16,6 +16,7 @@ import { checkOperations } from "./operations.ts";
 import { Original, OriginalError } from "./original.ts";
 import { type Build, checkOursToTheirs, startConversions } from "./ours-to-theirs.ts";
 import { Tally } from "./tally.ts";
+import { checkWebDataset } from "./webdataset.ts";
 
 const tally = new Tally();
 const environment = await preparePython((line) => console.log(line));
@@ -41,6 +42,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   if (head !== null) builds.push({ name: "head", original: head });
 
   await checkTable(tally);
+  await checkWebDataset(tally, python, join(workspace, "webdataset"));
   for (const build of builds) {
     await checkDTypes(tally, build, join(workspace, build.name, "dtypes"));
     await checkFolder(tally, build, join(workspace, build.name, "folder"));
