@@ -45,7 +45,7 @@ export type {
   UnreadElement,
 } from "../formats/h5ad/index.ts";
 export { H5adFile } from "../formats/h5ad/index.ts";
-export { MsgpackExtension } from "../formats/msgpack/msgpack.ts";
+export { MsgpackExtension } from "../formats/msgpack/decode.ts";
 export type { NdArray, TextArray } from "../formats/npy/npy-array.ts";
 export {
   type Problem,

@@ -1,7 +1,7 @@
 /** Field bytes to values, by extension: webdataset's table, with a data-only reader for pickles. */
 import { gunzipSync } from "node:zlib";
 import { FormatError, isScdlError } from "../../formats/common/errors.ts";
-import { decodeMsgpack } from "../../formats/msgpack/msgpack.ts";
+import { decodeMsgpack } from "../../formats/msgpack/decode.ts";
 import { decodeNpyArray } from "../../formats/npy/npy-array.ts";
 import { readPickle } from "../../formats/pickle/read-pickle.ts";
 

@@ -2,7 +2,7 @@
 import { gzipSync } from "node:zlib";
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import { type JsonValue, pythonJson } from "../../formats/common/python-json.ts";
-import { encodeMsgpack } from "../../formats/msgpack/msgpack.ts";
+import { encodeMsgpack } from "../../formats/msgpack/encode.ts";
 import { type NdArray, npyParts } from "../../formats/npy/npy-array.ts";
 
 type Encoder = (value: unknown, field: string) => Uint8Array | Parts;
