@@ -183,8 +183,12 @@ function gatherRanges(
   }
   for (let i = 0; i < count; i++) {
     const begin = begins[i] as number;
-    const end = ends[i] as number;
+    let end = ends[i] as number;
     const at = ats[i] as number;
+    // Rows that follow one another, as in blocks of rows, are one copy.
+    while (i + 1 < count && begins[i + 1] === end && ats[i + 1] === at + end - begin) {
+      end = ends[++i] as number;
+    }
     if (end - begin < LOOP_BELOW) {
       for (let k = begin; k < end; k++) target[at + k - begin] = view[k] as number;
     } else {
