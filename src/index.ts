@@ -63,12 +63,19 @@ export type {
 } from "./convert/options.ts";
 export type { BatchColumn, BatchInfo, CsrBatch, DenseBatch } from "./data/batch.ts";
 export type { BatchOf, Collate, CollateModule } from "./data/collate.ts";
+export { DataModule, type ResumableBatches, type Stage } from "./data/data-module.ts";
 export {
   AlignedDataset,
   type AlignedGenes,
   type AlignGenesOptions,
   alignGenes,
 } from "./data/gene-alignment.ts";
+export {
+  type GlobalBatchSizeOptions,
+  inferGlobalBatchSize,
+  inferNumSamples,
+  type LimitBatches,
+} from "./data/infer-samples.ts";
 export { Loader, type LoaderOptions, type LoaderPosition } from "./data/loader.ts";
 export { LoaderError, type LoaderErrorCode } from "./data/loader-error.ts";
 export type { DatasetFingerprint, LoaderState } from "./data/loader-state.ts";
@@ -81,6 +88,7 @@ export {
   type Precision,
 } from "./data/precision.ts";
 export type { RowSource } from "./data/row-source.ts";
+export { RunSampler } from "./data/run-sampler.ts";
 export {
   type LastBatch,
   type PositionRange,
@@ -88,6 +96,10 @@ export {
   Shares,
   type SharesOptions,
 } from "./data/shares.ts";
+export {
+  SingleCellDataModule,
+  type SingleCellDataModuleOptions,
+} from "./data/single-cell-data-module.ts";
 export {
   type CollatedRows,
   collateNeighborSparseMatrixBatch,

@@ -9,6 +9,7 @@ import { Loader, type LoaderOptions } from "../../../src/data/loader.ts";
 import { DatasetCollection } from "../../../src/dataset/dataset-collection.ts";
 import { SingleCellDataset } from "../../../src/dataset/single-cell-dataset.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
+import { writeRawArchive } from "../../helpers/raw-archive.ts";
 import {
   orderOf,
   SMALL_VARS,
@@ -507,4 +508,30 @@ test("a sampler of another number of rows is refused", async () => {
   expect(() => new Loader(dataset, stridedSampler(24), { batchSize: 1 })).toThrow(
     "the sampler orders 24 rows, the data set has 23",
   );
+});
+
+test("20 epochs are read in the memory of a few batches", async () => {
+  const [rows, perRow] = [256, 2_000];
+  const archive = writeRawArchive(`${temporaryDirectory()}/raw.scdl`, {
+    dtypes: { data: "float32", indices: "uint16", indptr: "uint32" },
+    data: new Float32Array(rows * perRow).fill(1),
+    indices: Uint16Array.from({ length: rows * perRow }, (_, k) => k % perRow),
+    indptr: Uint32Array.from({ length: rows + 1 }, (_, row) => row * perRow),
+    nVars: perRow,
+  });
+  const dataset = SingleCellDataset.fromArchive(archive);
+  onTestFinished(() => dataset.close());
+  const loader = makeLoader(dataset, { batchSize: 16 }, stridedSampler(rows));
+  let delivered = 0;
+  let peak = 0;
+  const before = process.memoryUsage().arrayBuffers;
+  for (let epoch = 0; epoch < 20; epoch++) {
+    for await (const { data, indices } of loader) {
+      delivered += data.byteLength + indices.byteLength;
+      peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
+    }
+  }
+  expect(delivered).toBe(20 * rows * perRow * 6);
+  // A batch has 0.2 MB and all of them 61 MB; what is small and not reused is some 10 kB each.
+  expect(peak).toBeLessThan(4 * 2 ** 20);
 });
