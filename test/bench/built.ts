@@ -2,4 +2,4 @@
 const entry = new URL("../../dist/src/index.js", import.meta.url).href;
 const built: typeof import("../../src/index.ts") = await import(entry);
 
-export const { H5adFile, SingleCellDataset } = built;
+export const { BlockShuffledSampler, H5adFile, Loader, ShuffledSampler, SingleCellDataset } = built;

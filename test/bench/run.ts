@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { convertGzip, convertMemory, convertPlain } from "./convert/convert-parts.ts";
 import { readH5ad } from "./convert/read-parts.ts";
 import { gatherBatches, gatherCold, gatherWarm, open } from "./gather/gather-parts.ts";
+import { loader, loaderBlocks, loaderMemory } from "./loader/loader-parts.ts";
 import { machineFacts } from "./machine.ts";
 import type { Row } from "./measure.ts";
 import type { PartContext } from "./part.ts";
@@ -31,6 +32,9 @@ const PARTS: readonly Part[] = [
   { name: "convert-plain", what: "200 M values, uncompressed (1.6 GB)", run: convertPlain },
   { name: "convert-memory", what: "peak memory at 1e5, 1e6, 1e7 rows (1 GB)", run: convertMemory },
   { name: "read-h5ad", what: "all rows of an h5ad file in blocks", run: readH5ad },
+  { name: "loader", what: "shuffled batches with obs through loaders", run: loader },
+  { name: "loader-blocks", what: "block-shuffled batches beside C", run: loaderBlocks },
+  { name: "loader-memory", what: "memory of a loader over 20 epochs", run: loaderMemory },
   { name: "start", what: "start-up of package and commands", run: start },
 ];
 
@@ -85,6 +89,7 @@ function help(wrong: readonly string[]): string {
     "  --json      one object instead of tables",
     "",
     "SCDL_BENCH_DIR  where data is made once and kept [scdl-bench in the temporary folder]",
+    "SCDL_PEERS_PYTHON  Python with annbatch, scdataset, anndata, zarrs [not measured without]",
     "SCDL_PYTHON     Python with bionemo-scdl [the one that npm run conformance makes]",
   ].join("\n");
 }

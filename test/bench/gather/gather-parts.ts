@@ -117,7 +117,7 @@ function loaders(directory: string, { batch, rows, passes }: Amount): Program[] 
   );
 }
 
-async function warmData({ folder, scale }: PartContext): Promise<string> {
+export async function warmData({ folder, scale }: PartContext): Promise<string> {
   const rows = Math.round(WARM_ROWS * scale);
   const directory = path.join(folder, `warm-${rows}.scdl`);
   await makeData(directory, rows);
@@ -132,7 +132,7 @@ export async function largeData({ folder, scale }: PartContext): Promise<string>
   return directory;
 }
 
-function compile(folder: string): string | null {
+export function compile(folder: string): string | null {
   const output = path.join(folder, "gather");
   const result = spawnSync("cc", ["-O3", here("gather.c"), "-o", output], { encoding: "utf8" });
   return result.status === 0 ? output : null;
