@@ -16,6 +16,7 @@ import type { Row } from "./measure.ts";
 import type { PartContext } from "./part.ts";
 import { disagreements, markdown, type PartResult } from "./report.ts";
 import { start } from "./start/start-parts.ts";
+import { webdataset } from "./webdataset/webdataset-parts.ts";
 
 interface Part {
   readonly name: string;
@@ -35,6 +36,7 @@ const PARTS: readonly Part[] = [
   { name: "loader", what: "shuffled batches with obs through loaders", run: loader },
   { name: "loader-blocks", what: "block-shuffled batches beside C", run: loaderBlocks },
   { name: "loader-memory", what: "memory of a loader over 20 epochs", run: loaderMemory },
+  { name: "webdataset", what: "shards of 10 KB samples, written and read", run: webdataset },
   { name: "start", what: "start-up of package and commands", run: start },
 ];
 
