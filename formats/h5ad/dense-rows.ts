@@ -1,6 +1,6 @@
 import { allocate, type DType, itemBytes, type NumericArray } from "../common/dtype.ts";
 import { numbersOf } from "../common/numbers.ts";
-import { canDecode, decodeChunk } from "../hdf5/filters.ts";
+import { canDecode, decodeChunk, freeChunk } from "../hdf5/filters.ts";
 import type { ChunkedLayout, DatasetStorage } from "../hdf5/storage.ts";
 import { type CsrBlock, DEFAULT_BLOCK_BYTES, type RowBlockOptions } from "./csr-block.ts";
 import { type DatasetNode, describe, type Source } from "./source.ts";
@@ -90,6 +90,7 @@ export class DenseArray {
             ((row - begin) * columns + column) * size,
           );
         }
+        freeChunk(chunk);
       }
     }
     return out;

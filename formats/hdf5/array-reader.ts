@@ -2,7 +2,7 @@ import type { FileSource } from "../bytes/file-source.ts";
 import { allocate, type DType, itemBytes, type NumericArray } from "../common/dtype.ts";
 import { FormatError } from "../common/errors.ts";
 import { numbersOf } from "../common/numbers.ts";
-import { canDecode, decodeChunk } from "./filters.ts";
+import { canDecode, decodeChunk, freeChunk } from "./filters.ts";
 import type { Hdf5File } from "./hdf5-file.ts";
 import type { ArrayStorage } from "./storage.ts";
 
@@ -82,6 +82,8 @@ export class ArrayReader {
     if (layout.kind !== "chunked") throw new FormatError("wrong-type", "not chunked", this.#file);
     const raw = this.#file.read(layout.addresses[index] as number, layout.sizes[index] as number);
     const size = itemBytes(dtype);
+    if (this.#chunk !== null) freeChunk(this.#chunk);
+    this.#chunk = null;
     this.#chunk = decodeChunk(
       raw,
       layout.filters,

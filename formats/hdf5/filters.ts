@@ -65,7 +65,9 @@ export function decodeChunk(
       bytes = verifyFletcher32(bytes, path);
       checksums--;
     } else {
-      bytes = undo(filter, bytes, itemBytes, expectedBytes + 4 * checksums, path);
+      const before = bytes;
+      bytes = undo(filter, before, itemBytes, expectedBytes + 4 * checksums, path);
+      if (before.buffer !== raw.buffer && before.buffer !== bytes.buffer) freeChunk(before);
     }
   }
   if (bytes.byteLength < expectedBytes) {
@@ -76,6 +78,18 @@ export function decodeChunk(
     );
   }
   return bytes.byteLength === expectedBytes ? bytes : bytes.subarray(0, expectedBytes);
+}
+
+/** Smaller buffers of Node's may be parts of its pool, which others use. */
+const OWN_BUFFER_BYTES = Math.max(65_536, Buffer.poolSize);
+
+/**
+ * Gives back the memory of a decoded chunk at once: the garbage collector would let hundreds of MB
+ * gather first. Nobody may read `bytes` or another view of its buffer afterwards.
+ */
+export function freeChunk(bytes: Uint8Array): void {
+  const { buffer } = bytes;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength > OWN_BUFFER_BYTES) buffer.transfer(0);
 }
 
 function undo(

@@ -15,7 +15,7 @@ import {
 } from "../../formats/common/dtype.ts";
 import { fromFsError } from "../../formats/common/errors.ts";
 import { numbersOf } from "../../formats/common/numbers.ts";
-import { decodeChunk, type FilterSpec } from "../../formats/hdf5/filters.ts";
+import { decodeChunk, type FilterSpec, freeChunk } from "../../formats/hdf5/filters.ts";
 import { castIndices } from "./cast-indices.ts";
 
 /** What all tasks of one array of one file share. */
@@ -103,6 +103,7 @@ export class Decoder {
       const expected = job.chunkLength * item;
       const decoded = decodeChunk(raw, job.filters, mask, item, expected, job.path);
       place.set(decoded.length === place.length ? decoded : decoded.subarray(0, place.length));
+      if (decoded.buffer !== raw.buffer) freeChunk(decoded);
     }
     return source;
   }
