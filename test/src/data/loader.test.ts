@@ -10,6 +10,7 @@ import { DatasetCollection } from "../../../src/dataset/dataset-collection.ts";
 import { SingleCellDataset } from "../../../src/dataset/single-cell-dataset.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 import { writeRawArchive } from "../../helpers/raw-archive.ts";
+import { runProcess } from "../../helpers/run-process.ts";
 import {
   orderOf,
   SMALL_VARS,
@@ -534,4 +535,19 @@ test("20 epochs are read in the memory of a few batches", async () => {
   expect(delivered).toBe(20 * rows * perRow * 6);
   // A batch has 0.2 MB and all of them 61 MB; what is small and not reused is some 10 kB each.
   expect(peak).toBeLessThan(4 * 2 ** 20);
+});
+
+test("idle workers do not keep the process alive, in or after a loop that was left", async () => {
+  const directory = await writeSmallDataset(`${temporaryDirectory()}/small.scdl`);
+  const entry = new URL("../../../dist/src/index.js", import.meta.url).href;
+  const program = `
+    import { Loader, SequentialSampler, SingleCellDataset } from ${JSON.stringify(entry)};
+    const dataset = await SingleCellDataset.open(${JSON.stringify(directory)});
+    const loader = new Loader(dataset, new SequentialSampler(23), { batchSize: 4, workers: 2 });
+    for await (const { rows } of loader) { console.log(rows.join(" ")); break; }
+    const { value } = await loader[Symbol.asyncIterator]().next();
+    console.log(value.rows.join(" "));
+  `;
+  const result = await runProcess(process.execPath, ["--input-type=module", "--eval", program]);
+  expect(result).toMatchObject({ code: 0, stderr: "", stdout: "0 1 2 3\n4 5 6 7\n" });
 });
