@@ -63,7 +63,7 @@ try {
     expectEqual(installed.includes("typescript"), false, "typescript is installed");
   });
 
-  const bin = join(folder, "node_modules/scdl/dist/cli/run.js");
+  const bin = join(folder, "node_modules/scdl/bin/scdl.js");
   const scdl = (...args: string[]) => succeed(process.execPath, [bin, ...args], folder);
 
   await check(
@@ -78,6 +78,7 @@ try {
           "CHANGELOG.md",
           "LICENSE",
           "README.md",
+          "bin",
           "dist",
           "docs",
           "oclif.manifest.json",
