@@ -1,12 +1,16 @@
 import { Command } from "@oclif/core/command";
 import { boolean } from "@oclif/core/flags";
 import {
-  EXIT_INTERRUPTED,
   errorToJson,
   exitCodeOf,
+  exitCodeOfSignal,
   InterruptedError,
   jsonValue,
+  usageErrorOf,
 } from "./error-text.ts";
+import { outputLost } from "./output.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /**
  * What every command has in common: `--json`, `--debug`, and a signal that fires on Ctrl-C.
@@ -22,32 +26,37 @@ export abstract class BaseCommand extends Command {
 
   readonly #interruption = new AbortController();
 
-  /** Aborts on the first SIGINT or SIGTERM; a second one ends the process at once. */
+  /** Aborts on the first signal and when nobody reads stdout; a second signal ends the process. */
   protected get signal(): AbortSignal {
     return this.#interruption.signal;
   }
 
   readonly #onSignal = (signal: NodeJS.Signals): void => {
-    if (this.signal.aborted) process.exit(EXIT_INTERRUPTED);
+    if (this.signal.aborted) process.exit(exitCodeOfSignal(signal));
     this.#interruption.abort(new InterruptedError(signal));
   };
 
+  readonly #onOutputLost = (): void => this.#interruption.abort(outputLost.reason);
+
   protected override async init(): Promise<void> {
     await super.init();
-    process.on("SIGINT", this.#onSignal);
-    process.on("SIGTERM", this.#onSignal);
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
+    outputLost.addEventListener("abort", this.#onOutputLost, { once: true });
   }
 
   protected override async finally(error: Error | undefined): Promise<void> {
-    process.off("SIGINT", this.#onSignal);
-    process.off("SIGTERM", this.#onSignal);
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+    outputLost.removeEventListener("abort", this.#onOutputLost);
     await super.finally(error);
   }
 
   protected override async catch(error: Error): Promise<void> {
+    const flags = Object.keys({ ...this.ctor.baseFlags, ...this.ctor.flags });
     // Work that was aborted may wrap or replace the reason; the user only interrupted.
-    const reported: unknown = this.signal.aborted ? this.signal.reason : error;
-    if (!this.jsonEnabled()) throw reported;
+    const reported = this.signal.aborted ? this.signal.reason : usageErrorOf(error, flags);
+    if (!this.jsonEnabled() || outputLost.aborted) throw reported;
+    // Else oclif takes arguments that could not be parsed for ones that nobody tried to parse.
+    this.parsed = true;
     this.logJson(errorToJson(reported));
     process.exitCode = exitCodeOf(reported);
   }

@@ -1,29 +1,71 @@
 /** How an error looks to a person and to a script: text, JSON, exit code. */
-import { InvalidArgumentError, ScdlError } from "../formats/common/errors.ts";
+import { constants } from "node:os";
+import {
+  FormatError,
+  InvalidArgumentError,
+  NotFoundError,
+  ScdlError,
+} from "../formats/common/errors.ts";
+import { closest } from "./did-you-mean.ts";
+import { ClosedOutputError } from "./output.ts";
 
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
-export const EXIT_INTERRUPTED = 130;
+/** What a shell shows for a program that SIGPIPE ended. */
+const EXIT_CLOSED_OUTPUT = 141;
 
-/** The reason with which the command line aborts running work on SIGINT or SIGTERM. */
+/** The reason with which the command line aborts running work on a signal. */
 export class InterruptedError extends Error {
   override readonly name = "InterruptedError";
+  readonly code = "interrupted";
+  readonly exitCode: number;
 
   constructor(signal: NodeJS.Signals) {
     super(`interrupted (${signal})`);
+    this.exitCode = exitCodeOfSignal(signal);
   }
 }
 
-/** 0 done, 1 data or run-time failure, 2 wrong usage, 130 interrupted. */
+/** 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP, as shells have it. */
+export function exitCodeOfSignal(signal: NodeJS.Signals): number {
+  return 128 + constants.signals[signal];
+}
+
+/** The command line could not be parsed. */
+export class UsageError extends ScdlError {
+  constructor(message: string, suggestions: readonly string[], cause: unknown) {
+    super("usage", message, { suggestions, cause });
+  }
+}
+
+/**
+ * An error of the parser as a {@link UsageError}; anything else as it is.
+ *
+ * @param flags the command's flags without dashes, among which a mistyped one is looked for
+ */
+export function usageErrorOf(error: unknown, flags: readonly string[] = []): unknown {
+  const exit = oclifExitCode(error);
+  if (!(error instanceof Error) || exit === undefined || exit === 0) return error;
+  const suggestions = ["the command with --help lists its arguments and flags"];
+  const wrong = "flags" in error && Array.isArray(error.flags) ? error.flags.map(String) : [];
+  for (const flag of wrong) {
+    const meant = closest(flag.replace(/^-+/, ""), flags);
+    if (meant !== null) suggestions.unshift(`--${meant}, if that is what ${flag} should be`);
+  }
+  return new UsageError(usageText(error), suggestions, error);
+}
+
+/** 0 done, 1 data or run-time failure, 2 wrong usage, 128 and its number for a signal. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof InterruptedError) return EXIT_INTERRUPTED;
-  if (error instanceof InvalidArgumentError) return EXIT_USAGE;
+  if (error instanceof InterruptedError) return error.exitCode;
+  if (error instanceof ClosedOutputError) return EXIT_CLOSED_OUTPUT;
+  if (error instanceof InvalidArgumentError || error instanceof UsageError) return EXIT_USAGE;
   return oclifExitCode(error) ?? EXIT_FAILURE;
 }
 
 /**
- * One line for an error, the parser's own included, and one more per suggestion. Control
- * characters, which file names and file contents may carry, are escaped.
+ * One line for an error and one more per suggestion. Control characters, which file names and file
+ * contents may carry, are escaped.
  */
 export function describeError(error: unknown, options: { readonly stack: boolean }): string {
   const lines = [headline(error)];
@@ -36,14 +78,21 @@ function headline(error: unknown): string {
   if (error instanceof InterruptedError) return error.message;
   if (error instanceof ScdlError) return `error: ${oneLine(error.message)} [${error.code}]`;
   if (!(error instanceof Error)) return `error: ${oneLine(String(error))}`;
-  if (oclifExitCode(error) !== undefined) return `error: ${usageText(error)} [usage]`;
   return `error: unexpected ${error.name}: ${oneLine(error.message)} (a defect; --debug shows where)`;
 }
 
+/** The library's own; where it has none, what helps with such errors in general. */
 function suggestionsOf(error: unknown): readonly string[] {
-  if (error instanceof ScdlError) return error.suggestions;
-  const isUsage = oclifExitCode(error) !== undefined;
-  return isUsage ? ["the command with --help lists its arguments and flags"] : [];
+  if (!(error instanceof ScdlError)) return [];
+  if (error.suggestions.length > 0) return error.suggestions;
+  if (error instanceof InvalidArgumentError) {
+    return ["the command with --help says what each argument and flag takes"];
+  }
+  if (error instanceof NotFoundError) return ["scdl inspect shows what there is"];
+  if (error instanceof FormatError) {
+    return ["scdl inspect --verify looks for more damage", "copy or download the file again"];
+  }
+  return [];
 }
 
 /** The parser's message, which it spreads over several lines, as one. */
@@ -51,7 +100,7 @@ function usageText(error: Error): string {
   const lines = error.message.split("\n").map((line) => line.trim());
   const told = lines.filter((line) => line !== "" && line !== "See more help with --help");
   const text = told.join("; ").replaceAll(":; ", ": ");
-  return oneLine(text.replace(/^Parsing (--\S+); /, "$1: "));
+  return text.replace(/^Parsing (--\S+); /, "$1: ");
 }
 
 function stackOf(error: Error): string {
@@ -59,12 +108,23 @@ function stackOf(error: Error): string {
   return error.cause instanceof Error ? `${text}\ncaused by: ${stackOf(error.cause)}` : text;
 }
 
-/** What `--json` prints for a failure. */
+/** What `--json` prints for a failure: always with name, code, message and suggestions. */
 export function errorToJson(error: unknown): { readonly error: Record<string, unknown> } {
-  if (!(error instanceof Error)) return { error: { name: "Error", message: String(error) } };
-  const { cause: _cause, ...fields } = error;
-  const known = error instanceof ScdlError ? fields : {};
-  return { error: { name: error.name, message: error.message, ...known } };
+  if (!(error instanceof Error)) {
+    return {
+      error: { name: "Error", code: "unexpected", message: String(error), suggestions: [] },
+    };
+  }
+  const { name, message } = error;
+  const suggestions = suggestionsOf(error);
+  if (error instanceof ScdlError) {
+    const { cause: _cause, ...fields } = error;
+    // Object.assign: the four that every error has come first.
+    const all = Object.assign({ name, code: error.code, message }, fields, { suggestions });
+    return { error: all };
+  }
+  const code = error instanceof InterruptedError ? error.code : "unexpected";
+  return { error: { name, code, message, suggestions } };
 }
 
 /** `JSON.stringify` replacer: bigint as number while exact, else as text; NaN and infinities as text. */

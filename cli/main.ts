@@ -1,43 +1,93 @@
 import { fileURLToPath } from "node:url";
-import { flush } from "@oclif/core/flush";
+import { Config } from "@oclif/core/config";
 import { run } from "@oclif/core/run";
 import { InvalidArgumentError } from "../formats/common/errors.ts";
-import { describeError, exitCodeOf } from "./error-text.ts";
+import { closest } from "./did-you-mean.ts";
+import { describeError, errorToJson, exitCodeOf, jsonValue, usageErrorOf } from "./error-text.ts";
+import { ClosedOutputError, flushOutput, outputLost, watchOutput } from "./output.ts";
 
 /**
- * Runs one command line. Never rejects: an error becomes text on stderr and an exit code.
+ * Runs one command line. Never rejects: an error becomes text on stderr (under `--json` an object
+ * on stdout) and an exit code.
  *
  * @param moduleUrl `import.meta.url` of a file inside the package, from which oclif finds its root
  */
 export async function main(argv: readonly string[], moduleUrl: string): Promise<void> {
+  watchOutput();
+  const words = asFlags(argv);
   try {
     // No plug-ins of the user's: loading them reads, and complains about, the home directory.
-    await run([...argv], { root: fileURLToPath(moduleUrl), userPlugins: false });
-    await flush();
+    const config = await Config.load({ root: fileURLToPath(moduleUrl), userPlugins: false });
+    checkCommand(words, config);
+    await run(words, config);
+    await flushOutput();
+    if (outputLost.aborted && !(outputLost.reason instanceof ClosedOutputError)) {
+      throw outputLost.reason;
+    }
   } catch (error) {
-    await exitWith(unknownCommand(error) ?? error, argv);
+    await exitWith(error, words);
   }
 }
 
-/** oclif takes the words after an unknown command for its subcommands and names them all. */
-function unknownCommand(error: unknown): InvalidArgumentError | null {
-  if (!(error instanceof Error)) return null;
-  const [, name] = /^command (.+?)(?::.*)? not found$/s.exec(error.message) ?? [];
-  if (name === undefined) return null;
-  return new InvalidArgumentError("command", name, `there is no command "${name}"`, {
-    suggestions: ["scdl --help lists the commands"],
-  });
+/** `scdl help convert-h5ad` and `scdl version`, as other programs have them, in oclif's words. */
+function asFlags(argv: readonly string[]): string[] {
+  const [first, ...rest] = argv;
+  if (first === "help") return [...rest, "--help"];
+  if (first === "version" && rest.length === 0) return ["--version"];
+  return [...argv];
+}
+
+/**
+ * Refuses what names no command. oclif takes the words after an unknown command for its subcommands,
+ * and answers a topic or nothing with help, which is no object for `--json`.
+ */
+function checkCommand(argv: readonly string[], config: Config): void {
+  const end = argv.findIndex((word) => word.startsWith("-"));
+  const words = end < 0 ? argv : argv.slice(0, end);
+  const asksForHelp = argv.some((word) => word === "--help" || word === "--version");
+  const ids = config.commandIDs.map((id) => id.replaceAll(":", " "));
+  const isCommand = ids.some((id) => `${words.join(" ")} `.startsWith(`${id} `));
+  const isTopic = words.length === 0 || ids.some((id) => id.startsWith(`${words.join(" ")} `));
+  if (isCommand || (isTopic && (asksForHelp || !wantsJson(argv)))) return;
+  const topic = ids.filter((id) => id.startsWith(`${words[0]} `));
+  const name = words.slice(0, topic.length > 0 ? 2 : 1).join(" ");
+  const meant = name === "" ? null : closest(name, ids);
+  throw new InvalidArgumentError(
+    "command",
+    name,
+    isTopic
+      ? `expected a command${name === "" ? "" : ` of ${name}`}`
+      : `there is no command "${name}"`,
+    {
+      suggestions: [
+        ...(isTopic ? topic : meant === null ? [] : [meant]).map((id) => `scdl ${id}`),
+        "scdl --help lists the commands",
+      ],
+    },
+  );
 }
 
 /** Prints the error, if it is one, and ends the process with its exit code. */
-export async function exitWith(error: unknown, argv: readonly string[]): Promise<never> {
+export async function exitWith(thrown: unknown, argv: readonly string[]): Promise<never> {
+  const error = usageErrorOf(thrown);
   const code = exitCodeOf(error);
-  if (code !== 0) process.stderr.write(`${describeError(error, { stack: wantsStack(argv) })}\n`);
-  await flush();
+  if (code !== 0 && !(error instanceof ClosedOutputError)) {
+    if (wantsJson(argv) && !outputLost.aborted) {
+      process.stdout.write(`${JSON.stringify(errorToJson(error), jsonValue, 2)}\n`);
+    } else {
+      process.stderr.write(`${describeError(error, { stack: wantsStack(argv) })}\n`);
+    }
+  }
+  await flushOutput();
   // A failed command may leave a worker or a handle behind; the user wants the prompt back.
   process.exit(code);
 }
 
 function wantsStack(argv: readonly string[]): boolean {
   return argv.includes("--debug") || Boolean(process.env["DEBUG"]);
+}
+
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf("--");
+  return (end < 0 ? argv : argv.slice(0, end)).includes("--json");
 }

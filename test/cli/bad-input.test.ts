@@ -43,6 +43,43 @@ describe("wrong usage is one line, what to try, and 2", () => {
   });
 });
 
+describe("what names no command", () => {
+  test.each<[string, readonly string[], string, readonly string[]]>([
+    ["a typo", ["inspct", DEMO], 'there is no command "inspct"', ["scdl inspect"]],
+    ["nothing", [], "expected a command", []],
+    ["a topic", ["shards"], "expected a command of shards", ["shards inspect", "shards write"]],
+    ["a typo below a topic", ["shards", "wriet"], 'no command "shards wriet"', ["shards write"]],
+    [
+      "a flag of no command",
+      ["inspect", DEMO, "--vrify"],
+      "Nonexistent flag: --vrify",
+      ["--verify"],
+    ],
+    ["a missing argument", ["inspect"], "Missing 1 required arg: path", []],
+  ])("%s is one object with --json", async (_, args, message, suggestions) => {
+    const result = await runScdl([...args, "--json"]);
+    expect(result).toMatchObject({ code: 2, stderr: "" });
+    const { error } = JSON.parse(result.stdout);
+    expect(Object.keys(error).slice(0, 3)).toEqual(["name", "code", "message"]);
+    expect(error.message).toContain(message);
+    for (const [at, suggestion] of suggestions.entries()) {
+      expect(error.suggestions[at]).toContain(suggestion);
+    }
+    expect(error.suggestions.length).toBeGreaterThan(suggestions.length);
+  });
+
+  test("help and version are understood as words too", async () => {
+    const [help, flag, version] = await Promise.all([
+      runScdl(["help", "inspect"]),
+      runScdl(["inspect", "--help"]),
+      runScdl(["version"]),
+    ]);
+    expect(help).toEqual(flag);
+    expect(help.stdout).toContain("--verify");
+    expect(version.stdout).toMatch(/^scdl\/\d+\.\d+\.\d+ /);
+  });
+});
+
 /** The file system says no: as another user when this one may do everything. */
 describe("what may not be read or written is permission-denied", () => {
   const asNobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};

@@ -67,7 +67,9 @@ describe("a command", () => {
     ]);
     expect(argument).toMatchObject({
       code: 2,
-      stderr: "error: workers: expected 1 or more, found -1 [invalid-argument]\n",
+      stderr:
+        "error: workers: expected 1 or more, found -1 [invalid-argument]\n" +
+        "  try: the command with --help says what each argument and flag takes\n",
     });
     expect(flag.code).toBe(2);
     expect(flag.stderr).toContain("--no-such-flag");
@@ -82,14 +84,18 @@ describe("a command", () => {
     );
   });
 
-  test("aborts its work on the first signal and ends with 130", async () => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  test("aborts its work on the first signal and ends with the code of that signal", async () => {
+    for (const [signal, code] of [
+      ["SIGINT", 130],
+      ["SIGTERM", 143],
+      ["SIGHUP", 129],
+    ] as const) {
       const result = await probe(["--do", "wait"], {
         onStderr: (child, stderr) => {
           if (stderr === "waiting\n") child.kill(signal);
         },
       });
-      expect(result).toMatchObject({ code: 130, stderr: `waiting\ninterrupted (${signal})\n` });
+      expect(result).toMatchObject({ code, stderr: `waiting\ninterrupted (${signal})\n` });
     }
   });
 

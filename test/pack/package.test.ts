@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import * as scdl from "../../src/index.ts";
 import { MINIMUM_NODE_VERSION } from "../../src/node-version.ts";
@@ -9,6 +9,9 @@ function readJson(name: string): unknown {
 
 interface PackageJson {
   readonly version: string;
+  readonly bin: { readonly scdl: string };
+  readonly files: readonly string[];
+  readonly scripts: Readonly<Record<string, string>>;
   readonly engines: { readonly node: string };
   readonly dependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
@@ -26,6 +29,23 @@ describe("package.json", () => {
 
   test("asks for the Node version that the code checks for", () => {
     expect(packageJson.engines.node).toBe(`>=${MINIMUM_NODE_VERSION}`);
+  });
+
+  test.skipIf(process.platform === "win32")("has a command that may be run unbuilt", () => {
+    // npm links the command when it installs, and again never: a build must not replace the file.
+    const { bin, files, scripts } = packageJson;
+    const command = statSync(new URL(`../../${bin.scdl}`, import.meta.url));
+    expect(command.mode & 0o111).toBe(0o111);
+    expect(bin.scdl).toMatch(/^bin\//);
+    expect(files).toContain("bin");
+    expect(scripts["prepare"]).toContain("npm run --silent build");
+  });
+
+  test("has a demo that leaves the names of README free", () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const [, output = ""] = /--output (\S+)/.exec(packageJson.scripts["demo"] ?? "") ?? [];
+    expect(output).toMatch(/\.scdl$/);
+    expect(readme).not.toContain(output);
   });
 
   test("has its version in the change log", () => {
