@@ -7,10 +7,13 @@ import {
   closeSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
+  realpathSync,
   renameSync,
   rmSync,
   statSync,
@@ -45,9 +48,30 @@ const KNOWN_NAMES: ReadonlySet<string> = new Set([
   LEGACY_VAR_DIRECTORY,
 ]);
 
+/**
+ * The absolute path that an output stands for. A symbolic link stands for what it leads to: that is
+ * replaced, on its own file system, and the link stays.
+ *
+ * @throws StorageError for a link that leads nowhere
+ */
+export function outputTarget(output: string): string {
+  const target = resolve(output);
+  try {
+    if (lstatSync(target, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return target;
+    if (existsSync(target)) return realpathSync(target);
+    const to = readlinkSync(target);
+    throw new StorageError("already-exists", `is a symbolic link to ${to}, which does not exist`, {
+      path: output,
+      suggestions: ["make the folder it leads to and overwrite that, or remove the link"],
+    });
+  } catch (error) {
+    throw fromFsError(error, output);
+  }
+}
+
 /** Makes an empty temporary directory beside `output`, marked as belonging to this process. */
 export function createTemporary(output: string): string {
-  const target = resolve(output);
+  const target = outputTarget(output);
   if (basename(target) === "") {
     throw new InvalidArgumentError("output", output, `${output}: not a directory that can be made`);
   }
@@ -99,7 +123,7 @@ export function checkOutput(output: string, overwrite: boolean): void {
  * are removed, and a data set that was moved away but not yet replaced is put back.
  */
 export function sweepLeftovers(output: string, onWarning: (message: string) => void): void {
-  const target = resolve(output);
+  const target = outputTarget(output);
   const parent = dirname(target);
   if (!existsSync(parent)) return;
   for (const name of namesIn(parent)) {
@@ -157,7 +181,7 @@ function processStart(pid: number): string | null {
 
 /** Puts the finished temporary directory in the output's place. */
 export function moveIntoPlace(temporary: string, output: string, overwrite: boolean): void {
-  const target = resolve(output);
+  const target = outputTarget(output);
   checkOutput(target, overwrite);
   try {
     rmSync(join(temporary, OWNER_FILE), { force: true });

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import fs from "node:fs";
-import path from "node:path";
 import type { File as H5File } from "h5wasm/node";
 import { fromFsError, InvalidArgumentError, StorageError } from "../../formats/common/errors.ts";
+import { outputTarget } from "../../formats/scdl/directory-swap.ts";
 import { CountModel } from "./count-model.ts";
 import {
   createGroup,
@@ -65,7 +65,7 @@ const CELLS_PER_TURN = 256;
  */
 export async function simulateH5ad(options: SimulateOptions): Promise<SimulateResult> {
   const settings = validate(options);
-  const output = path.resolve(options.output);
+  const output = outputTarget(options.output);
   const temporary = `${output}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
   if (fs.existsSync(output) && options.overwrite !== true) {
     throw new StorageError("already-exists", "already exists", {

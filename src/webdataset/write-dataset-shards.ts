@@ -6,6 +6,7 @@ import { pythonJson } from "../../formats/common/python-json.ts";
 import {
   createTemporary,
   moveIntoPlace,
+  outputTarget,
   sweepLeftovers,
 } from "../../formats/scdl/directory-swap.ts";
 import type { Compression } from "../../formats/tar/output-sink.ts";
@@ -67,12 +68,13 @@ export async function writeDatasetShards(
     const message = `prefix: expected letters, digits, "_", "." and "-", found "${prefix}"`;
     throw new InvalidArgumentError("prefix", prefix, message);
   }
+  const target = outputTarget(output);
   checkOutput(output, overwrite);
   using source = await SingleCellDataset.open(dataset);
   const obs = await loadObs(source, options.obs ?? []);
   const fields = fieldNames(options, obs.size > 0);
-  sweepLeftovers(output, options.onWarning ?? (() => {}));
-  const temporary = createTemporary(output);
+  sweepLeftovers(target, options.onWarning ?? (() => {}));
+  const temporary = createTemporary(target);
   try {
     const extension = { gzip: ".gz", zstd: ".zst", none: "" }[options.compress ?? "none"];
     await using writer = ShardWriter.create(join(temporary, `${prefix}-%06d.tar${extension}`), {
@@ -86,8 +88,8 @@ export async function writeDatasetShards(
     }));
     await writeManifest(source, temporary, shards, fields);
     checkOutput(output, overwrite);
-    if (overwrite) rmSync(output, { recursive: true, force: true });
-    moveIntoPlace(temporary, output, false);
+    if (overwrite) rmSync(target, { recursive: true, force: true });
+    moveIntoPlace(temporary, target, false);
     return { output, samples: source.nObs, shards, fields };
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });

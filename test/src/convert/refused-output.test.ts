@@ -4,6 +4,7 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { isScdlError } from "../../../formats/common/errors.ts";
 import { convertH5ad } from "../../../src/convert/convert-h5ad.ts";
+import { writeDatasetShards } from "../../../src/webdataset/write-dataset-shards.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 
 const DEMO = path.resolve(import.meta.dirname, "../../../fixtures/h5ad/demo.h5ad");
@@ -47,6 +48,43 @@ describe("an output that cannot be", () => {
       await convertH5ad({ inputs: [folder], output, workers: 0, overwrite: true });
       expect(fs.readdirSync(folder)).toEqual(["out", "x.h5ad"]);
     }
+  });
+});
+
+describe.skipIf(process.platform === "win32")("an output that is a symbolic link", () => {
+  it("stays one: what it leads to is replaced", async () => {
+    const folder = temporaryDirectory();
+    const target = path.join(folder, "disk/cells.scdl");
+    fs.mkdirSync(target, { recursive: true });
+    const link = path.join(folder, "link");
+    fs.symlinkSync("disk/cells.scdl", link);
+    expect(await refusal(DEMO, link)).toMatchObject({ code: "already-exists" });
+    expect(await refusal(DEMO, link, true)).toMatchObject({ nObs: 500, output: link });
+    expect(fs.readlinkSync(link)).toBe("disk/cells.scdl");
+    expect(fs.readdirSync(target)).toContain("data.npy");
+    expect(fs.readdirSync(path.dirname(target))).toEqual(["cells.scdl"]);
+    expect(fs.readdirSync(folder)).toEqual(["disk", "link"]);
+
+    const shards = path.join(folder, "disk/shards");
+    fs.mkdirSync(shards);
+    fs.symlinkSync(shards, path.join(folder, "tars"));
+    const options = { output: path.join(folder, "tars"), samplesPerShard: 500, overwrite: true };
+    await writeDatasetShards(link, options);
+    expect(fs.readlinkSync(options.output)).toBe(shards);
+    expect(fs.readdirSync(shards)).toContain("shards.json");
+  });
+
+  it("that leads nowhere is refused by what it is", async () => {
+    const folder = temporaryDirectory();
+    fs.symlinkSync("gone/cells.scdl", path.join(folder, "link"));
+    for (const overwrite of [false, true]) {
+      const error = await refusal(DEMO, path.join(folder, "link"), overwrite);
+      expect(String(error)).toContain(
+        `${folder}/link: is a symbolic link to gone/cells.scdl, which does not exist`,
+      );
+      expect(isScdlError(error, "already-exists") && error.suggestions.length).toBe(1);
+    }
+    expect(fs.readdirSync(folder)).toEqual(["link"]);
   });
 });
 
