@@ -77,7 +77,9 @@ export function precisionLoss(details: {
       column,
       value,
       suggestions: [
-        `choose a data type that holds it (--data-dtype ${widerType(value)})`,
+        ...widerTypes(value)
+          .slice(0, 1)
+          .map((type) => `choose a data type that holds it (--data-dtype ${type})`),
         "allow lossy casts (--allow-lossy) to store the C-like cast instead",
       ],
     },
@@ -100,12 +102,20 @@ function lossReason(value: number | bigint, to: ScdlDType): string {
     : `is an integer that ${to} would round`;
 }
 
-function widerType(value: number | bigint): ScdlDType {
-  const number = Number(value);
-  if (Number.isInteger(number) && number >= 0) {
-    return number < 2 ** 24 ? "float32" : number <= TWO_53 ? "float64" : "uint64";
+/** The wide types that hold a value, the one that holds most of a matrix's other values first. */
+function widerTypes(value: number | bigint): ScdlDType[] {
+  if (typeof value === "number") {
+    return isFloatLoss(value, Math.fround(value), 0) ? ["float64"] : ["float32", "float64"];
   }
-  return Number.isFinite(number) && Math.abs(number) > 3.4028235e38 ? "float64" : "float32";
+  const types: ScdlDType[] = [];
+  if (isSameInteger(Math.fround(Number(value)), value)) types.push("float32");
+  if (isSameInteger(Number(value), value)) types.push("float64");
+  if (value >= 0n) types.push("uint64");
+  return types;
+}
+
+function isSameInteger(float: number, integer: bigint): boolean {
+  return Number.isFinite(float) && BigInt(float) === integer;
 }
 
 // Casts of plain numbers ---------------------------------------------------------------------

@@ -188,7 +188,7 @@ export function largestDifference(source: NumericArray, bytes: Uint8Array, to: S
   const cast = numbersOf(aligned, to, true);
   let largest = 0;
   for (let i = 0; i < source.length; i++) {
-    const difference = Math.abs(Number(cast[i]) - Number(source[i]));
+    const difference = differenceOf(cast[i] ?? 0, source[i] ?? 0);
     if (Number.isNaN(difference)) {
       if (Number.isNaN(Number(source[i])) === Number.isNaN(Number(cast[i]))) continue;
       return Number.NaN;
@@ -196,4 +196,13 @@ export function largestDifference(source: NumericArray, bytes: Uint8Array, to: S
     if (difference > largest) largest = difference;
   }
   return largest;
+}
+
+/** As a difference of numbers; of integers that numbers would round, as one of integers. */
+function differenceOf(cast: number | bigint, source: number | bigint): number {
+  const [a, b] = [Number(cast), Number(source)];
+  const isExact = Number.isSafeInteger(a) && Number.isSafeInteger(b);
+  if (isExact || !Number.isInteger(a) || !Number.isInteger(b)) return Math.abs(a - b);
+  const difference = BigInt(cast) - BigInt(source);
+  return Number(difference < 0n ? -difference : difference);
 }

@@ -160,3 +160,29 @@ test("the error names file, row, column, value and what to do", () => {
   );
   expect(error.suggestions[0]).toContain("--data-dtype float32");
 });
+
+test("the type that is suggested holds the value; where none does, none is", () => {
+  const suggested = (from: DType, to: ScdlDType, value: number | bigint) => {
+    const error = precisionLoss({ path: "x", from, to, row: 0, column: 0, value });
+    return /--data-dtype (\w+)/.exec(error.suggestions.join("\n"))?.[1];
+  };
+  const cases: readonly [DType, ScdlDType, number | bigint, ScdlDType | undefined][] = [
+    ["float64", "float32", 1e300, "float64"],
+    ["float64", "float32", 2 ** 24 + 1, "float64"],
+    ["float64", "uint8", 0.5, "float32"],
+    ["float32", "uint8", Number.NaN, "float32"],
+    ["int32", "float32", -(2 ** 24) - 1, "float64"],
+    ["int64", "uint8", 300n, "float32"],
+    ["int64", "float32", 2n ** 24n + 1n, "float64"],
+    ["int64", "float32", 2n ** 53n + 1n, "uint64"],
+    ["uint64", "float64", 2n ** 64n - 1n, "uint64"],
+    ["int64", "float64", -(2n ** 53n) - 1n, undefined],
+  ];
+  for (const [from, to, value, expected] of cases) {
+    expect(suggested(from, to, value), `${from} ${value} to ${to}`).toBe(expected);
+    if (expected === undefined) continue;
+    const source = allocate(from, 1);
+    source[0] = value;
+    expect(castKernel(from, expected)(source, new Uint8Array(8))).toBe(-1);
+  }
+});
