@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { REPOSITORY_ROOT, runProcess, runScdl } from "./helpers/run-process.ts";
+import { writeSmallDataset } from "./helpers/small-dataset.ts";
 
 interface Block {
   readonly language: string;
@@ -46,6 +47,18 @@ test("the program runs and prints what its last comment says", async () => {
   writeFileSync(file, program.replaceAll('from "scdl"', `from ${JSON.stringify(entry)}`));
   const result = await runProcess(process.execPath, [file], { cwd: folder });
   expect(result).toMatchObject({ code: 0, stderr: "", stdout: `${output}\n` });
+});
+
+test("the example in docs/ streams a data set, and refuses a batch size that is none", async () => {
+  const example = join(REPOSITORY_ROOT, "docs/examples/random-batches.mjs");
+  const dataset = await writeSmallDataset(join(folder, "small.scdl"));
+  const [streamed, refused] = await Promise.all([
+    runProcess(process.execPath, [example, dataset, "8"]),
+    runProcess(process.execPath, [example, dataset, "0"]),
+  ]);
+  expect(streamed).toMatchObject({ code: 0, stderr: "" });
+  expect(streamed.stdout).toMatch(/^\d+ epochs of 23 cells in random batches of 8: /);
+  expect(refused).toMatchObject({ code: 2, stdout: expect.stringMatching(/^usage: /) });
 });
 
 function withoutTimes(text: string): string {

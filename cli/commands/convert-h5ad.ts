@@ -4,9 +4,12 @@ import { isScdlDType, SCDL_DTYPES } from "../../formats/common/dtype.ts";
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { ConvertOptions, ConvertProgress, ConvertResult } from "../../src/convert/options.ts";
 import { BaseCommand } from "../base-command.ts";
+import { oneLine } from "../error-text.ts";
+import { ORIGINAL_FLAGS, pythonInteger, spelledOut } from "../original-flags.ts";
+import { outputName } from "../output-name.ts";
 import { formatBytes, formatCount, ProgressLine } from "../progress.ts";
 
-const ORIGINAL = "convert_h5ad_to_scdl";
+const MOST_WORKERS = 256;
 
 export default class ConvertH5ad extends BaseCommand {
   static override summary = "Convert AnnData (.h5ad) or 10x files into one SCDL data set.";
@@ -42,8 +45,8 @@ export default class ConvertH5ad extends BaseCommand {
     }),
     workers: integer({
       min: 0,
-      max: 256,
-      summary: "Decoding threads [one per processor, at most 8].",
+      max: MOST_WORKERS,
+      summary: "Decoding threads; 0 decodes in the main one [one per processor, at most 8].",
     }),
     "memory-budget": string({ summary: "For buffers of all threads, e.g. 512MiB [192MiB]." }),
     "obs-columns": string({ summary: "obs columns to keep, comma separated [all]." }),
@@ -54,22 +57,19 @@ export default class ConvertH5ad extends BaseCommand {
     neighbors: string({ summary: "Store obsp/KEY as the neighbours.", helpValue: "KEY" }),
     verify: boolean({ summary: "Check the written data set." }),
     overwrite: boolean({ summary: "Replace an existing output." }),
-    "data-path": string({ helpGroup: ORIGINAL, summary: "Same as INPUT." }),
-    "save-path": string({ helpGroup: ORIGINAL, summary: "Same as --output." }),
-    "num-workers": integer({ helpGroup: ORIGINAL, min: 0, summary: "Same as --workers." }),
-    "use-X-not-raw": boolean({ helpGroup: ORIGINAL, summary: "Same as --matrix X." }),
-    "use-mp": boolean({ helpGroup: ORIGINAL, summary: "Accepted, no effect." }),
-    "paginated-load-cutoff": integer({ helpGroup: ORIGINAL, summary: "Accepted, no effect." }),
-    "load-block-row-size": integer({ helpGroup: ORIGINAL, summary: "Accepted, no effect." }),
+    ...ORIGINAL_FLAGS,
   };
 
   async run(): Promise<ConvertResult> {
-    const { argv, flags } = await this.parse(ConvertH5ad);
+    const known = Object.keys({ ...ConvertH5ad.baseFlags, ...ConvertH5ad.flags });
+    const words = spelledOut(this.argv, [...known, "json"]);
+    const { argv, flags } = await this.parse(ConvertH5ad, words);
     const inputs = argv.map(String);
     if (flags["data-path"] !== undefined) inputs.push(flags["data-path"]);
-    const output = flags.output ?? flags["save-path"];
+    const saved = flags.output ?? flags["save-path"];
     if (inputs.length === 0) throw missing("inputs", "INPUT (or --data-path)");
-    if (output === undefined) throw missing("output", "--output DIR (or --save-path)");
+    if (saved === undefined) throw missing("output", "--output DIR (or --save-path)");
+    const output = outputName(flags.output === undefined ? "save-path" : "output", saved);
     if (flags["use-X-not-raw"] && flags.matrix !== undefined && flags.matrix !== "X") {
       throw new InvalidArgumentError(
         "matrix",
@@ -82,7 +82,7 @@ export default class ConvertH5ad extends BaseCommand {
       flags["data-path"] !== undefined ||
       flags["save-path"] !== undefined ||
       flags["use-X-not-raw"];
-    const workers = flags.workers ?? flags["num-workers"];
+    const workers = flags.workers ?? originalWorkers(flags);
     const matrix = flags["use-X-not-raw"] ? "X" : flags.matrix;
     const tolerance = toleranceOf(flags["data-dtype-tolerance"]) ?? (isOriginal ? 1e-8 : undefined);
     const dataDtype = flags["data-dtype"];
@@ -124,6 +124,21 @@ function missing(argument: string, what: string): InvalidArgumentError {
   return new InvalidArgumentError(argument, undefined, `expected ${what}`, {
     suggestions: ["scdl convert-h5ad data.h5ad --output data.scdl"],
   });
+}
+
+/** Checks the original's integers as its parser does; of them only the workers count here. */
+function originalWorkers(
+  flags: {
+    readonly [name in "num-workers" | "paginated-load-cutoff" | "load-block-row-size"]?:
+      | string
+      | undefined;
+  },
+): number | undefined {
+  for (const name of ["paginated-load-cutoff", "load-block-row-size"] as const) {
+    if (flags[name] !== undefined) pythonInteger(name, flags[name]);
+  }
+  if (flags["num-workers"] === undefined) return undefined;
+  return Math.min(MOST_WORKERS, pythonInteger("num-workers", flags["num-workers"]));
 }
 
 function toleranceOf(text: string | undefined): number | undefined {
@@ -194,5 +209,5 @@ function summary(result: ConvertResult): string {
   ];
   if (result.neighbors !== null) lines.push(`  neighbours: ${formatCount(result.neighbors)}`);
   if (result.verified) lines.push("  verified: every array, table and checksum");
-  return lines.join("\n");
+  return lines.map(oneLine).join("\n");
 }

@@ -2,6 +2,8 @@ import { boolean, integer, string } from "@oclif/core/flags";
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { SimulateResult } from "../../src/simulate/simulate-h5ad.ts";
 import { BaseCommand } from "../base-command.ts";
+import { oneLine } from "../error-text.ts";
+import { outputName } from "../output-name.ts";
 import { formatBytes, formatCount, ProgressLine } from "../progress.ts";
 
 export default class Simulate extends BaseCommand {
@@ -51,7 +53,7 @@ export default class Simulate extends BaseCommand {
     using progress = new ProgressLine();
     const nnzPerCell = perCell(flags["nnz-per-cell"], flags.sparsity, flags.genes);
     const result = await simulateH5ad({
-      output: flags.output,
+      output: outputName("output", flags.output),
       nObs: flags.cells,
       nVars: flags.genes,
       matrix: flags.matrix === "X" ? "X" : "raw",
@@ -66,7 +68,7 @@ export default class Simulate extends BaseCommand {
     });
     progress.clear();
     this.log(
-      `wrote ${result.path}: ${formatCount(result.nObs)} cells x ${formatCount(result.nVars)} genes, ` +
+      `wrote ${oneLine(result.path)}: ${formatCount(result.nObs)} cells x ${formatCount(result.nVars)} genes, ` +
         `${formatCount(result.nnz)} values in ${result.matrix === "raw" ? "raw/X" : "X"}, ${formatBytes(result.bytes)}`,
     );
     return result;

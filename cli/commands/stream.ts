@@ -6,6 +6,7 @@ import type { LoaderState } from "../../src/data/loader-state.ts";
 import { STREAM_ORDERS, type StreamReport } from "../../src/data/stream.ts";
 import { processPlace } from "../../src/distributed/environment.ts";
 import { BaseCommand } from "../base-command.ts";
+import { outputName } from "../output-name.ts";
 import { formatCount, ProgressLine } from "../progress.ts";
 
 export default class Stream extends BaseCommand {
@@ -38,7 +39,12 @@ export default class Stream extends BaseCommand {
     seed: integer({ min: 0, default: 42, summary: "Seed of the order." }),
     epochs: integer({ min: 1, default: 1, summary: "Times over the data set, in all." }),
     "max-batches": integer({ min: 1, summary: "Stop after N batches." }),
-    workers: integer({ min: 0, max: 64, default: 0, summary: "Reading threads." }),
+    workers: integer({
+      min: 0,
+      max: 64,
+      default: 0,
+      summary: "Reading threads; 0 reads in the main one.",
+    }),
     prefetch: integer({ min: 0, summary: "Batches read ahead [2 per worker]." }),
     obs: text({ multiple: true, summary: "An obs column every batch carries; repeatable." }),
     dense: boolean({ summary: "Batches with their zeros." }),
@@ -55,7 +61,8 @@ export default class Stream extends BaseCommand {
     const { args, flags } = await this.parse(Stream);
     const { streamDataset } = await import("../../src/data/stream.ts");
     const { rank, worldSize } = processPlace();
-    const state = flags.state === undefined ? undefined : readState(flags.state);
+    const state =
+      flags.state === undefined ? undefined : readState(outputName("state", flags.state));
     let stands: LoaderState | undefined;
     let done = 0;
     using progress = new ProgressLine();

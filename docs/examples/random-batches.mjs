@@ -5,11 +5,11 @@ import { argv, exit, stdout } from "node:process";
 import { SingleCellDataset } from "scdl";
 
 const [, , directory, batchText = "64"] = argv;
-if (directory === undefined) {
+const batchSize = Number(batchText);
+if (directory === undefined || !(Number.isInteger(batchSize) && batchSize >= 1)) {
   stdout.write("usage: node random-batches.mjs DATASET [BATCH_SIZE]\n");
   exit(2);
 }
-const batchSize = Number(batchText);
 
 const dataset = await SingleCellDataset.open(directory, { warm: true });
 const order = Float64Array.from({ length: dataset.nObs }, (_, row) => row);

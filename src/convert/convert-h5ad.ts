@@ -1,6 +1,6 @@
 import { ArchiveWriter } from "../../formats/scdl/archive-writer.ts";
 import { Conversion } from "./conversion.ts";
-import { expandInputs } from "./input-files.ts";
+import { expandInputs, repeatedInputs } from "./input-files.ts";
 import type { ConvertOptions, ConvertResult } from "./options.ts";
 import { settingsOf } from "./settings.ts";
 
@@ -19,6 +19,9 @@ export async function convertH5ad(options: ConvertOptions): Promise<ConvertResul
   const settings = settingsOf(options);
   options.signal?.throwIfAborted();
   const paths = expandInputs(options.inputs);
+  for (const path of repeatedInputs(paths)) {
+    options.onWarning?.(`${path}: given more than once; its rows are stored each time`);
+  }
   const writer = ArchiveWriter.create(options.output, {
     overwrite: options.overwrite ?? false,
     ...(options.onWarning ? { onWarning: options.onWarning } : {}),

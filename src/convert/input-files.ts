@@ -43,6 +43,22 @@ export function expandInputs(inputs: readonly string[]): string[] {
   });
 }
 
+/** The paths that lead to a file already named before them, links followed. */
+export function repeatedInputs(paths: readonly string[]): string[] {
+  const seen = new Set<string>();
+  return paths.filter((input) => {
+    let real = input;
+    try {
+      real = fs.realpathSync.native(input);
+    } catch {
+      // Opening it will say what is wrong.
+    }
+    const isRepeated = seen.has(real);
+    seen.add(real);
+    return isRepeated;
+  });
+}
+
 function h5adFilesUnder(folder: string): string[] {
   let entries: fs.Dirent<Buffer>[];
   try {

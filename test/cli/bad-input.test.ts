@@ -137,9 +137,20 @@ test.skipIf(process.platform === "win32")(
     const name = Buffer.concat([Buffer.from(`${folder}/caf`), Buffer.of(0xe9)]);
     fs.copyFileSync(DEMO, name);
     // A shell, because Node passes arguments as UTF-8 itself.
-    const script = `exec "$0" "$1" inspect "$2/$(printf 'caf\\351')"`;
-    const result = await runProcess("sh", ["-c", script, process.execPath, CLI, folder]);
-    expectRefusal(result, 1, /no such file or directory \[no-such-file\]/);
-    expect(result.stderr).toContain("only names that are UTF-8");
+    const script = `exec "$0" "$1" $3 "$2/$(printf 'caf\\351')"`;
+    const run = (words: string) =>
+      runProcess("sh", ["-c", script, process.execPath, CLI, folder, words]);
+    const [read, ...written] = await Promise.all([
+      run("inspect"),
+      run(`convert-h5ad ${DEMO} --output`),
+      run("simulate --cells 1 --genes 1 --output"),
+      run(`shards write ${folder} --samples-per-shard 1 --output`),
+    ]);
+    expectRefusal(read, 1, /no such file or directory \[no-such-file\]/);
+    expect(read.stderr).toContain("only names that are UTF-8");
+    for (const result of written) {
+      expectRefusal(result, 2, /--output: the name ".*" is not UTF-8 \[invalid-argument\]/);
+    }
+    expect(fs.readdirSync(folder)).toHaveLength(1);
   },
 );

@@ -17,9 +17,11 @@ function matrices(directory: string): string {
 
 describe("scdl convert-h5ad", () => {
   it("says what it wrote and verifies it", async () => {
-    const output = path.join(temporaryDirectory(), "demo.scdl");
+    const output = path.join(temporaryDirectory(), "de\u001b[31mmo.scdl");
     const result = await runScdl(["convert-h5ad", DEMO, "--output", output, "--verify"]);
     expect(result).toMatchObject({ code: 0, stderr: "" });
+    expect(result.stdout).toContain("/de\\x1b[31mmo.scdl: ");
+    expect(result.stdout).not.toContain("\u001b");
     expect(result.stdout).toContain("500 rows x 200 columns, 15.5 k values");
     expect(result.stdout).toContain("types: data float32, row pointers uint16, columns uint8");
     expect(result.stdout).toContain("verified");
@@ -66,8 +68,8 @@ describe("scdl convert-h5ad", () => {
     fs.copyFileSync(path.join(REPOSITORY_ROOT, DEMO), path.join(directory, "plates/one/b.h5ad"));
     fs.copyFileSync(path.join(REPOSITORY_ROOT, DEMO), path.join(directory, "plates/a.h5ad"));
     const original =
-      "--data-path plates --save-path out --num-workers 2 --use-mp --data-dtype uint8 " +
-      "--paginated-load-cutoff 10 --load-block-row-size 100 --use-X-not-raw";
+      "--data-path plates --save-path out --num-w 2 --use-mp --data-dtype uint8 " +
+      "--paginated=10_000 --load-block-row-size 100 --use-X-not-raw";
     const args = ["convert-h5ad", ...original.split(" ")];
     const result = await runScdl(args, { cwd: directory });
     expect(result.code).toBe(0);

@@ -2,6 +2,8 @@ import { string } from "@oclif/core/args";
 import { boolean, integer, string as text } from "@oclif/core/flags";
 import type { WrittenDatasetShards } from "../../../src/webdataset/write-dataset-shards.ts";
 import { BaseCommand } from "../../base-command.ts";
+import { oneLine } from "../../error-text.ts";
+import { outputName } from "../../output-name.ts";
 import { formatBytes, formatCount, ProgressLine } from "../../progress.ts";
 
 export default class ShardsWrite extends BaseCommand {
@@ -35,7 +37,7 @@ export default class ShardsWrite extends BaseCommand {
     const { writeDatasetShards } = await import("../../../src/webdataset/write-dataset-shards.ts");
     using progress = new ProgressLine();
     const result = await writeDatasetShards(args.dataset, {
-      output: flags.output,
+      output: outputName("output", flags.output),
       samplesPerShard: flags["samples-per-shard"],
       prefix: flags.prefix,
       layout: flags.dense ? "dense" : "sparse",
@@ -51,7 +53,7 @@ export default class ShardsWrite extends BaseCommand {
     progress.clear();
     const bytes = result.shards.reduce((sum, { dataBytes }) => sum + dataBytes, 0);
     this.log(
-      `wrote ${result.output}: ${formatCount(result.samples)} cells in ${result.shards.length} shards, ` +
+      `wrote ${oneLine(result.output)}: ${formatCount(result.samples)} cells in ${result.shards.length} shards, ` +
         `${formatBytes(bytes)} of ${result.fields.join(", ")}`,
     );
     return result;

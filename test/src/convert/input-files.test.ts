@@ -6,7 +6,12 @@ import {
   NotFoundError,
   UnsupportedFeatureError,
 } from "../../../formats/common/errors.ts";
-import { comparePaths, expandInputs, posixPath } from "../../../src/convert/input-files.ts";
+import {
+  comparePaths,
+  expandInputs,
+  posixPath,
+  repeatedInputs,
+} from "../../../src/convert/input-files.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 
 function folderWith(...names: string[]): string {
@@ -85,6 +90,15 @@ describe("the inputs of a conversion", () => {
     expect(() => expandInputs([path.join(root, "x.zarr")])).toThrow(
       expect.objectContaining({ suggestions: [expect.stringContaining("zarr store as h5ad")] }),
     );
+  });
+
+  it("are told apart from files named before, links followed", () => {
+    const root = folderWith("a.h5ad", "b.h5ad", "sub/a.h5ad");
+    fs.symlinkSync("a.h5ad", path.join(root, "link.h5ad"));
+    fs.symlinkSync("gone", path.join(root, "nowhere.h5ad"));
+    const given = ["b.h5ad", "a.h5ad", "nowhere.h5ad", "sub/../a.h5ad", "sub/a.h5ad", "link.h5ad"];
+    const paths = given.map((name) => `${root}/${name}`);
+    expect(repeatedInputs(paths)).toEqual([`${root}/sub/../a.h5ad`, `${root}/link.h5ad`]);
   });
 
   it("must have names that are UTF-8", () => {
