@@ -243,6 +243,7 @@ export {
   type RandomMixOptions,
   RoundRobin,
 } from "./webdataset/mix.ts";
+export { PickledDataWDS, type PickledDataWDSOptions } from "./webdataset/pickled-data-wds.ts";
 export { type PicklesToTarsOptions, picklesToTars } from "./webdataset/pickles-to-tars.ts";
 export {
   ShardWriter,
@@ -259,6 +260,14 @@ export type {
 } from "./webdataset/stages.ts";
 export { TarWriter, type TarWriterOptions, type WritableSample } from "./webdataset/tar-writer.ts";
 export {
+  type Invocations,
+  type PerSplit,
+  type Split,
+  type Steps,
+  WebDataModule,
+  type WebDataModuleOptions,
+} from "./webdataset/web-data-module.ts";
+export {
   type BatchOptions,
   type IterateOptions,
   type Sample,
@@ -267,6 +276,8 @@ export {
 } from "./webdataset/web-dataset.ts";
 export type { WebDatasetIterator } from "./webdataset/web-dataset-iterator.ts";
 export type { WebDatasetState } from "./webdataset/web-dataset-state.ts";
+export { type MakeDataset, WebLoader, type WebLoaderOptions } from "./webdataset/web-loader.ts";
+export type { WebLoaderState, WorkerPlace } from "./webdataset/web-loader-state.ts";
 export {
   type WriteDatasetShardsOptions,
   type WrittenDatasetShards,
