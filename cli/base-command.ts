@@ -6,6 +6,7 @@ import {
   exitCodeOfSignal,
   InterruptedError,
   jsonValue,
+  oneLine,
   usageErrorOf,
 } from "./error-text.ts";
 import { outputLost } from "./output.ts";
@@ -63,7 +64,7 @@ export abstract class BaseCommand extends Command {
 
   /** Prints a warning of the library on stderr, under `--json` too: stdout stays one object. */
   protected warning(message: string): void {
-    process.stderr.write(`warning: ${message}\n`);
+    process.stderr.write(`warning: ${oneLine(message)}\n`);
   }
 
   protected override logJson(json: unknown): void {
