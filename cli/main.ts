@@ -44,11 +44,11 @@ function asFlags(argv: readonly string[]): string[] {
 function checkCommand(argv: readonly string[], config: Config): void {
   const end = argv.findIndex((word) => word.startsWith("-"));
   const words = end < 0 ? argv : argv.slice(0, end);
-  const asksForHelp = argv.some((word) => word === "--help" || word === "--version");
+  const asksForHelp = argv.some((word) => ["--help", "-h", "--version"].includes(word));
   const ids = config.commandIDs.map((id) => id.replaceAll(":", " "));
   const isCommand = ids.some((id) => `${words.join(" ")} `.startsWith(`${id} `));
   const isTopic = words.length === 0 || ids.some((id) => id.startsWith(`${words.join(" ")} `));
-  if (isCommand || (isTopic && (asksForHelp || !wantsJson(argv)))) return;
+  if (isCommand || (isTopic && (asksForHelp || (end !== 0 && !wantsJson(argv))))) return;
   const topic = ids.filter((id) => id.startsWith(`${words[0]} `));
   const name = words.slice(0, topic.length > 0 ? 2 : 1).join(" ");
   const meant = name === "" ? null : closest(name, ids);

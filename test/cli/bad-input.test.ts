@@ -46,7 +46,7 @@ describe("wrong usage is one line, what to try, and 2", () => {
 describe("what names no command", () => {
   test.each<[string, readonly string[], string, readonly string[]]>([
     ["a typo", ["inspct", DEMO], 'there is no command "inspct"', ["scdl inspect"]],
-    ["nothing", [], "expected a command", []],
+    ["nothing but a flag", ["--foo"], "expected a command", []],
     ["a topic", ["shards"], "expected a command of shards", ["shards inspect", "shards write"]],
     ["a typo below a topic", ["shards", "wriet"], 'no command "shards wriet"', ["shards write"]],
     [
@@ -71,7 +71,7 @@ describe("what names no command", () => {
   test("help and version are understood as words too", async () => {
     const [help, flag, version] = await Promise.all([
       runScdl(["help", "inspect"]),
-      runScdl(["inspect", "--help"]),
+      runScdl(["inspect", "-h"]),
       runScdl(["version"]),
     ]);
     expect(help).toEqual(flag);
