@@ -41,12 +41,11 @@ export class Hdf5Thread {
       execArgv: [],
       // A small young generation keeps the thread's garbage from adding up to 50 MB.
       resourceLimits: { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 8 },
-      // The compiled HDF5 library writes warnings; a library of ours prints nothing.
+      // A library of ours prints nothing. These streams are not read either, not even to drop them:
+      // that would keep the process alive as long as the thread waits. worker.ts writes nothing.
       stdout: true,
       stderr: true,
     });
-    this.#worker.stdout.resume();
-    this.#worker.stderr.resume();
     this.#worker.unref();
     this.#worker.on("message", (reply: Hdf5Reply) => {
       this.#settle(reply);

@@ -32,6 +32,7 @@ if (port === null) throw new Error("worker.ts runs as a worker thread");
 const writeSync = fs.writeSync;
 fs.writeSync = ((fd: number, buffer: Uint8Array, ...rest: [number, number, number | null]) =>
   fd === 1 || fd === 2 ? rest[1] : writeSync(fd, buffer, ...rest)) as typeof fs.writeSync;
+for (const stream of [process.stdout, process.stderr]) stream.write = () => true;
 
 // A damaged size makes the library ask for gigabytes; refused, it reports a failed allocation.
 // One read is 512 MiB at most, the rest is the library's own.
