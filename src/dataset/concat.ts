@@ -1,3 +1,4 @@
+import type { ScdlDType } from "../../formats/common/dtype.ts";
 import { type WriteDatasetOptions, type WrittenDataset, writeDatasets } from "./write-datasets.ts";
 
 export interface ConcatOptions extends WriteDatasetOptions {
@@ -5,6 +6,10 @@ export interface ConcatOptions extends WriteDatasetOptions {
   readonly output: string;
   /** Remove the inputs once the output is complete. Default false. */
   readonly removeInputs?: boolean;
+  /** Type of the joined values. Default the widest of the inputs. */
+  readonly dataDtype?: ScdlDType;
+  /** With `dataDtype`: store what a C cast gives and warn, instead of refusing. Default false. */
+  readonly allowLossy?: boolean;
 }
 
 /**
@@ -14,7 +19,9 @@ export interface ConcatOptions extends WriteDatasetOptions {
  * block, obs tables with the same columns become one table, and neighbours point to their rows'
  * new places.
  *
- * @throws IncompatibleError for float data with integer data, or text with numbers in one column.
+ * @throws IncompatibleError for float data with integer data when no `dataDtype` is given, or text
+ *   with numbers in one column; PrecisionLossError naming row, column and value for the first value
+ *   that `dataDtype` would change.
  */
 export function concatDatasets(
   inputs: readonly string[],
