@@ -1,6 +1,10 @@
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
+import { streamDataset } from "../../../src/data/stream.ts";
 import { processPlace } from "../../../src/distributed/environment.ts";
+import { temporaryDirectory } from "../../helpers/bundle.ts";
+import { writeSmallDataset } from "../../helpers/small-dataset.ts";
 
 test("torchrun, Open MPI and srun are recognised, the inner launcher first", () => {
   const slurm = { SLURM_PROCID: "5", SLURM_STEP_NUM_TASKS: "6", SLURM_LOCALID: "1" };
@@ -47,4 +51,26 @@ test.each([
 ])("%j is refused by name, never taken for one process", (environment, message) => {
   expect(() => processPlace(environment)).toThrow(InvalidArgumentError);
   expect(() => processPlace(environment)).toThrow(message);
+});
+
+test.each([
+  ["torchrun", "RANK", "WORLD_SIZE"],
+  ["Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"],
+  ["srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"],
+])("two processes of %s stream disjoint, complete shares", async (_launcher, rank, size) => {
+  const dataset = await writeSmallDataset(join(temporaryDirectory(), "small.scdl"));
+  const shares: number[][] = [];
+  for (const process of ["0", "1"]) {
+    const place = processPlace({ [rank]: process, [size]: "2" });
+    const rows: number[] = [];
+    const report = await streamDataset(dataset, {
+      ...place,
+      ...{ order: "shuffled", seed: 5, epochs: 1, workers: 0, globalBatchSize: 6 },
+      onBatch: (batch) => rows.push(...batch.rows),
+    });
+    expect(report).toMatchObject({ rank: Number(process), worldSize: 2 });
+    shares.push(rows);
+  }
+  expect(shares.map(({ length }) => length)).toEqual([11, 12]);
+  expect(shares.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: 23 }, (_, i) => i));
 });
