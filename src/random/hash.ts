@@ -9,8 +9,13 @@ export function mix32(value: number): number {
 /** A 32-bit word (signed) that depends on every part; a part counts with its low 32 bits. */
 export function hashParts(parts: readonly number[]): number {
   let hash = 0x9e37_79b9;
-  for (const part of parts) hash = mix32(Math.imul(hash, 5) + mix32(part | 0) + 0xe654_6b64);
+  for (const part of parts) hash = hashNext(hash, part);
   return hash;
+}
+
+/** {@link hashParts} of one part more than those that gave `hash`. */
+export function hashNext(hash: number, part: number): number {
+  return mix32(Math.imul(hash, 5) + mix32(part | 0) + 0xe654_6b64);
 }
 
 /** The bits of a safe integer above the lowest 32, for {@link hashParts}. */

@@ -1,4 +1,4 @@
-import { hashParts, highBits, mix32 } from "../random/hash.ts";
+import { hashNext, hashParts, highBits, mix32 } from "../random/hash.ts";
 
 /** Half-rounds of the Feistel network; enough to pass the tests of evenness in domains of few bits. */
 const HALF_ROUNDS = 8;
@@ -11,6 +11,9 @@ const HALF_ROUNDS = 8;
 export class Bijection {
   readonly size: number;
   readonly #keys = new Int32Array(HALF_ROUNDS);
+  /** Whether values fit in 31 bits, where shifts take the place of divisions. */
+  readonly #isSmall: boolean;
+  readonly #lowBits: number;
   readonly #lowScale: number;
   readonly #lowMask: number;
   readonly #highMask: number;
@@ -19,9 +22,12 @@ export class Bijection {
   constructor(size: number, keys: readonly number[]) {
     this.size = size;
     const parts = keys.flatMap((key) => [key, highBits(key)]);
-    for (let i = 0; i < HALF_ROUNDS; i++) this.#keys[i] = hashParts([...parts, i]);
+    const hash = hashParts(parts);
+    for (let i = 0; i < HALF_ROUNDS; i++) this.#keys[i] = hashNext(hash, i);
     const bits = bitLength(size - 1);
     const lowBits = bits >> 1;
+    this.#lowBits = lowBits;
+    this.#isSmall = bits < 32;
     this.#lowScale = 2 ** lowBits;
     this.#lowMask = 2 ** lowBits - 1;
     this.#highMask = 2 ** (bits - lowBits) - 1;
@@ -29,6 +35,7 @@ export class Bijection {
 
   /** Where index goes. 0 <= index < size. */
   at(index: number): number {
+    if (this.#isSmall) return this.#atSmall(index);
     const keys = this.#keys;
     const lowMask = this.#lowMask;
     const highMask = this.#highMask;
@@ -42,6 +49,25 @@ export class Bijection {
       }
       value = high * this.#lowScale + low;
     } while (value >= this.size);
+    return value;
+  }
+
+  #atSmall(index: number): number {
+    const keys = this.#keys;
+    const lowMask = this.#lowMask;
+    const highMask = this.#highMask;
+    const lowBits = this.#lowBits;
+    const size = this.size;
+    let value = index | 0;
+    do {
+      let high = value >>> lowBits;
+      let low = value & lowMask;
+      for (let i = 0; i < HALF_ROUNDS; i += 2) {
+        high ^= (mix32(low + (keys[i] as number)) >>> 3) & highMask;
+        low ^= (mix32(high + (keys[i + 1] as number)) >>> 3) & lowMask;
+      }
+      value = (high << lowBits) | low;
+    } while (value >= size);
     return value;
   }
 

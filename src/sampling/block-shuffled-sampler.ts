@@ -19,6 +19,9 @@ export interface BlockShuffledOptions {
 const BLOCKS = 1;
 const WINDOW = 2;
 
+/** Of larger windows, blocks are looked up for every row. */
+const MAX_HELD_BLOCKS = 4096;
+
 /**
  * Every row once an epoch: blocks of rows in random order, then rows in random order inside windows
  * of blocks. Reads touch `windowBlocks` places at a time instead of the whole data set, which is
@@ -36,7 +39,12 @@ export class BlockShuffledSampler implements Sampler {
   /** Where in the order the last block stands, which may be short. */
   #shortPlace = 0;
   #window = -1;
+  /** Positions of the window. */
+  #windowBegin = 0;
+  #windowEnd = 0;
   #rows = new Bijection(1, []);
+  /** By block of the window, from position to row; NaN where not yet known. */
+  readonly #shifts: Float64Array;
 
   /** @throws InvalidArgumentError for counts that are not integers, or a block of no rows. */
   constructor(nRows: number, options: BlockShuffledOptions = {}) {
@@ -50,12 +58,16 @@ export class BlockShuffledSampler implements Sampler {
     this.nRows = nRows;
     this.length = nRows;
     this.#nBlocks = Math.ceil(nRows / this.blockRows);
+    const held = this.windowBlocks > MAX_HELD_BLOCKS ? 0 : this.windowBlocks;
+    this.#shifts = new Float64Array(Math.min(held, this.#nBlocks));
   }
 
   fill(epoch: number, begin: number, out: Float64Array): void {
     assertPositions(this.length, epoch, begin, out.length);
-    if (out.length > 0) this.#enter(epoch);
-    for (let i = 0; i < out.length; i++) out[i] = this.#row(begin + i);
+    if (out.length === 0) return;
+    this.#enter(epoch);
+    if (this.windowBlocks === 0) this.#fillBlocks(begin, out);
+    else this.#fillWindows(begin, out);
   }
 
   describe(): SamplerDescription {
@@ -77,20 +89,52 @@ export class BlockShuffledSampler implements Sampler {
     this.#window = -1;
   }
 
-  #row(position: number): number {
-    let at = position;
-    if (this.windowBlocks > 0) {
-      const window = Math.floor(this.#place(position) / this.windowBlocks);
-      const first = this.#placeBegin(window * this.windowBlocks);
-      if (window !== this.#window) {
-        const end = this.#placeBegin(Math.min(this.#nBlocks, (window + 1) * this.windowBlocks));
-        this.#rows = new Bijection(end - first, [this.seed, this.#epoch, WINDOW, window]);
-        this.#window = window;
-      }
-      at = first + this.#rows.at(position - first);
+  /** Rows as stored, a block after the other. */
+  #fillBlocks(begin: number, out: Float64Array): void {
+    for (let i = 0; i < out.length; ) {
+      const place = this.#place(begin + i);
+      const end = Math.min(out.length, this.#placeBegin(place + 1) - begin);
+      const first = this.#shift(place) + begin;
+      for (; i < end; i++) out[i] = first + i;
     }
-    const place = this.#place(at);
-    return this.#blocks.at(place) * this.blockRows + at - this.#placeBegin(place);
+  }
+
+  #fillWindows(begin: number, out: Float64Array): void {
+    for (let i = 0; i < out.length; ) {
+      const window = Math.floor(this.#place(begin + i) / this.windowBlocks);
+      if (window !== this.#window) this.#enterWindow(window);
+      const first = this.#windowBegin;
+      const end = Math.min(out.length, this.#windowEnd - begin);
+      for (; i < end; i++) {
+        const at = first + this.#rows.at(begin + i - first);
+        out[i] = at + this.#shiftInWindow(this.#place(at));
+      }
+    }
+  }
+
+  #enterWindow(window: number): void {
+    const first = window * this.windowBlocks;
+    this.#windowBegin = this.#placeBegin(first);
+    this.#windowEnd = this.#placeBegin(Math.min(this.#nBlocks, first + this.windowBlocks));
+    const rows = this.#windowEnd - this.#windowBegin;
+    this.#rows = new Bijection(rows, [this.seed, this.#epoch, WINDOW, window]);
+    this.#shifts.fill(Number.NaN);
+    this.#window = window;
+  }
+
+  /** What is added to a position in a block of the shuffled order to get its row. */
+  #shift(place: number): number {
+    return this.#blocks.at(place) * this.blockRows - this.#placeBegin(place);
+  }
+
+  #shiftInWindow(place: number): number {
+    if (this.#shifts.length === 0) return this.#shift(place);
+    const at = place - this.#window * this.windowBlocks;
+    const known = this.#shifts[at] as number;
+    if (!Number.isNaN(known)) return known;
+    const shift = this.#shift(place);
+    this.#shifts[at] = shift;
+    return shift;
   }
 
   /** Which block of the shuffled order holds a position. */

@@ -131,6 +131,14 @@ describe("block-shuffled", () => {
     expect(breaks.filter((row) => row % 10 !== 0)).toEqual([]);
   });
 
+  test("windows too large to be remembered give the same order", () => {
+    const [most, more] = [4096, 4097].map((windowBlocks) =>
+      order(new BlockShuffledSampler(1000, { blockRows: 3, windowBlocks })),
+    );
+    expect(more).toEqual(most);
+    expect(new Set(more).size).toBe(1000);
+  });
+
   test("reads from at most as many blocks at a time as a window has", () => {
     const rows = order(new BlockShuffledSampler(10_000, { blockRows: 16, windowBlocks: 8 }));
     for (let begin = 0; begin + 128 <= rows.length; begin += 128) {
