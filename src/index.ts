@@ -87,7 +87,7 @@ export {
   PRECISIONS,
   type Precision,
 } from "./data/precision.ts";
-export type { RowSource } from "./data/row-source.ts";
+export type { NeighborSource, RowSource } from "./data/row-source.ts";
 export { RunSampler } from "./data/run-sampler.ts";
 export {
   type LastBatch,

@@ -1,4 +1,4 @@
-import type { BatchInfo, CsrBatch, DenseBatch } from "./batch.ts";
+import { type BatchInfo, type CsrBatch, type DenseBatch, rowsToRead } from "./batch.ts";
 import {
   BatchGatherer,
   type BatchMemory,
@@ -52,7 +52,7 @@ export class InlineReader implements BatchReader {
 
   request(info: BatchInfo): Ticket {
     try {
-      this.#source.prefetch(info.rows, { onlyCold: true });
+      this.#source.prefetch(rowsToRead(info), { onlyCold: true });
     } catch {
       // The same rows fail again when they are read, after the batches before them were handed out.
     }
@@ -70,7 +70,7 @@ export class InlineReader implements BatchReader {
   }
 
   #take(info: BatchInfo): ReadBatch | Promise<ReadBatch> {
-    const arrays = this.#gatherer.gather(info.rows, this.#memory.pop());
+    const arrays = this.#gatherer.gather(rowsToRead(info), this.#memory.pop());
     return collated(info, arrays, this.#source.nVars, this.#collate);
   }
 }

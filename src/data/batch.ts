@@ -17,16 +17,39 @@ export interface BatchInfo {
   readonly padding: number;
   /** The obs columns asked for, by name. */
   readonly obs: Readonly<Record<string, BatchColumn>>;
+  /** [rows] the neighbour drawn for each sample; null unless the loader has `neighbors: true`. */
+  readonly nextRows: Float64Array | null;
 }
 
 /** Rows of the matrix as CSR: `data`, `indices`, `indptr`, `shape` [rows, nVars of the data set]. */
-export interface CsrBatch extends BatchInfo, CsrMatrix {}
+export interface CsrBatch extends BatchInfo, CsrMatrix {
+  /** The matrix rows of `nextRows`, in their order. */
+  readonly next: CsrMatrix | null;
+}
 
 /** The same rows with their zeros. */
 export interface DenseBatch extends BatchInfo {
   /** [rows * nVars], row-major; where a column is stored twice the last value wins. */
   readonly data: MatrixData;
   readonly shape: readonly [rows: number, columns: number];
+  /** The matrix rows of `nextRows`, in their order. */
+  readonly next: Pick<DenseBatch, "data" | "shape"> | null;
+}
+
+/** Room for the row numbers of a batch, and of the neighbours behind them where there are any. */
+export function allocateRows(
+  count: number,
+  hasNeighbors: boolean,
+): Pick<BatchInfo, "rows" | "nextRows"> {
+  if (!hasNeighbors) return { rows: new Float64Array(count), nextRows: null };
+  const both = new Float64Array(2 * count);
+  return { rows: both.subarray(0, count), nextRows: both.subarray(count) };
+}
+
+/** Every row that is read for a batch, in the order read: the cells, then their neighbours. */
+export function rowsToRead({ rows, nextRows }: BatchInfo): Float64Array {
+  // One array, as allocateRows made it; it stays one when it is sent to another thread.
+  return nextRows === null ? rows : new Float64Array(rows.buffer, 0, 2 * rows.length);
 }
 
 /** One obs column of a batch, in the order of `rows`. The arrays belong to the caller. */

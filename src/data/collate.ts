@@ -1,3 +1,4 @@
+import type { MatrixData } from "../../formats/csr/csr-matrix.ts";
 import type { BatchInfo, CsrBatch, DenseBatch } from "./batch.ts";
 import type { GatheredArrays } from "./batch-gatherer.ts";
 
@@ -42,15 +43,35 @@ export function toBatch(
   arrays: GatheredArrays,
   nVars: number,
 ): CsrBatch | DenseBatch {
-  const { data, indices, indptr, rows, length } = arrays;
+  const { data, indices, indptr, length } = arrays;
+  const rows = info.rows.length;
+  const hasNext = info.nextRows !== null;
   const shape = [rows, nVars] as const;
-  const used = data.length === length ? data : data.subarray(0, length);
-  if (indices === null || indptr === null) return { ...info, data: used, shape };
+  if (indices === null || indptr === null) {
+    const end = rows * nVars;
+    const next = hasNext ? { data: part(data, end, length), shape } : null;
+    return { ...info, data: part(data, 0, end), shape, next };
+  }
+  const end = hasNext ? (indptr[rows] as number) : length;
+  const next = hasNext
+    ? {
+        data: part(data, end, length),
+        indices: part(indices, end, length),
+        indptr: indptr.slice(rows, 2 * rows + 1).map((at) => at - end),
+        shape,
+      }
+    : null;
   return {
     ...info,
-    data: used,
-    indices: indices.length === length ? indices : indices.subarray(0, length),
-    indptr: indptr.length === rows + 1 ? indptr : indptr.subarray(0, rows + 1),
+    data: part(data, 0, end),
+    indices: part(indices, 0, end),
+    indptr: part(indptr, 0, rows + 1),
     shape,
+    next,
   };
+}
+
+function part<A extends MatrixData>(array: A, begin: number, end: number): A {
+  // A part of an array is one of the same class.
+  return begin === 0 && end === array.length ? array : (array.subarray(begin, end) as A);
 }

@@ -9,7 +9,7 @@ import {
   type GatherTarget,
   type MatrixDTypes,
 } from "../dataset/gather-buffers.ts";
-import type { RowSource } from "./row-source.ts";
+import type { NeighborSource, RowSource } from "./row-source.ts";
 
 /** Not on the gene list. */
 const DROPPED = -1;
@@ -61,6 +61,11 @@ export class AlignedDataset implements RowSource {
 
   get identity(): string {
     return this.base.identity;
+  }
+
+  /** Those of the data set below; null when it has none. */
+  get neighbors(): NeighborSource | null {
+    return this.base.neighbors ?? null;
   }
 
   gather(rows: ArrayLike<number>, out: GatherTarget): GatherCounts {

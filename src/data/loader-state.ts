@@ -1,5 +1,6 @@
 import { crc32, crc32Hex } from "../../formats/common/crc32.ts";
 import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
+import type { NeighborStrategy } from "../dataset/neighbors.ts";
 import type { SamplerDescription } from "../sampling/sampler.ts";
 import { AlignedDataset } from "./gene-alignment.ts";
 import type { RowSource } from "./row-source.ts";
@@ -30,6 +31,8 @@ export interface LoaderState {
   readonly dataset: DatasetFingerprint;
   readonly globalBatchSize: number;
   readonly lastBatch: LastBatch;
+  /** How neighbours are drawn; absent from the state of a loader without. */
+  readonly neighbors?: { readonly strategy: NeighborStrategy; readonly seed: number };
   readonly epoch: number;
   readonly batch: number;
 }
@@ -58,7 +61,7 @@ export function makeState(state: Omit<LoaderState, "format" | "version">): Loade
  *
  * @param expected what the loader's own state says.
  * @throws InvalidArgumentError when it is no state of a loader; IncompatibleError "state-version",
- *   "state-dataset", "state-sampler" or "state-batches" when it is one of other batches.
+ *   "state-dataset", "state-sampler", "state-batches" or "state-neighbors" when it is one of other batches.
  */
 export function checkState(state: unknown, expected: LoaderState): LoaderState {
   if (!isRecord(state) || state["format"] !== FORMAT) {
@@ -91,6 +94,10 @@ export function checkState(state: unknown, expected: LoaderState): LoaderState {
   });
   assertSame("state-batches", "other batches", batches(state), batches({ ...expected }), [
     "keep the global batch size when the number of ranks changes: set globalBatchSize, not batchSize",
+  ]);
+  const neighbors = { ...expected.neighbors };
+  assertSame("state-neighbors", "other neighbours", state["neighbors"], neighbors, [
+    "set neighbors of the loader, and neighbors of SingleCellDataset.open, as they were",
   ]);
   const epoch = count(state, "epoch");
   const batch = count(state, "batch");

@@ -1,7 +1,7 @@
-import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
 import type { CategoricalColumn, ListColumn, NumericColumn } from "../dataset/feature-column.ts";
 import type { Sampler } from "../sampling/sampler.ts";
-import { type BatchColumn, type BatchInfo, gatherColumn } from "./batch.ts";
+import { allocateRows, type BatchColumn, type BatchInfo, gatherColumn } from "./batch.ts";
 import type { GatheredArrays, GatherSettings } from "./batch-gatherer.ts";
 import { type BatchReader, InlineReader, type ReadBatch, type Ticket } from "./batch-reader.ts";
 import type { BatchOf, Collate, CollateFunction } from "./collate.ts";
@@ -9,7 +9,7 @@ import { describeModule, importCollate } from "./collate-module.ts";
 import { LoaderError } from "./loader-error.ts";
 import { checkState, fingerprint, type LoaderState, makeState } from "./loader-state.ts";
 import { describeSource } from "./reopen-source.ts";
-import type { RowSource } from "./row-source.ts";
+import type { NeighborSource, RowSource } from "./row-source.ts";
 import { Shares } from "./shares.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
@@ -44,6 +44,12 @@ export interface LoaderOptions<C = Collate> {
   readonly prefetch?: number;
   /** obs columns that every batch carries. Each is held in memory whole. Default none. */
   readonly obs?: readonly string[];
+  /**
+   * Draws a neighbour for every sample: batches carry `nextRows` and, read along, `next`. Which one
+   * depends on the epoch, the row and the `neighbors` options of `SingleCellDataset.open` (strategy,
+   * seed) alone. Default false.
+   */
+  readonly neighbors?: boolean;
   /** Default "csr". */
   readonly collate?: C;
   /**
@@ -84,6 +90,7 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
   readonly #source: RowSource;
   readonly #sampler: Sampler;
   readonly #shares: Shares;
+  readonly #neighbors: NeighborSource | null;
   readonly #options: LoaderOptions<C>;
   readonly #workers: number;
   readonly #ahead: number;
@@ -96,7 +103,7 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
 
   /**
    * Reads nothing yet and starts no thread. The data set stays the caller's and must stay open.
-   * @throws InvalidArgumentError
+   * @throws InvalidArgumentError; NotFoundError "no-neighbors" for neighbours that are not stored.
    */
   constructor(dataset: RowSource, sampler: Sampler, options: LoaderOptions<C>) {
     const { rank = 0, worldSize = 1, dropLast = false, padLast = false } = options;
@@ -125,6 +132,7 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
       worldSize,
     });
     this.nBatches = this.#shares.nBatches;
+    this.#neighbors = options.neighbors === true ? requireNeighbors(dataset) : null;
     if (this.#workers > 0) describeSource(dataset);
   }
 
@@ -157,6 +165,7 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
       dataset: fingerprint(this.#source),
       globalBatchSize: this.globalBatchSize,
       lastBatch: this.#shares.lastBatch,
+      ...(this.#neighbors === null ? {} : { neighbors: describeNeighbors(this.#neighbors) }),
       ...this.position,
     });
   }
@@ -189,7 +198,7 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
       let next = this.#batch;
       for (;;) {
         while (tickets.length <= this.#ahead && next < this.nBatches) {
-          tickets.push(reader.request(this.#batchInfo(next++, columns)));
+          tickets.push(this.#request(reader, next++, columns));
         }
         const ticket = tickets.shift();
         if (ticket === undefined) break;
@@ -229,21 +238,35 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
     if (arrays !== null && this.#options.recycle !== false) reader.recycle(arrays);
   }
 
+  #request(
+    reader: BatchReader,
+    batch: number,
+    columns: readonly (NumericColumn | CategoricalColumn | ListColumn)[],
+  ): Ticket {
+    try {
+      return reader.request(this.#batchInfo(batch, columns));
+    } catch (error) {
+      // A damaged neighbour: told when its turn comes, after the batches before it.
+      return { take: () => Promise.reject(error), cancel: () => {} };
+    }
+  }
+
   #batchInfo(
     batch: number,
     columns: readonly (NumericColumn | CategoricalColumn | ListColumn)[],
   ): BatchInfo {
     const epoch = this.#epoch;
     const share = this.#shares.share(batch);
-    const rows = new Float64Array(share.rows);
+    const { rows, nextRows } = allocateRows(share.rows, this.#neighbors !== null);
     let at = 0;
     for (const { begin, end } of share.ranges) {
       this.#sampler.fill(epoch, begin, rows.subarray(at, at + end - begin));
       at += end - begin;
     }
+    if (nextRows !== null) this.#neighbors?.sampleAll(rows, epoch, nextRows);
     const obs: Record<string, BatchColumn> = {};
     for (const column of columns) obs[column.name] = gatherColumn(column, rows);
-    return { epoch, batch, rows, padding: share.padding, obs };
+    return { epoch, batch, rows, padding: share.padding, obs, nextRows };
   }
 
   async #loadColumns(): Promise<readonly (NumericColumn | CategoricalColumn | ListColumn)[]> {
@@ -280,6 +303,22 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
       suggestions: ["leave the loop first", "make a second loader over the same data set"],
     });
   }
+}
+
+function requireNeighbors(dataset: RowSource): NeighborSource {
+  const neighbors = dataset.neighbors ?? null;
+  if (neighbors !== null) return neighbors;
+  throw new NotFoundError("no-neighbors", "the data set has no neighbours to draw from", {
+    what: "neighbor_indices.npy",
+    suggestions: [
+      "convert with --neighbors KEY, KEY being one of obsp",
+      "a collection has none: use one of its data sets, or save() it first",
+    ],
+  });
+}
+
+function describeNeighbors({ strategy, seed }: NeighborSource): LoaderState["neighbors"] & object {
+  return { strategy, seed };
 }
 
 function globalBatchSize(options: LoaderOptions, worldSize: number): number {

@@ -7,6 +7,16 @@ import type {
   MatrixDTypes,
 } from "../dataset/gather-buffers.ts";
 
+import type { NeighborStrategy } from "../dataset/neighbors.ts";
+
+/** Draws a neighbour of each cell, by arithmetic: see `Neighbors`. */
+export interface NeighborSource {
+  readonly strategy: NeighborStrategy;
+  readonly seed: number;
+  /** Depends on (seed, row, draw) alone; a cell without neighbours is its own. */
+  sampleAll(rows: ArrayLike<number>, draw: number, target: Float64Array): Float64Array;
+}
+
 /** What a loader reads rows of: a data set, a collection of them, or either with genes aligned. */
 export interface RowSource {
   readonly nObs: number;
@@ -19,5 +29,7 @@ export interface RowSource {
   gather(rows: ArrayLike<number>, out: GatherTarget): GatherCounts;
   createBuffers(): GatherBuffers;
   prefetch(rows: ArrayLike<number>, options: { readonly onlyCold?: boolean }): void;
+  /** Null or absent where no neighbours are stored. */
+  readonly neighbors?: NeighborSource | null;
   obsColumn(name: string): Promise<NumericColumn | CategoricalColumn | ListColumn>;
 }

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
 import { errorFromMessage } from "../../formats/common/error-message.ts";
-import type { BatchInfo } from "./batch.ts";
+import { type BatchInfo, rowsToRead } from "./batch.ts";
 import type { BatchMemory, GatheredArrays } from "./batch-gatherer.ts";
 import {
   type BatchReader,
@@ -61,7 +61,8 @@ export class WorkerPool implements BatchReader {
     thread.begin();
     const memory = this.#memory.pop() ?? [];
     const inWorker = this.#options.setup.collate !== null;
-    const request: WorkerRequest = { id, rows: info.rows, info: inWorker ? info : null, memory };
+    const rows = rowsToRead(info);
+    const request: WorkerRequest = { id, rows, info: inWorker ? info : null, memory };
     thread.worker.postMessage(request, memory);
     return ticket;
   }

@@ -32,3 +32,12 @@ export function dieOnce({ batch }: CsrBatch, file: string): number {
   }
   return batch;
 }
+
+/** Of every neighbour: its row and the sum of its values. */
+export function nextSums({ nextRows, next }: CsrBatch) {
+  return [...(nextRows ?? [])].map((row, i) => {
+    const [begin, end] = [next?.indptr[i] ?? 0, next?.indptr[i + 1] ?? 0];
+    const values = Array.from(next?.data.subarray(begin, end) ?? [], Number);
+    return [row, values.reduce((total, value) => total + value, 0)];
+  });
+}
