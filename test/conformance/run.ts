@@ -13,6 +13,7 @@ import { checkDivergences, checkTable } from "./divergences.ts";
 import { preparePython } from "./environment.ts";
 import { checkDTypes, checkFolder, checkPaginated } from "./folder.ts";
 import { checkOperations } from "./operations.ts";
+import { checkOrders } from "./orders.ts";
 import { Original, OriginalError } from "./original.ts";
 import { type Build, checkOursToTheirs, startConversions } from "./ours-to-theirs.ts";
 import { Tally } from "./tally.ts";
@@ -42,6 +43,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   if (head !== null) builds.push({ name: "head", original: head });
 
   await checkTable(tally);
+  await checkOrders(tally, python, join(workspace, "orders"));
   await checkWebDataset(tally, python, join(workspace, "webdataset"));
   for (const build of builds) {
     await checkDTypes(tally, build, join(workspace, build.name, "dtypes"));

@@ -1,5 +1,4 @@
 /** Shards in both directions against Python's webdataset: values, bytes, orders. */
-import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,6 +8,7 @@ import { TarWriter, type WritableSample } from "../../src/webdataset/tar-writer.
 import { WebDataset } from "../../src/webdataset/web-dataset.ts";
 import { describeValue } from "../helpers/describe-value.ts";
 import { datasetOf, keysOf, type OrderCase } from "../helpers/webdataset-orders.ts";
+import { askOnce } from "./ask-once.ts";
 import type { Tally } from "./tally.ts";
 
 const DRIVER = fileURLToPath(new URL("./webdataset_original.py", import.meta.url));
@@ -22,7 +22,7 @@ export async function checkWebDataset(
   workspace: string,
 ): Promise<void> {
   mkdirSync(workspace, { recursive: true });
-  const ask = (request: Readonly<Record<string, unknown>>) => answer(python, request);
+  const ask = (request: Readonly<Record<string, unknown>>) => askOnce(python, DRIVER, request);
 
   await tally.check("webdataset: what Python wrote, read by us", async () => {
     await ask({ op: "write", pattern: join(workspace, "theirs-%06d.tar"), count: 90 });
@@ -160,21 +160,4 @@ function canonical(value: unknown): string {
       ? Object.fromEntries(Object.entries(item).sort(([a], [b]) => (a < b ? -1 : 1)))
       : item,
   );
-}
-
-function answer(python: string, request: Readonly<Record<string, unknown>>): Promise<unknown> {
-  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: "1", PYTHONWARNINGS: "ignore" };
-  const child = spawn(python, [DRIVER], { env, stdio: ["pipe", "pipe", "inherit"] });
-  child.stdin.end(JSON.stringify(request));
-  let text = "";
-  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
-    text += chunk;
-  });
-  return new Promise((resolve, reject) => {
-    child.on("error", reject);
-    child.on("close", (code) => {
-      if (code === 0) resolve(JSON.parse(text));
-      else reject(new Error(`webdataset_original.py ended with ${code}`));
-    });
-  });
 }
