@@ -61,7 +61,7 @@ export function closedError(path: string): ScdlError {
 export function changedError(path: string, opened: number, found: number): StorageError {
   const what =
     opened === found
-      ? "the file was rewritten while open"
+      ? "the file was rewritten or replaced while open"
       : `the file changed while open: expected ${opened} bytes, found ${found}`;
   return new StorageError("file-changed", what, {
     path,

@@ -73,6 +73,23 @@ export function fileIdentity({ dev, ino, size, mtimeMs }: fs.Stats): string {
   return `${dev}:${ino}:${size}:${mtimeMs}`;
 }
 
+/**
+ * Whether the path of an open source still names the file that was opened. A source reads on when
+ * it does not; what belongs to that file and is opened later would belong to another.
+ * @throws StorageError "file-changed", NotFoundError
+ */
+export function assertInPlace(source: Pick<ByteSource, "path" | "identity" | "byteLength">): void {
+  let stats: fs.Stats;
+  try {
+    stats = fs.statSync(source.path);
+  } catch (error) {
+    throw fromFsError(error, source.path);
+  }
+  if (fileIdentity(stats) !== source.identity) {
+    throw changedError(source.path, source.byteLength, stats.size);
+  }
+}
+
 /** Fills `target` from an open file; a short read means that the file shrank. */
 export function readFully(
   source: Pick<ByteSource, "path" | "byteLength">,

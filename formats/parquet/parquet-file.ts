@@ -4,7 +4,8 @@
  *
  * The footer is read and checked here; the pages of one row group are copied into a miniature
  * parquet file of their own, which parquet-wasm decodes. The file is opened for each read and no
- * descriptor is kept.
+ * descriptor is kept, so each read first makes sure that the path still names the file whose footer
+ * was read: one replaced by rename fails with StorageError "file-changed".
  */
 import {
   type RecordBatch,
@@ -53,13 +54,15 @@ export class ParquetFile {
   readonly columns: readonly string[];
   readonly #footer: Footer;
   readonly #fileBytes: number;
+  readonly #identity: string;
   #schema: Schema | undefined;
 
-  private constructor(path: string, fileBytes: number, footer: Footer) {
-    this.path = path;
+  private constructor(file: FileSource, footer: Footer) {
+    this.path = file.path;
     this.rowCount = footer.rowCount;
     this.columns = footer.columns;
-    this.#fileBytes = fileBytes;
+    this.#fileBytes = file.byteLength;
+    this.#identity = file.identity;
     this.#footer = footer;
   }
 
@@ -77,7 +80,7 @@ export class ParquetFile {
     const tail = file.read(fileBytes - TAIL_BYTES, TAIL_BYTES);
     const length = footerLength(tail, fileBytes, path);
     const bytes = file.read(fileBytes - TAIL_BYTES - length, length);
-    return new ParquetFile(path, fileBytes, parseFooter(bytes, fileBytes, path));
+    return new ParquetFile(file, parseFooter(bytes, fileBytes, path));
   }
 
   /** Row counts of the row groups, in order. */
@@ -224,7 +227,7 @@ export class ParquetFile {
     });
     const miniature = withMagic(sealed(miniatureFooter(this.#footer, i, offsets)), at - 4);
     using file = FileSource.open(this.path);
-    if (file.byteLength !== this.#fileBytes) {
+    if (file.identity !== this.#identity) {
       throw changedError(this.path, this.#fileBytes, file.byteLength);
     }
     chunks.forEach((chunk, leaf) => {

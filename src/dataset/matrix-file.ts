@@ -1,4 +1,5 @@
 import { ElementSource } from "../../formats/bytes/element-source.ts";
+import { assertInPlace } from "../../formats/bytes/file-source.ts";
 import { type FileAccess, openSource } from "../../formats/bytes/open-source.ts";
 import type { UnsignedDType } from "../../formats/common/dtype.ts";
 import { FormatError } from "../../formats/common/errors.ts";
@@ -79,6 +80,11 @@ export class MatrixFile {
       for (const { source } of opened) source.close();
       throw error;
     }
+  }
+
+  /** @throws StorageError "file-changed", NotFoundError when the paths name other files by now. */
+  assertInPlace(): void {
+    for (const { source } of [this.data, this.indices, this.pointers]) assertInPlace(source);
   }
 
   close(): void {

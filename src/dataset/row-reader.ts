@@ -257,6 +257,10 @@ export abstract class RowReader {
     return this.#matrix.pointers.isCached;
   }
 
+  protected assertInPlace(): void {
+    this.#matrix.assertInPlace();
+  }
+
   protected closeMatrix(): void {
     this.#matrix.close();
   }

@@ -155,17 +155,26 @@ export class SingleCellDataset extends RowReader {
 
   /**
    * The neighbours stored with the cells, or null when the data set has none.
-   * @throws FormatError when the files are damaged.
+   * @throws FormatError when the files are damaged; StorageError "file-changed" when the data set
+   *   was replaced before they were first asked for.
    */
   get neighbors(): Neighbors | null {
     this.#assertOpen();
     if (this.#neighbors === undefined) {
-      this.#neighbors = Neighbors.open(this.#archive, {
+      const neighbors = Neighbors.open(this.#archive, {
         ...this.#options.neighbors,
         access: this.#options.access ?? "auto",
         budgetBytes: this.#options.memoryBudgetBytes ?? DEFAULT_BUDGET_BYTES,
         onWarning: this.#options.onWarning,
       });
+      try {
+        // Opened after the matrix: they must be of the same save.
+        if (neighbors !== null) this.assertInPlace();
+      } catch (error) {
+        neighbors?.close();
+        throw error;
+      }
+      this.#neighbors = neighbors;
     }
     return this.#neighbors;
   }

@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { NotFoundError } from "../../../formats/common/errors.ts";
 import { SingleCellDataset } from "../../../src/dataset/single-cell-dataset.ts";
@@ -30,6 +32,35 @@ const bundle = loadBundle("head");
 function orNull(value: unknown): unknown {
   return typeof value === "bigint" ? Number(value) : Number.isNaN(value) ? null : value;
 }
+
+it("never joins its rows to the labels and neighbours of a data set that took its place", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "scdl-replaced-"));
+  const path = join(folder, "data");
+  const [name = ""] = Object.entries(reads).find(([, { neighbors }]) => neighbors) ?? [];
+  cpSync(unpack(bundle, name), path, { recursive: true });
+  cpSync(path, join(folder, "other"), { recursive: true });
+  using asked = await SingleCellDataset.open(path);
+  using dataset = await SingleCellDataset.open(path);
+  const row = dataset.row(0);
+  const draws = asked.neighbors?.sampleAll([0, 1]);
+  renameSync(path, join(folder, "old"));
+  renameSync(join(folder, "other"), path);
+
+  expect(dataset.row(0)).toEqual(row);
+  const [column] = Object.keys(reads[name]?.obs ?? {});
+  await expect(dataset.obsColumn(column ?? "")).rejects.toMatchObject({ code: "file-changed" });
+  await expect(dataset.obs()).rejects.toMatchObject({
+    code: "file-changed",
+    path: expect.stringMatching(/obs_features/),
+  });
+  await expect(dataset.var()).rejects.toMatchObject({
+    code: "file-changed",
+    path: expect.stringMatching(/var_features/),
+  });
+  expect(() => dataset.neighbors).toThrow(/data\.npy: .*replaced while open/);
+  expect(asked.neighbors?.sampleAll([0, 1])).toEqual(draws);
+  rmSync(folder, { recursive: true });
+});
 
 for (const [name, expected] of Object.entries(reads)) {
   for (const access of ["map", "read"] as const) {
