@@ -130,7 +130,7 @@ export type {
   NeighborStrategy,
   Neighbors,
 } from "./dataset/neighbors.ts";
-export type { ReadRowsOptions, SparseRow } from "./dataset/row-reader.ts";
+export type { GatherOptions, ReadRowsOptions, SparseRow } from "./dataset/row-reader.ts";
 export {
   type NeighborPair,
   type OpenDatasetOptions,

@@ -57,7 +57,10 @@ export interface LoaderOptions<C = Collate> {
    * on. Default true. With false every batch may be kept.
    */
   readonly recycle?: boolean;
-  /** Compares every column number with nVars; dense batches always do. Default false. */
+  /**
+   * Compares every column number with nVars; dense batches always do. Default false: in memory it
+   * costs more than reading the batch. For files that `scdl inspect --verify` has not passed.
+   */
   readonly validate?: boolean;
   /** Ends iteration with the signal's reason, also while a batch is waited for. */
   readonly signal?: AbortSignal;

@@ -1,7 +1,7 @@
 import type * as arrow from "apache-arrow";
 import { allocate, isFloat, type ScdlDType, widest } from "../../formats/common/dtype.ts";
 import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
-import type { CsrMatrix, MatrixData } from "../../formats/csr/csr-matrix.ts";
+import { type CsrMatrix, checkColumns, type MatrixData } from "../../formats/csr/csr-matrix.ts";
 import type { VarBlock } from "./dataset-archive.ts";
 import {
   type CategoricalColumn,
@@ -130,7 +130,10 @@ export class DatasetCollection {
     return at.member.value(at.row, column);
   }
 
-  /** Rows in the order asked, as one matrix in the common types. */
+  /**
+   * Rows in the order asked, as one matrix in the common types.
+   * @throws FormatError "column-out-of-range" for a stored column beyond its member's variables.
+   */
   rows(rows: ArrayLike<number>): CsrMatrix {
     const nnz = this.#prepare(rows);
     const out = {
@@ -140,7 +143,15 @@ export class DatasetCollection {
     };
     this.#copy(rows.length, out);
     let nVars = 0;
-    for (let i = 0; i < rows.length; i++) nVars = Math.max(nVars, this.nVarsAt(rows[i] as number));
+    for (let i = 0; i < rows.length; i++) {
+      const at = this.locate(rows[i] as number);
+      const width = at.member.nVarsAt(at.row);
+      const [begin, end] = [out.indptr[i] as number, out.indptr[i + 1] as number];
+      if (width > 0) {
+        checkColumns(out.indices, begin, end, width, at.row, at.member.directory);
+      }
+      nVars = Math.max(nVars, width);
+    }
     return { ...out, shape: [rows.length, rows.length === 0 ? this.nVars : nVars] };
   }
 

@@ -102,7 +102,7 @@ export class SingleCellDataset extends RowReader {
    * wins, as in the original. @throws FormatError for a stored column beyond the variables.
    */
   rowDense(row: number, out?: MatrixData): MatrixData {
-    const { data, indices } = this.row(row);
+    const { data, indices } = this.row(row, { validate: false });
     const nVars = this.nVarsAt(row);
     const dense = this.#denseTarget(out, nVars);
     scatter(data, indices, 0, data.length, nVars, dense, 0, row, this.indicesPath);
@@ -116,7 +116,7 @@ export class SingleCellDataset extends RowReader {
   rowsDense(rows: ArrayLike<number>, out?: MatrixData): MatrixData {
     const { nVars } = this;
     const dense = this.#denseTarget(out, rows.length * nVars);
-    const sparse = this.rows(rows);
+    const sparse = this.rows(rows, { validate: false });
     for (let i = 0; i < rows.length; i++) {
       const begin = sparse.indptr[i] as number;
       const end = sparse.indptr[i + 1] as number;

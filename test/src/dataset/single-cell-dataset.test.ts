@@ -9,6 +9,7 @@ import {
   NotFoundError,
 } from "../../../formats/common/errors.ts";
 import { toDense, validateCsr } from "../../../formats/csr/csr-matrix.ts";
+import { DatasetCollection } from "../../../src/dataset/dataset-collection.ts";
 import { GatherBuffers } from "../../../src/dataset/gather-buffers.ts";
 import { SingleCellDataset } from "../../../src/dataset/single-cell-dataset.ts";
 import { type RawArchiveContent, writeRawArchive } from "../../helpers/raw-archive.ts";
@@ -278,14 +279,25 @@ for (const access of ["map", "read"] as const) {
       }
     });
 
-    it("checks damaged columns when asked, and always before it writes a dense row", () => {
+    it("refuses damaged columns; gather() and those who decline the check get them as stored", () => {
       using dataset = open({ ...SMALL, indices: Uint8Array.of(0, 10, 5, 2, 7, 2, 4) });
-      expect([...dataset.row(0).indices]).toEqual([0, 10]);
+      const buffers = dataset.createBuffers();
+      dataset.gather([3, 0], buffers);
+      expect([...buffers.indices.subarray(0, 3)]).toEqual([4, 0, 10]);
+      const stored = [
+        dataset.row(0, { validate: false }),
+        dataset.slice(0, 1, { validate: false }),
+        dataset.rows([0], { validate: false }),
+        ...dataset.rowBlocks({ end: 1, validate: false }),
+      ];
+      expect(stored.map(({ indices }) => [...indices])).toEqual(Array(4).fill([0, 10]));
       for (const read of [
-        () => dataset.row(0, { validate: true }),
-        () => dataset.rows([3, 0], { validate: true }),
-        () => dataset.gather([3, 0], dataset.createBuffers(), { validate: true }),
-        () => dataset.slice(0, 2, { validate: true }),
+        () => dataset.row(0),
+        () => dataset.rows([3, 0]),
+        () => dataset.gather([3, 0], buffers, { validate: true }),
+        () => dataset.slice(0, 2),
+        () => [...dataset.rowBlocks()],
+        () => new DatasetCollection([dataset]).rows([3, 0]),
         () => dataset.rowDense(0),
         () => dataset.rowsDense([3, 0]),
       ]) {
