@@ -58,6 +58,14 @@ async function planGroup(source: Source, group: GroupNode): Promise<FramePlan> {
   const order =
     textListAttribute(group, "column-order") ??
     group.keys.filter((key) => key !== indexName && key !== "__categories");
+  const twice = order.find((name, at) => order.indexOf(name) !== at);
+  if (twice !== undefined) {
+    throw source.error(
+      "duplicate-column",
+      `column-order of ${group.path} names column ${JSON.stringify(twice)} twice`,
+      [`write ${group.path} again with anndata, each column once`],
+    );
+  }
   const index = await planColumn(source, group, indexName);
   const nRows = await lengthOf(source, index);
   const columns: ColumnPlan[] = [];

@@ -1,5 +1,10 @@
 import * as arrow from "apache-arrow";
-import { NotFoundError, UnsupportedFeatureError } from "../common/errors.ts";
+import {
+  FormatError,
+  isScdlError,
+  NotFoundError,
+  UnsupportedFeatureError,
+} from "../common/errors.ts";
 import type { Hdf5Values } from "../hdf5/protocol.ts";
 import {
   arrowData,
@@ -9,6 +14,7 @@ import {
   validityOf,
 } from "./arrow-columns.ts";
 import { type ColumnPlan, type FramePlan, planFrame } from "./frame-plan.ts";
+import { indexText } from "./index-text.ts";
 import type { DatasetNode, GroupNode, Source } from "./source.ts";
 
 export interface FrameColumn {
@@ -35,6 +41,7 @@ export interface FrameBatches {
 }
 
 const DEFAULT_BATCH_ROWS = 65_536;
+const NOT_UTF8 = "not-utf8";
 
 /** The dictionary of a categorical column, read once. */
 interface Categories {
@@ -45,7 +52,8 @@ interface Categories {
 /**
  * A table of annotations (obs, var, a data frame in obsm), read lazily as Arrow.
  *
- * The index is the first column; the schema's metadata key `index` holds its name.
+ * The index is the first column, as text as in anndata ({@link indexText}); the schema's metadata
+ * key `index` holds its name.
  */
 export class FrameReader {
   readonly path: string;
@@ -127,7 +135,11 @@ export class FrameReader {
         throw new NotFoundError(
           "no-such-column",
           `${this.#source.path}: ${this.path} has no column ${JSON.stringify(name)}`,
-          { what: name, available: this.columns.map((other) => other.name) },
+          {
+            what: name,
+            available: this.columns.map((other) => other.name),
+            suggestions: ["scdl inspect FILE lists the columns"],
+          },
         );
       }
       if (column.unsupported !== null) {
@@ -151,7 +163,8 @@ export class FrameReader {
 
   async #typeOf(plan: ColumnPlan): Promise<arrow.DataType | null> {
     if (plan.kind === "categorical") return (await this.#categoriesOf(plan)).type;
-    return arrowTypeOf(plan.type);
+    const isNumbers = plan.type.kind === "number" || plan.type.kind === "boolean";
+    return plan === this.#index && isNumbers ? new arrow.Utf8() : arrowTypeOf(plan.type);
   }
 
   async #batch(
@@ -181,9 +194,49 @@ export class FrameReader {
       }
       return found.values;
     };
-    for (const plan of all)
-      children.push(await this.#columnData(plan, await read(plan), begin, end));
+    for (const plan of all) {
+      try {
+        children.push(await this.#columnData(plan, await read(plan), begin, end));
+      } catch (error) {
+        throw await this.#nameColumn(error, plan, begin, end);
+      }
+    }
     return recordBatch(schema, end - begin, children);
+  }
+
+  /** Says which column and row holds a text that is not UTF-8, and how to do without it. */
+  async #nameColumn(
+    error: unknown,
+    plan: ColumnPlan,
+    begin: number,
+    end: number,
+  ): Promise<unknown> {
+    if (!isScdlError(error, NOT_UTF8)) return error;
+    const isIndex = plan === this.#index;
+    const row = plan.kind === "categorical" ? null : await this.#rowNotUtf8(plan, begin, end);
+    const what = isIndex ? "the index" : `column ${JSON.stringify(plan.name)}`;
+    const where = row === null ? "a category" : `a text in row ${row}`;
+    return new FormatError(NOT_UTF8, `${what} of ${this.path} has ${where} that is not UTF-8`, {
+      path: this.#source.path,
+      cause: error,
+      suggestions: isIndex ? ["write the names as UTF-8"] : howToDoWithout(this.path, plan.name),
+    });
+  }
+
+  /** Halves the rows until one is left: the HDF5 thread says only that there is such a text. */
+  async #rowNotUtf8(plan: ColumnPlan, begin: number, end: number): Promise<number> {
+    const fields = plan.field === null ? undefined : [plan.field];
+    let [low, high] = [begin, end];
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      const isBad = await this.#source.hdf5.read(plan.path, [low], [middle], fields).then(
+        () => false,
+        (error: unknown) => isScdlError(error, NOT_UTF8),
+      );
+      if (isBad) high = middle;
+      else low = middle;
+    }
+    return low;
   }
 
   async #columnData(
@@ -203,7 +256,7 @@ export class FrameReader {
       for (let i = 0; i < missing.length; i++) missing[i] = Number(mask.values[i]) === 0 ? 0 : 1;
       validity = validityOf(missing);
     }
-    const data = arrowData(values, validity);
+    const data = arrowData(plan === this.#index ? indexText(values) : values, validity);
     if (data === null) throw this.#source.error("wrong-type", `${plan.path} is not a column`);
     return data;
   }
@@ -251,6 +304,12 @@ export class FrameReader {
     const type = new arrow.Dictionary(data.type, new arrow.Int32(), null, plan.ordered);
     return { type, values: new arrow.Vector([data]) };
   }
+}
+
+function howToDoWithout(path: string, column: string): string[] {
+  const flag = { "/obs": "--obs-columns", "/var": "--var-columns" }[path];
+  const others = flag === undefined ? "read the other columns" : `name the others with ${flag}`;
+  return [others, `write column ${JSON.stringify(column)} as UTF-8`];
 }
 
 function describeColumn(plan: ColumnPlan): FrameColumn {

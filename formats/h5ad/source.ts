@@ -10,6 +10,8 @@ const MAX_EXPANSION = 100_000;
 /** Claims below this many bytes are never questioned. */
 const ALWAYS_PLAUSIBLE_BYTES = 64 << 20;
 
+const WRITE_AGAIN: readonly string[] = ["write the file again with the program that made it"];
+
 /** Attributes that decide how an element is read. */
 const READ_ATTRIBUTES = [
   "encoding-type",
@@ -37,8 +39,8 @@ export class Source {
     this.bytes = bytes;
   }
 
-  error(code: string, message: string): FormatError {
-    return new FormatError(code, message, { path: this.path });
+  error(code: string, message: string, suggestions = WRITE_AGAIN): FormatError {
+    return new FormatError(code, message, { path: this.path, suggestions });
   }
 
   /** A group or dataset; null when there is nothing. */

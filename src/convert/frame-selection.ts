@@ -1,4 +1,5 @@
 import * as arrow from "apache-arrow";
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { FrameReader } from "../../formats/h5ad/frame.ts";
 
 export interface SelectionOptions {
@@ -21,13 +22,23 @@ export interface FrameSelection {
   readonly keepsIndex: boolean;
 }
 
-/** Chooses columns and their stored types; reads integer columns that may lack values once. */
+/**
+ * Chooses columns and their stored types; reads integer columns that may lack values once.
+ * @throws InvalidArgumentError for a column named twice.
+ */
 export async function selectColumns(
   frame: FrameReader,
   path: string,
   options: SelectionOptions,
 ): Promise<FrameSelection> {
   const columns = options.columns ?? readableColumns(frame, path, options.onWarning);
+  const twice = columns.find((name, at) => columns.indexOf(name) !== at);
+  if (twice !== undefined) {
+    const name = JSON.stringify(twice);
+    throw new InvalidArgumentError("columns", columns, `column ${name} is asked for twice`, {
+      suggestions: ["name each column once"],
+    });
+  }
   // The range is empty: this reads the schema (and checks the names), no rows.
   const { schema } = await frame.table({ columns, begin: 0, end: 0 });
   const [index, ...fields] = schema.fields;
