@@ -2,6 +2,7 @@ import { readFileSync, statSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import * as scdl from "../../src/index.ts";
 import { MINIMUM_NODE_VERSION } from "../../src/node-version.ts";
+import * as testing from "../../src/testing/index.ts";
 
 function readJson(name: string): unknown {
   return JSON.parse(readFileSync(new URL(`../../${name}`, import.meta.url), "utf8"));
@@ -139,6 +140,18 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
       "validateCsr",
       "verifyArchive",
       "writeDatasetShards",
+    ]
+  `);
+});
+
+test("the public names of scdl/testing are these", () => {
+  expect(Object.keys(testing).sort((a, b) => (a < b ? -1 : 1))).toMatchInlineSnapshot(`
+    [
+      "DatasetDistributedNondeterministic",
+      "DatasetLocallyNondeterministic",
+      "assertDatasetDeterministic",
+      "assertDatasetElementsNotEqual",
+      "assertElementsEqual",
     ]
   `);
 });

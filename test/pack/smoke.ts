@@ -96,11 +96,15 @@ try {
 
   await check("import gives the public names, and nothing else can be imported", async () => {
     const script =
-      'import * as scdl from "scdl"; let inner = "importable";' +
+      'import * as scdl from "scdl"; import * as testing from "scdl/testing"; let inner = "importable";' +
       'try { await import("scdl/dist/src/index.js"); } catch (error) { inner = error.code; }' +
-      "console.log(JSON.stringify([typeof scdl.ScdlError, inner]));";
+      "console.log(JSON.stringify([typeof scdl.ScdlError, typeof testing.assertDatasetDeterministic, inner]));";
     const result = await succeed(process.execPath, ["--input-type=module", "-e", script], folder);
-    expectEqual(JSON.parse(result.stdout), ["function", "ERR_PACKAGE_PATH_NOT_EXPORTED"], "import");
+    expectEqual(
+      JSON.parse(result.stdout),
+      ["function", "function", "ERR_PACKAGE_PATH_NOT_EXPORTED"],
+      "import",
+    );
   });
 
   await check("its types check in a project that skips no library check of its own", async () => {

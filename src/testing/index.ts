@@ -1,0 +1,13 @@
+/** The entry `scdl/testing`: what tests of your own data sets assert. Needs no test framework. */
+
+import "../require-node.ts";
+
+export {
+  assertDatasetDeterministic,
+  assertDatasetElementsNotEqual,
+  DatasetDistributedNondeterministic,
+  type DatasetIndex,
+  DatasetLocallyNondeterministic,
+  type IndexedDataset,
+} from "./dataset-assertions.ts";
+export { assertElementsEqual } from "./elements-equal.ts";
