@@ -114,9 +114,12 @@ function distributionSection(report: InspectReport): string[] {
       ? []
       : [`no distributions: ${report.distributionsMissing}`];
   }
-  const { sampledRows, totalRows, counts, genes } = distributions;
+  const { sampledRows, totalRows, nonFiniteCells, counts, genes } = distributions;
+  const without =
+    nonFiniteCells === 0 ? [] : [`  without ${exact(nonFiniteCells)} that hold NaN or infinity`];
   const lines = [
     ...histogram("counts per cell", counts),
+    ...without,
     "",
     ...histogram("genes per cell", genes),
   ];

@@ -5,7 +5,9 @@ import { MappedSource } from "./mapped-source.ts";
 import { canMap } from "./system-memory.ts";
 
 /** How a file is read: "map" and "read" force one way, "auto" maps local files. */
-export type FileAccess = "auto" | "map" | "read";
+export type FileAccess = (typeof FILE_ACCESSES)[number];
+
+export const FILE_ACCESSES = ["auto", "map", "read"] as const;
 
 export interface OpenSourceOptions {
   /**

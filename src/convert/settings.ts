@@ -19,6 +19,9 @@ const MOST_WORKERS = 8;
 
 /** Checks the options that need no file. @throws InvalidArgumentError */
 export function settingsOf(options: ConvertOptions): Settings {
+  if (typeof options.output !== "string" || options.output === "") {
+    throw new InvalidArgumentError("output", options.output, "expected the directory to create");
+  }
   const dataDtype = options.dataDtype ?? "float32";
   if (!isScdlDType(dataDtype)) {
     throw new InvalidArgumentError("dataDtype", dataDtype, `no such data type: ${dataDtype}`);

@@ -1,5 +1,5 @@
 import type * as arrow from "apache-arrow";
-import type { FileAccess } from "../../formats/bytes/open-source.ts";
+import { FILE_ACCESSES, type FileAccess } from "../../formats/bytes/open-source.ts";
 import { allocate, type ScdlDType } from "../../formats/common/dtype.ts";
 import { InvalidArgumentError, NotFoundError, ScdlError } from "../../formats/common/errors.ts";
 import { type MatrixData, scatter } from "../../formats/csr/csr-matrix.ts";
@@ -79,6 +79,7 @@ export class SingleCellDataset extends RowReader {
     directory: string,
     options: OpenDatasetOptions = {},
   ): Promise<SingleCellDataset> {
+    assertOpenOptions(directory, options);
     const { onWarning } = options;
     const archive = await openArchive(directory, onWarning === undefined ? {} : { onWarning });
     return SingleCellDataset.fromArchive(archive, options);
@@ -346,5 +347,21 @@ export class SingleCellDataset extends RowReader {
 
   #assertOpen(): void {
     if (this.#closed) throw new ScdlError("closed", `${this.directory}: read after close`);
+  }
+}
+
+/** For callers without a type checker. */
+function assertOpenOptions(directory: unknown, options: OpenDatasetOptions): void {
+  const { access = "auto", memoryBudgetBytes = DEFAULT_BUDGET_BYTES } = options;
+  if (typeof directory !== "string" || directory === "") {
+    throw new InvalidArgumentError("directory", directory, "expected the path of a data set");
+  }
+  if (!FILE_ACCESSES.includes(access)) {
+    const known = FILE_ACCESSES.join(", ");
+    throw new InvalidArgumentError("access", access, `expected one of ${known}, found ${access}`);
+  }
+  if (!(memoryBudgetBytes >= 0)) {
+    const message = `the memory budget must be 0 bytes or more, found ${memoryBudgetBytes}`;
+    throw new InvalidArgumentError("memoryBudgetBytes", memoryBudgetBytes, message);
   }
 }

@@ -88,6 +88,8 @@ export interface NeighborSummary {
 export interface Distributions {
   readonly sampledRows: number;
   readonly totalRows: number;
+  /** Cells that hold NaN or infinity: they have no sum and are not in `counts`. */
+  readonly nonFiniteCells: number;
   /** Sum of the values of each cell. */
   readonly counts: Distribution;
   /** Values other than zero in each cell. */

@@ -19,6 +19,7 @@ export function describeTotals(
     distributions: {
       sampledRows: totals.rows,
       totalRows,
+      nonFiniteCells: genes.length - counts.length,
       counts: summarize(counts),
       genes: summarize(genes),
     },

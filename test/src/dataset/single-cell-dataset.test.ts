@@ -11,7 +11,10 @@ import {
 import { toDense, validateCsr } from "../../../formats/csr/csr-matrix.ts";
 import { DatasetCollection } from "../../../src/dataset/dataset-collection.ts";
 import { GatherBuffers } from "../../../src/dataset/gather-buffers.ts";
-import { SingleCellDataset } from "../../../src/dataset/single-cell-dataset.ts";
+import {
+  type OpenDatasetOptions,
+  SingleCellDataset,
+} from "../../../src/dataset/single-cell-dataset.ts";
 import { type RawArchiveContent, writeRawArchive } from "../../helpers/raw-archive.ts";
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "scdl-dataset-"));
@@ -449,4 +452,14 @@ describe("neighbours", () => {
     expect(dataset.neighbors?.stats().cellsWithNoNeighbors).toBe(3);
     expect(warnings.join()).toMatch(/neighbours of 1 cells, the data set has 4/);
   });
+});
+
+it.each([
+  ["no directory", undefined, {}],
+  ["an access that is none", "x.scdl", { access: "foo" }],
+  ["a negative budget", "x.scdl", { memoryBudgetBytes: -1 }],
+])("opening with %s is an InvalidArgumentError", async (_name, directory, options) => {
+  // As plain JavaScript may call it.
+  const opened = SingleCellDataset.open(directory as string, options as OpenDatasetOptions);
+  await expect(opened).rejects.toBeInstanceOf(InvalidArgumentError);
 });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { describeTotals } from "../../../src/inspect/row-report.ts";
 import { RowTotals, sampleRows } from "../../../src/inspect/row-sample.ts";
 
 test("a small matrix is read whole, an empty one not at all", () => {
@@ -46,4 +47,12 @@ test("rows whose sum is not finite are left out of the counts", () => {
   const totals = new RowTotals();
   totals.add(Float32Array.of(1, Number.NaN), [0, 1, 2]);
   expect(totals.values().counts).toEqual(Float64Array.of(1));
+});
+
+test("cells with NaN or infinity are counted, not dropped without a word", () => {
+  const totals = new RowTotals();
+  totals.add([1, Number.NaN, 2, Number.POSITIVE_INFINITY, 4], [0, 1, 3, 4, 5]);
+  const { distributions } = describeTotals(totals, 4);
+  expect(distributions).toMatchObject({ sampledRows: 4, nonFiniteCells: 2 });
+  expect(distributions?.counts.bins.reduce((sum, cells) => sum + cells, 0)).toBe(2);
 });
