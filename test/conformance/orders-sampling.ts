@@ -1,6 +1,7 @@
 /** The random cases of orders_original.py for samplers, collates and picklesToTars. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
+import { ScdlError } from "../../formats/common/errors.ts";
 import { padTokenIds } from "../../src/data/pad-token-ids.ts";
 import { getAutocastDtype, type Precision } from "../../src/data/precision.ts";
 import {
@@ -21,6 +22,12 @@ import { PRNGResampleDataset } from "../../src/sampling/prng-resample-dataset.ts
 import { SizeAwareBatchSampler } from "../../src/sampling/size-aware-batches.ts";
 import { picklesToTars } from "../../src/webdataset/pickles-to-tars.ts";
 import { WebDataset } from "../../src/webdataset/web-dataset.ts";
+import {
+  all,
+  type ModuleCase,
+  modulePickled,
+  type SplitNames,
+} from "../helpers/pickled-data-wds.ts";
 import type { Kind } from "./orders-random.ts";
 
 const numbers = (length: number) => ({ length, at: (index: number) => index });
@@ -166,6 +173,24 @@ async function pickles([folder, names, suffixes, shards]: PicklesCase): Promise<
   }
 }
 
+type DataModuleCase = readonly [string, SplitNames, ModuleCase];
+
+async function dataModule([folder, names, options]: DataModuleCase): Promise<unknown> {
+  const module = modulePickled(`${folder}/pickles`, names, `${folder}/ours`, options);
+  await module.prepareData();
+  await module.setup("fit");
+  await module.setup("test");
+  const found: Record<string, unknown> = {};
+  for (const split of ["train", "val", "test"] as const) {
+    found[split] = await all(module[`${split}Loader`]()).catch((error: unknown) => {
+      if (error instanceof ScdlError && error.code === "too-few-shards") return true;
+      throw error;
+    });
+  }
+  await module.close();
+  return found;
+}
+
 function sha256(value: unknown): string {
   if (!(value instanceof Uint8Array)) throw new Error("a field without decode() is not bytes");
   return createHash("sha256").update(value).digest("hex");
@@ -190,4 +215,5 @@ export const SAMPLING_KINDS = {
   padding: { name: "pad_token_ids", run: padding },
   precision: { name: "get_autocast_dtype", run: precision },
   pickles: { name: "pickles_to_tars", run: pickles },
+  dataModule: { name: "WebDataModule and PickledDataWDS", run: dataModule },
 } satisfies Record<string, Kind<never>>;

@@ -5,6 +5,7 @@ One request on stdin, {"seed": N, "folder": DIR}: random cases chosen by the see
 """
 
 import contextlib
+import gc
 import hashlib
 import io
 import json
@@ -13,7 +14,9 @@ import pickle
 import random
 import sys
 import tempfile
+import types
 import warnings
+from pathlib import Path
 
 request = json.load(sys.stdin)
 meta = random.Random(request["seed"])
@@ -40,8 +43,15 @@ from bionemo.size_aware_batching.sampler import BucketBatchSampler, SizeAwareBat
 from bionemo.size_aware_batching.utils import create_buckets  # noqa: E402
 from bionemo.webdatamodule.utils import pickles_to_tars  # noqa: E402
 
+# All that data modules take of lightning is the base class; lightning itself needs much more.
+sys.modules["lightning"] = types.ModuleType("lightning")
+sys.modules["lightning"].LightningDataModule = object
+sys.path.insert(0, str(Path(__file__).parents[2] / "fixtures/generate"))
+import web_data_module  # noqa: E402
+
 warnings.simplefilter("ignore")
 torch.set_num_threads(1)
+gc.disable()  # a worker process would collect, and complain about, loaders of this one
 
 
 def near_power(most):
@@ -310,6 +320,30 @@ def pickles_case():
     return [folder, names, suffixes, shards], contents(f"{folder}/theirs")
 
 
+def data_module_case():
+    """Batches of PickledDataWDS for all three splits; true where there are too few shards."""
+    folder = Path(tempfile.mkdtemp(dir=request["folder"]))
+    (folder / "pickles").mkdir()
+    names = {split: [f"{split}{i}" for i in range(meta.randint(4, 40))] for split in ("train", "val", "test")}
+    for i, name in enumerate(sum(names.values(), [])):
+        (folder / "pickles" / f"{name}.tensor.pyd").write_bytes(pickle.dumps(i))
+    endless = meta.random() < 0.3
+    options = {
+        "seed": meta.getrandbits(31),
+        "numWorkers": meta.randint(0, 2),
+        "batchSize": meta.choice([None, meta.randint(1, 5)]),
+        "nTarsWds": meta.randint(1, 4),
+        "nBatches": meta.randint(1, 12) if endless else 0,
+        "shuffleWds": 0 if endless else meta.choice([0, meta.randint(1, 50)]),
+        "shuffleWld": 0 if endless else meta.choice([0, meta.randint(1, 50)]),
+        "batched": meta.choice([0, meta.randint(1, 5)]),
+        "shardShuffle": meta.choice([False, True, meta.randint(1, 5)]),
+    }
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = web_data_module.case(folder, names, options)
+    return [str(folder), names, options], found["batches"]
+
+
 def contents(folder):
     """The shards of a folder, in order: key, and field and sha256 of each part, of every sample."""
     found = []
@@ -324,5 +358,5 @@ def contents(folder):
 COUNTS = {"numpy": (numpy_case, 150), "torch": (torch_case, 120), "python": (python_case, 200), "permute": (permute_case, 300),
           "resampler": (resampler_case, 100), "prng": (prng_case, 60), "sizeAware": (size_aware_case, 150), "buckets": (bucket_case, 100),
           "createBuckets": (create_buckets_case, 200), "sparse": (sparse_case, 60), "neighbors": (neighbors_case, 40),
-          "padding": (padding_case, 80), "precision": (precision_case, 40), "pickles": (pickles_case, 12)}  # fmt: skip
+          "padding": (padding_case, 80), "precision": (precision_case, 40), "pickles": (pickles_case, 12), "dataModule": (data_module_case, 6)}  # fmt: skip
 json.dump({kind: [make() for _ in range(count)] for kind, (make, count) in COUNTS.items()}, sys.stdout)

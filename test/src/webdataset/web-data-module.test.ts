@@ -4,35 +4,28 @@ import { describe, expect, test } from "vitest";
 import type { Stage } from "../../../src/data/data-module.ts";
 import { PickledDataWDS } from "../../../src/webdataset/pickled-data-wds.ts";
 import { WebDataModule } from "../../../src/webdataset/web-data-module.ts";
-import type { WebDatasetOptions } from "../../../src/webdataset/web-dataset.ts";
 import type { WebLoader } from "../../../src/webdataset/web-loader.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
+import {
+  all,
+  type ModuleCase,
+  modulePickled,
+  type SplitNames,
+} from "../../helpers/pickled-data-wds.ts";
 
 type Batches = readonly unknown[];
 
 /** fixtures/generate/web_data_module.py */
 interface Golden {
-  readonly names: Readonly<Record<"train" | "val" | "test", readonly string[]>>;
+  readonly names: SplitNames;
   /** Name to the hex of a pickled number. */
   readonly values: Readonly<Record<string, string>>;
   readonly cases: readonly {
-    readonly options: CaseOptions;
+    readonly options: ModuleCase;
     readonly shards: Readonly<Record<string, readonly string[]>>;
     /** True for the error that there are fewer shards than workers. */
     readonly batches: Readonly<Record<"train" | "val" | "test", Batches | true>>;
   }[];
-}
-
-interface CaseOptions {
-  readonly seed: number;
-  readonly numWorkers: number;
-  readonly batchSize: number | null;
-  readonly nTarsWds: number;
-  readonly nBatches: number;
-  readonly shuffleWds: number;
-  readonly shuffleWld: number;
-  readonly batched: number;
-  readonly shardShuffle: boolean | number;
 }
 
 const file = new URL("../../../fixtures/webdataset/data-module.json", import.meta.url);
@@ -46,43 +39,8 @@ function writePickles(): string {
   return folder;
 }
 
-function perSplit<V>(value: V): Record<"train" | "val" | "test", V> {
-  return { train: value, val: value, test: value };
-}
-
-function makeModule(dirPickles: string, output: string, options: CaseOptions): PickledDataWDS {
-  const { seed, shuffleWds, shuffleWld, batched } = options;
-  const kwargs: WebDatasetOptions = { shardShuffle: options.shardShuffle, seed };
-  return new PickledDataWDS({
-    dirPickles,
-    namesSubset: GOLDEN.names,
-    nTarsWds: options.nTarsWds,
-    suffixKeysWds: "tensor.pyd",
-    dirsTarsWds: {
-      train: join(output, "train"),
-      val: join(output, "val"),
-      test: join(output, "test"),
-    },
-    prefixTarsWds: "shards",
-    pipelineWds: perSplit([
-      (dataset) => dataset.map(([value]: [number]) => value),
-      (dataset) => dataset.shuffle(shuffleWds, { seed }),
-    ]),
-    pipelinePrebatchWld: perSplit((loader) => {
-      const shuffled = loader.shuffle(shuffleWld, { seed: seed + 1 });
-      return batched === 0 ? shuffled : shuffled.batched(batched, { collate: null });
-    }),
-    kwargsWds: perSplit(kwargs),
-    kwargsWld: perSplit({ numWorkers: options.numWorkers, batchSize: options.batchSize }),
-    invokeWld: perSplit(options.nBatches === 0 ? null : [["withEpoch", options.nBatches]]),
-  });
-}
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const found: T[] = [];
-  for await (const item of items) found.push(item);
-  return found;
-}
+const makeModule = (dirPickles: string, output: string, options: ModuleCase) =>
+  modulePickled(dirPickles, GOLDEN.names, output, options);
 
 describe("the original's batches", () => {
   test.each(GOLDEN.cases.map((golden) => [JSON.stringify(golden.options), golden] as const))(
@@ -108,7 +66,7 @@ describe("the original's batches", () => {
   );
 });
 
-const RESUMED: Partial<CaseOptions>[] = [
+const RESUMED: Partial<ModuleCase>[] = [
   { numWorkers: 0, shuffleWds: 4 },
   { numWorkers: 2, batchSize: 2 },
   { numWorkers: 3, shuffleWds: 4, batched: 2 },
@@ -118,7 +76,7 @@ const RESUMED: Partial<CaseOptions>[] = [
 ];
 
 test.each(RESUMED)("going on after any batch gives the rest: %o", async (chosen) => {
-  const options: CaseOptions = {
+  const options: ModuleCase = {
     ...{ seed: 3, numWorkers: 0, batchSize: null, nTarsWds: 4, nBatches: 0 },
     ...{ shuffleWds: 0, shuffleWld: 0, batched: 0, shardShuffle: true },
     ...chosen,
@@ -145,7 +103,7 @@ test.each(RESUMED)("going on after any batch gives the rest: %o", async (chosen)
   }
 });
 
-const PLAIN: CaseOptions = {
+const PLAIN: ModuleCase = {
   ...{ seed: 0, numWorkers: 0, batchSize: null, nTarsWds: 3, nBatches: 0 },
   ...{ shuffleWds: 0, shuffleWld: 0, batched: 0, shardShuffle: false },
 };
