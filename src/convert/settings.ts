@@ -19,7 +19,7 @@ const MOST_WORKERS = 8;
 
 /** Checks the options that need no file. @throws InvalidArgumentError */
 export function settingsOf(options: ConvertOptions): Settings {
-  if (typeof options.output !== "string" || options.output === "") {
+  if (typeof options.output !== "string") {
     throw new InvalidArgumentError("output", options.output, "expected the directory to create");
   }
   const dataDtype = options.dataDtype ?? "float32";
