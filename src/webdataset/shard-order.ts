@@ -57,6 +57,10 @@ export function checkOrder(order: ShardOrder): void {
   const { rank, worldSize, worker, numWorkers } = order;
   assertPlace("rank", rank, "worldSize", worldSize);
   assertPlace("worker", worker, "numWorkers", numWorkers);
+  if (!["single-node-only", "by-node", "all"].includes(order.nodeSplitter)) {
+    const message = `nodeSplitter: expected single-node-only, by-node or all, found ${order.nodeSplitter}`;
+    throw new InvalidArgumentError("nodeSplitter", order.nodeSplitter, message);
+  }
   if (!Number.isSafeInteger(order.seed)) {
     throw new InvalidArgumentError(
       "seed",

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { NdArray } from "../../formats/npy/npy-array.ts";
+import { processPlace } from "../distributed/environment.ts";
 import type { SampleCollate } from "./collate.ts";
 import type { HttpOptions } from "./http-chunks.ts";
 import type { ShardAccess } from "./open-shard.ts";
@@ -54,7 +55,7 @@ export interface WebDatasetOptions {
   readonly nodeSplitter?: "single-node-only" | "by-node" | "all";
   /** Worker w of n reads shards w, w + n, ... Default true. */
   readonly splitByWorker?: boolean;
-  /** Default RANK and WORLD_SIZE of the environment when both are set, else 0 of 1. */
+  /** Default what torchrun, Open MPI or srun put into the environment, see `processPlace()`. */
   readonly rank?: number;
   readonly worldSize?: number;
   /** Default WORKER and NUM_WORKERS of the environment when both are set, else 0 of 1. */
@@ -318,8 +319,9 @@ function withOptions<O extends object>(
 
 function partsOf(urls: string | readonly string[], options: WebDatasetOptions): Parts {
   const { nodeSplitter = "single-node-only", shardShuffle = false, cacheDir, cacheSize } = options;
-  const [rank, worldSize] = place(options.rank, options.worldSize, "RANK", "WORLD_SIZE");
-  const [worker, numWorkers] = place(options.worker, options.numWorkers, "WORKER", "NUM_WORKERS");
+  const given = options.rank !== undefined || options.worldSize !== undefined;
+  const { rank = 0, worldSize = 1 } = given ? options : processPlace();
+  const [worker, numWorkers] = workerPlace(options);
   const order: ShardOrder = {
     urls: expandUrls(urls),
     seed: options.seed ?? 0,
@@ -353,13 +355,8 @@ function partsOf(urls: string | readonly string[], options: WebDatasetOptions): 
 }
 
 /** As webdataset: the environment counts only when it says both. */
-function place(
-  index: number | undefined,
-  count: number | undefined,
-  indexName: string,
-  countName: string,
-): readonly [number, number] {
-  if (index !== undefined || count !== undefined) return [index ?? 0, count ?? 1];
-  const [i, n] = [process.env[indexName], process.env[countName]];
+function workerPlace({ worker, numWorkers }: WebDatasetOptions): readonly [number, number] {
+  if (worker !== undefined || numWorkers !== undefined) return [worker ?? 0, numWorkers ?? 1];
+  const { WORKER: i, NUM_WORKERS: n } = process.env;
   return i === undefined || n === undefined ? [0, 1] : [Number(i), Number(n)];
 }

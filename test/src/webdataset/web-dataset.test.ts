@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { braceExpand } from "../../../src/webdataset/brace-expand.ts";
 import { RandomMix, RoundRobin } from "../../../src/webdataset/mix.ts";
 import { type Sample, WebDataset } from "../../../src/webdataset/web-dataset.ts";
@@ -66,4 +66,20 @@ describe("mixing", () => {
 test.each(orders.braces)("braces expand as Python's: %s", (pattern, names) => {
   if (names === null) expect(() => braceExpand(pattern)).toThrow("unbalanced braces");
   else expect(braceExpand(pattern)).toEqual(names);
+});
+
+test("the rank of Open MPI counts, and a node splitter that is none is refused", () => {
+  vi.stubEnv("OMPI_COMM_WORLD_RANK", "1");
+  vi.stubEnv("OMPI_COMM_WORLD_SIZE", "2");
+  try {
+    expect(() => new WebDataset("a-{0..3}.tar")).toThrow("2 ranks would all read every shard");
+    expect(() => new WebDataset("a-{0..3}.tar", { nodeSplitter: "by-node" })).not.toThrow();
+  } finally {
+    vi.unstubAllEnvs();
+  }
+  // As plain JavaScript may call it.
+  const options = { nodeSplitter: "by_node" } as unknown as { nodeSplitter: "by-node" };
+  expect(() => new WebDataset("a.tar", options)).toThrow(
+    "expected single-node-only, by-node or all",
+  );
 });
