@@ -76,6 +76,12 @@ export {
   inferNumSamples,
   type LimitBatches,
 } from "./data/infer-samples.ts";
+export {
+  type ItemBatchInfo,
+  ItemLoader,
+  type ItemLoaderOptions,
+  type ItemLoaderState,
+} from "./data/item-loader.ts";
 export { Loader, type LoaderOptions, type LoaderPosition } from "./data/loader.ts";
 export { LoaderError, type LoaderErrorCode } from "./data/loader-error.ts";
 export type { DatasetFingerprint, LoaderState } from "./data/loader-state.ts";

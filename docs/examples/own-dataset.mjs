@@ -2,7 +2,14 @@
 //
 //     node docs/examples/own-dataset.mjs
 import { stdout } from "node:process";
-import { DataModule, defaultRng, MultiEpochDatasetResampler } from "scdl";
+import {
+  DataModule,
+  defaultRng,
+  ItemLoader,
+  RunSampler,
+  SequentialSampler,
+  ShuffledSampler,
+} from "scdl";
 import { assertDatasetDeterministic, assertDatasetElementsNotEqual } from "scdl/testing";
 
 const SEED = 7;
@@ -21,41 +28,18 @@ class MaskedProteins {
   }
 }
 
-/** Batches of a resampled data set, with the place to go on at. */
-class Batches {
-  constructor(samples, batchSize) {
-    this.samples = samples;
-    this.batchSize = batchSize;
-    this.next = 0;
-  }
-
-  async *[Symbol.asyncIterator]() {
-    while (this.next < this.samples.length) {
-      const end = Math.min(this.next + this.batchSize, this.samples.length);
-      const batch = [];
-      for (; this.next < end; this.next++) batch.push(this.samples.at(this.next));
-      yield batch;
-    }
-  }
-
-  state() {
-    return { next: this.next };
-  }
-
-  loadState({ next }) {
-    this.next = next;
-  }
-
-  async close() {}
-}
-
 class ProteinModule extends DataModule {
   async setup(stage) {
     const dataset = new MaskedProteins(["MKTAYIAK", "GAVLIPFW", "MEDINKRH", "SSTCYQNG"]);
-    // Two epochs in one sequence, each in its own order.
-    const options = stage === "fit" ? { numEpochs: 2, seed: SEED } : { shuffle: false };
-    const batches = new Batches(new MultiEpochDatasetResampler(dataset, options), 2);
-    this.provide(stage === "fit" ? "train" : "test", batches);
+    const options = { batchSize: 2, collate: (items) => items };
+    if (stage === "fit") {
+      // Two epochs in one sequence, each in its own order.
+      const order = new RunSampler(new ShuffledSampler(dataset.length, { seed: SEED }), 8);
+      this.provide("train", new ItemLoader(dataset, order, options));
+    } else {
+      const order = new SequentialSampler(dataset.length);
+      this.provide("test", new ItemLoader(dataset, order, options));
+    }
   }
 }
 
@@ -68,7 +52,7 @@ await using module = new ProteinModule();
 await module.setup("fit");
 for await (const batch of module.trainLoader()) {
   stdout.write(`${batch.join(" ")}\n`);
-  if (module.state().train.next === 4) break;
+  if (module.state().train.batch === 2) break;
 }
 
 // Another process goes on with the second epoch.

@@ -1,12 +1,18 @@
 import { type ErrorDetails, ScdlError } from "../../formats/common/errors.ts";
 
 /**
+ * - "item-failed": a data set of your own threw when an item was asked for; `cause` is what it threw;
  * - "collate-failed": the caller's collate function threw; `cause` is what it threw;
  * - "worker-died": a worker thread ended by itself;
  * - "loader-busy": the loader is being iterated and cannot be moved;
  * - "closed": used after close().
  */
-export type LoaderErrorCode = "collate-failed" | "worker-died" | "loader-busy" | "closed";
+export type LoaderErrorCode =
+  | "item-failed"
+  | "collate-failed"
+  | "worker-died"
+  | "loader-busy"
+  | "closed";
 
 /** The loader could not go on; see {@link LoaderErrorCode}. */
 export class LoaderError extends ScdlError {

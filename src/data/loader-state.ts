@@ -1,10 +1,10 @@
 import { crc32, crc32Hex } from "../../formats/common/crc32.ts";
-import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { NeighborStrategy } from "../dataset/neighbors.ts";
 import type { SamplerDescription } from "../sampling/sampler.ts";
 import { AlignedDataset } from "./gene-alignment.ts";
 import type { RowSource } from "./row-source.ts";
 import type { LastBatch } from "./shares.ts";
+import { assertFormat, assertSame, countIn } from "./state-checks.ts";
 
 const FORMAT = "scdl-loader";
 const VERSION = 1;
@@ -64,23 +64,7 @@ export function makeState(state: Omit<LoaderState, "format" | "version">): Loade
  *   "state-dataset", "state-sampler", "state-batches" or "state-neighbors" when it is one of other batches.
  */
 export function checkState(state: unknown, expected: LoaderState): LoaderState {
-  if (!isRecord(state) || state["format"] !== FORMAT) {
-    throw new InvalidArgumentError(
-      "state",
-      state,
-      `the state is not one of a loader: expected format ${FORMAT}`,
-      {
-        suggestions: ["pass what loader.state() returned, read back with JSON.parse"],
-      },
-    );
-  }
-  if (state["version"] !== VERSION) {
-    throw new IncompatibleError(
-      "state-version",
-      `the state has version ${String(state["version"])}, this package reads version ${VERSION}`,
-      { suggestions: ["go on with the version of scdl that wrote the state"] },
-    );
-  }
+  assertFormat(state, FORMAT, VERSION);
   assertSame("state-dataset", "another data set", state["dataset"], { ...expected.dataset }, [
     "open the data set that the state was made with",
     "a data set that was cast or converted again needs a new run",
@@ -99,43 +83,9 @@ export function checkState(state: unknown, expected: LoaderState): LoaderState {
   assertSame("state-neighbors", "other neighbours", state["neighbors"], neighbors, [
     "set neighbors of the loader, and neighbors of SingleCellDataset.open, as they were",
   ]);
-  const epoch = count(state, "epoch");
-  const batch = count(state, "batch");
+  const epoch = countIn(state, "epoch");
+  const batch = countIn(state, "batch");
   return { ...expected, epoch, batch };
-}
-
-function assertSame(
-  code: string,
-  what: string,
-  found: unknown,
-  expected: Readonly<Record<string, unknown>>,
-  suggestions: readonly string[],
-): void {
-  const record = isRecord(found) ? found : {};
-  const names = [...new Set([...Object.keys(expected), ...Object.keys(record)])];
-  const other = names.filter((name) => record[name] !== expected[name]);
-  if (other.length === 0) return;
-  const differences = other.map(
-    (name) =>
-      `${name} ${JSON.stringify(record[name])} instead of ${JSON.stringify(expected[name])}`,
-  );
-  throw new IncompatibleError(code, `the state was made with ${what}: ${differences.join(", ")}`, {
-    suggestions,
-  });
-}
-
-function count(state: Record<string, unknown>, name: string): number {
-  const value = state[name];
-  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new InvalidArgumentError(
-    `state.${name}`,
-    value,
-    `${name} of the state is ${JSON.stringify(value)}, expected an integer of at least 0`,
-  );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function checksum(array: Float64Array | Int32Array): string {

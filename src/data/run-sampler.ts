@@ -50,6 +50,11 @@ export class RunSampler implements Sampler {
     }
   }
 
+  /** The epoch of the inner sampler; the same whichever epoch of the run is asked for. */
+  epochAt(_epoch: number, position: number): number {
+    return Math.floor(position / this.#epochs.length);
+  }
+
   describe(): SamplerDescription {
     const { name, version, ...rest } = this.#epochs.describe();
     return { ...rest, name: `run of ${name}`, version, samples: this.length };

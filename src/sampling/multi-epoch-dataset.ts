@@ -20,6 +20,8 @@ export interface SizedDataset<T> {
  */
 export interface MultiEpochDataset<T> {
   readonly length: number;
+  /** What the items are made of, for the state of a loader: equal data, equal text. */
+  readonly identity?: string;
   at(index: EpochIndex): T;
 }
 

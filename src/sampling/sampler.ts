@@ -15,6 +15,8 @@ export interface Sampler {
    * @throws InvalidArgumentError for an epoch below 0 or positions outside [0, length).
    */
   fill(epoch: number, begin: number, out: Float64Array): void;
+  /** The epoch that a position's item is made for, where it is not `epoch`: in a run of many epochs. */
+  epochAt?(epoch: number, position: number): number;
   /**
    * Name, version and parameters: two samplers with equal descriptions give equal orders. A loader
    * keeps it in its state and refuses a state of another order.

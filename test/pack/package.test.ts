@@ -75,6 +75,7 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
       "IdentityMultiEpochDatasetWrapper",
       "IncompatibleError",
       "InvalidArgumentError",
+      "ItemLoader",
       "Loader",
       "LoaderError",
       "MixtureSampler",

@@ -1,0 +1,319 @@
+import { setImmediate } from "node:timers/promises";
+import { InvalidArgumentError, ScdlError } from "../../formats/common/errors.ts";
+import type { MultiEpochDataset } from "../sampling/multi-epoch-dataset.ts";
+import type { Sampler, SamplerDescription } from "../sampling/sampler.ts";
+import type { ResumableBatches } from "./data-module.ts";
+import type { LoaderPosition } from "./loader.ts";
+import { LoaderError } from "./loader-error.ts";
+import { type LastBatch, Shares } from "./shares.ts";
+import { assertFormat, assertSame, countIn } from "./state-checks.ts";
+
+const FORMAT = "scdl-item-loader";
+const VERSION = 1;
+
+/** Which items a batch holds. */
+export interface ItemBatchInfo {
+  readonly epoch: number;
+  /** Number of the global batch inside the epoch. */
+  readonly batch: number;
+  /** [items] number in the data set of each item, in the sampler's order. */
+  readonly rows: Float64Array;
+  /** Items at the end that only fill the last batch up; leave them out of metrics. */
+  readonly padding: number;
+}
+
+export interface ItemLoaderOptions<T, B> {
+  /** Makes a batch of its items, which are its own. */
+  readonly collate: (items: readonly T[], info: ItemBatchInfo) => B | Promise<B>;
+  /** Items of a batch of this rank. Give this or `globalBatchSize`. */
+  readonly batchSize?: number | undefined;
+  /** Items of a batch of all ranks together, a multiple of `worldSize`; see `LoaderOptions`. */
+  readonly globalBatchSize?: number | undefined;
+  /** Give both or none; see `processPlace()`. Default 0 of 1. */
+  readonly rank?: number | undefined;
+  readonly worldSize?: number | undefined;
+  /** Leaves out the last global batch of an epoch when it is not full. Default false. */
+  readonly dropLast?: boolean | undefined;
+  /** Fills it up with the first items of the epoch instead. Default false. */
+  readonly padLast?: boolean | undefined;
+  /**
+   * Batches made ahead, in the calling thread, while the program waits for something else: a step on
+   * a device or in another thread. Default 1; 0 makes a batch when it is asked for.
+   */
+  readonly prefetch?: number | undefined;
+  /** Ends iteration with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Where an item loader stands, as JSON; the same on every rank. */
+export interface ItemLoaderState {
+  readonly format: typeof FORMAT;
+  readonly version: typeof VERSION;
+  readonly sampler: SamplerDescription;
+  readonly dataset: { readonly length: number; readonly identity: string | null };
+  readonly globalBatchSize: number;
+  readonly lastBatch: LastBatch;
+  readonly epoch: number;
+  readonly batch: number;
+}
+
+/**
+ * Batches of a data set whose items are asked for one by one, by epoch and number, in the order of a
+ * sampler: what `Loader` is for matrix rows, with the same promises. What a batch holds depends on the
+ * data set, the sampler, the epoch and the global batch size alone, and a state goes on at any number
+ * of ranks.
+ *
+ *     const loader = new ItemLoader(proteins, new ShuffledSampler(proteins.length), {
+ *       batchSize: 32,
+ *       collate: (items) => bertPaddingCollate(items, { paddingValue: 1 }),
+ *     });
+ *     for await (const batch of loader) step(batch);
+ *
+ * One `for await` goes to the end of the epoch; a loop left early leaves the loader at the next batch.
+ */
+export class ItemLoader<T, B> implements ResumableBatches<B> {
+  /** Batches of an epoch, the same on every rank. */
+  readonly nBatches: number;
+  readonly globalBatchSize: number;
+  readonly #dataset: MultiEpochDataset<T | Promise<T>>;
+  readonly #sampler: Sampler;
+  readonly #options: ItemLoaderOptions<T, B>;
+  readonly #shares: Shares;
+  readonly #ahead: number;
+  #epoch = 0;
+  #batch = 0;
+  #isIterating = false;
+  #isClosed = false;
+
+  /** Makes no item yet. The data set stays the caller's. @throws InvalidArgumentError */
+  constructor(
+    dataset: MultiEpochDataset<T | Promise<T>>,
+    sampler: Sampler,
+    options: ItemLoaderOptions<T, B>,
+  ) {
+    const { dropLast = false, padLast = false, prefetch = 1 } = options;
+    if (sampler.nRows !== dataset.length) {
+      throw new InvalidArgumentError(
+        "sampler",
+        sampler.nRows,
+        `the sampler orders ${sampler.nRows} items, the data set has ${dataset.length}`,
+      );
+    }
+    if (dropLast && padLast) {
+      throw new InvalidArgumentError("padLast", padLast, "choose dropLast or padLast, not both");
+    }
+    const { rank, worldSize, globalBatchSize } = division(options);
+    this.#dataset = dataset;
+    this.#sampler = sampler;
+    this.#options = options;
+    this.#ahead = count("prefetch", prefetch, 0);
+    this.#shares = new Shares({
+      length: sampler.length,
+      globalBatchSize,
+      lastBatch: dropLast ? "drop" : padLast ? "pad" : "keep",
+      rank,
+      worldSize,
+    });
+    this.globalBatchSize = globalBatchSize;
+    this.nBatches = this.#shares.nBatches;
+  }
+
+  /** What iterating gives next. */
+  get position(): LoaderPosition {
+    return this.#batch >= this.nBatches && this.nBatches > 0
+      ? { epoch: this.#epoch + 1, batch: 0 }
+      : { epoch: this.#epoch, batch: this.#batch };
+  }
+
+  /** Goes to a batch of any epoch. @throws InvalidArgumentError, LoaderError "loader-busy". */
+  seek(epoch: number, batch = 0): void {
+    this.#assertIdle();
+    count("epoch", epoch, 0);
+    if (count("batch", batch, 0) > this.nBatches) {
+      throw new InvalidArgumentError(
+        "batch",
+        batch,
+        `batch ${batch} does not exist: an epoch has ${this.nBatches}`,
+      );
+    }
+    this.#epoch = epoch;
+    this.#batch = batch;
+  }
+
+  state(): ItemLoaderState {
+    const { length, identity = null } = this.#dataset;
+    return {
+      format: FORMAT,
+      version: VERSION,
+      sampler: this.#sampler.describe(),
+      dataset: { length, identity },
+      globalBatchSize: this.globalBatchSize,
+      lastBatch: this.#shares.lastBatch,
+      ...this.position,
+    };
+  }
+
+  /**
+   * Goes on where another loader stood, at any number of ranks.
+   * @throws IncompatibleError for a state of other data, sampler, global batch size or version,
+   *   InvalidArgumentError for anything else, LoaderError "loader-busy".
+   */
+  loadState(state: unknown): void {
+    this.#assertIdle();
+    assertFormat(state, FORMAT, VERSION);
+    const { dataset, sampler, globalBatchSize, lastBatch } = this.state();
+    assertSame("state-dataset", "another data set", state["dataset"], dataset, [
+      "open the data set that the state was made with",
+    ]);
+    assertSame("state-sampler", "another sampler", state["sampler"], sampler, [
+      "make the sampler with the same arguments and seed",
+    ]);
+    const found = { globalBatchSize: state["globalBatchSize"], lastBatch: state["lastBatch"] };
+    assertSame("state-batches", "other batches", found, { globalBatchSize, lastBatch }, [
+      "keep the global batch size when the number of ranks changes: set globalBatchSize, not batchSize",
+    ]);
+    this.seek(countIn(state, "epoch"), countIn(state, "batch"));
+  }
+
+  /** The batches from {@link position} to the end of its epoch. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<B, void, undefined> {
+    this.#assertIdle();
+    this.#isIterating = true;
+    const { signal } = this.#options;
+    const pending: Promise<B>[] = [];
+    try {
+      ({ epoch: this.#epoch, batch: this.#batch } = this.position);
+      let next = this.#batch;
+      for (;;) {
+        while (pending.length <= this.#ahead && next < this.nBatches) {
+          pending.push(this.#make(this.#epoch, next++, pending.length > 0));
+        }
+        signal?.throwIfAborted();
+        const made = pending.shift();
+        if (made === undefined) break;
+        const batch = await made;
+        if (this.#isClosed) throw new LoaderError("closed", "the loader was closed");
+        signal?.throwIfAborted();
+        this.#batch++;
+        yield batch;
+      }
+      this.#epoch++;
+      this.#batch = 0;
+    } finally {
+      this.#isIterating = false;
+    }
+  }
+
+  /** Iteration in progress rejects at its next batch; idempotent. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #make(epoch: number, batch: number, isAhead: boolean): Promise<B> {
+    const made = this.#makeNow(epoch, batch, isAhead);
+    // An error of a batch made ahead is told when its turn comes, and to nobody if it never does.
+    made.catch(() => {});
+    return made;
+  }
+
+  async #makeNow(epoch: number, batch: number, isAhead: boolean): Promise<B> {
+    if (isAhead) await setImmediate();
+    const { ranges, rows: size, padding } = this.#shares.share(batch);
+    const rows = new Float64Array(size);
+    const items: (T | Promise<T>)[] = [];
+    let hasPromises = false;
+    for (const { begin, end } of ranges) {
+      const from = items.length;
+      this.#sampler.fill(epoch, begin, rows.subarray(from, from + end - begin));
+      for (let position = begin; position < end; position++) {
+        const itemEpoch = this.#sampler.epochAt?.(epoch, position) ?? epoch;
+        const item = this.#item(itemEpoch, rows[items.length] as number);
+        hasPromises ||= item instanceof Promise;
+        items.push(item);
+      }
+    }
+    const info: ItemBatchInfo = { epoch, batch, rows, padding };
+    // Without promises among them every one is a T.
+    return this.#collate(hasPromises ? await Promise.all(items) : (items as T[]), info);
+  }
+
+  #item(epoch: number, idx: number): T | Promise<T> {
+    try {
+      const item = this.#dataset.at({ epoch, idx });
+      if (!(item instanceof Promise)) return item;
+      return item.catch((error: unknown) => {
+        throw itemError(epoch, idx, error);
+      });
+    } catch (error) {
+      throw itemError(epoch, idx, error);
+    }
+  }
+
+  async #collate(items: readonly T[], info: ItemBatchInfo): Promise<B> {
+    try {
+      return await this.#options.collate(items, info);
+    } catch (cause) {
+      if (cause instanceof ScdlError) throw cause;
+      const { epoch, batch } = info;
+      throw new LoaderError(
+        "collate-failed",
+        `collate failed on batch ${batch} of epoch ${epoch}: ${textOf(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  #assertIdle(): void {
+    if (this.#isClosed) throw new LoaderError("closed", "the loader was closed");
+    if (!this.#isIterating) return;
+    throw new LoaderError("loader-busy", "the loader is being iterated", {
+      suggestions: ["leave the loop first", "make a second loader over the same data set"],
+    });
+  }
+}
+
+function itemError(epoch: number, idx: number, cause: unknown): Error {
+  // Ours say which file and row.
+  if (cause instanceof ScdlError) return cause;
+  const message = `item ${idx} of epoch ${epoch} failed: ${textOf(cause)}`;
+  return new LoaderError("item-failed", message, { cause });
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function division<T, B>(options: ItemLoaderOptions<T, B>) {
+  const { rank = 0, worldSize = 1, batchSize, globalBatchSize } = options;
+  if ((options.rank === undefined) !== (options.worldSize === undefined)) {
+    throw new InvalidArgumentError(
+      options.rank === undefined ? "rank" : "worldSize",
+      undefined,
+      "give rank and worldSize, both or none",
+      { suggestions: ["const { rank, worldSize } = processPlace()"] },
+    );
+  }
+  if ((batchSize === undefined) === (globalBatchSize === undefined)) {
+    throw new InvalidArgumentError(
+      "batchSize",
+      batchSize,
+      "give batchSize (of each rank) or globalBatchSize (of all ranks), one of them",
+    );
+  }
+  const size =
+    batchSize === undefined ? globalBatchSize : count("batchSize", batchSize, 1) * worldSize;
+  return { rank, worldSize, globalBatchSize: size as number };
+}
+
+function count(argument: string, value: number, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new InvalidArgumentError(
+    argument,
+    value,
+    `${argument} is ${value}, expected an integer of at least ${least}`,
+  );
+}
