@@ -159,6 +159,7 @@ export type {
   RowSummary,
   VarBlockSummary,
 } from "./inspect/report.ts";
+export type { ClusteredProteins, ProteinSource } from "./proteins/protein-source.ts";
 export type { ChoiceOptions } from "./random/numpy-choice.ts";
 export {
   defaultRng,
@@ -169,6 +170,7 @@ export {
   type NumpyGeneratorState,
 } from "./random/numpy-generator.ts";
 export { PythonRandom, type PythonRandomState } from "./random/python-random.ts";
+export { seedFrom } from "./random/seed-from.ts";
 export type { Seed } from "./random/seed-sequence.ts";
 export {
   TorchGenerator,
@@ -232,6 +234,19 @@ export {
   type SimulateResult,
   simulateH5ad,
 } from "./simulate/simulate-h5ad.ts";
+export type { BertBatch, BertItem } from "./tokenize/bert-item.ts";
+export {
+  applyBertPretrainingMask,
+  BertMaskConfig,
+  type BertMaskOptions,
+  type MaskedTokens,
+} from "./tokenize/bert-mask.ts";
+export {
+  EsmTokenizer,
+  type TokenDecodeOptions,
+  type TokenEncodeOptions,
+} from "./tokenize/esm-tokenizer.ts";
+export { AMINO_ACID_IDS, ESM_TOKENS } from "./tokenize/esm-tokens.ts";
 export type { SampleCollate } from "./webdataset/collate.ts";
 export type { FieldDecoder } from "./webdataset/decode-field.ts";
 export type { HttpOptions } from "./webdataset/http-chunks.ts";

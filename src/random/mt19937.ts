@@ -33,6 +33,13 @@ export class Mt19937 {
     return new Mt19937(initial(seed), STATE_WORDS, false);
   }
 
+  /** Seeds again by one 32-bit word, in the memory that is there. */
+  reseed(seed: number): void {
+    initialize(this.words, seed);
+    this.#position = STATE_WORDS;
+    this.#twisted = false;
+  }
+
   /** Seeded by an array of 32-bit words (`init_by_array`), as Python does. */
   static fromWords(key: readonly number[]): Mt19937 {
     const words = initial(19_650_218);
@@ -136,12 +143,17 @@ export class Mt19937 {
 
 function initial(seed: number): Uint32Array {
   const words = new Uint32Array(STATE_WORDS);
-  words[0] = seed;
-  for (let i = 1; i < STATE_WORDS; i++) {
-    const before = words[i - 1] as number;
-    words[i] = Math.imul(before ^ (before >>> 30), 1_812_433_253) + i;
-  }
+  initialize(words, seed);
   return words;
+}
+
+function initialize(words: Uint32Array, seed: number): void {
+  words[0] = seed;
+  let word = seed | 0;
+  for (let i = 1; i < STATE_WORDS; i++) {
+    word = (Math.imul(word ^ (word >>> 30), 1_812_433_253) + i) | 0;
+    words[i] = word;
+  }
 }
 
 function twisted(upper: number, lower: number): number {

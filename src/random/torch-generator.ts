@@ -56,7 +56,7 @@ export class TorchGenerator {
         `release must be "2.7" or "1.13-mkl", got ${JSON.stringify(release)}`,
       );
     }
-    return new TorchGenerator(value, fromLowWord(value), release);
+    return new TorchGenerator(value, Mt19937.fromWord(lowWord(value)), release);
   }
 
   /** Goes on where {@link state} was taken. */
@@ -96,7 +96,7 @@ export class TorchGenerator {
   /** Seeds again, as `manual_seed`. */
   manualSeed(seed: number | bigint): void {
     this.#initialSeed = toSeed(seed);
-    this.#bits = fromLowWord(this.#initialSeed);
+    this.#bits.reseed(lowWord(this.#initialSeed));
     this.#normals.fill(0);
   }
 
@@ -248,8 +248,8 @@ function remainder(value: number, range: number): number {
   return rest >= range ? rest - range : rest;
 }
 
-function fromLowWord(seed: bigint): Mt19937 {
-  return Mt19937.fromWord(Number(seed & 0xffff_ffffn));
+function lowWord(seed: bigint): number {
+  return Number(seed & 0xffff_ffffn);
 }
 
 function toSeed(seed: number | bigint): bigint {

@@ -63,12 +63,16 @@ test("the lock file names no registry host", () => {
 test("the public names are these (a new one needs a line in CHANGELOG.md)", () => {
   expect(Object.keys(scdl).sort((a, b) => (a < b ? -1 : 1))).toMatchInlineSnapshot(`
     [
+      "AMINO_ACID_IDS",
       "AlignedDataset",
       "BatchSampler",
+      "BertMaskConfig",
       "BlockShuffledSampler",
       "BucketBatchSampler",
       "DataModule",
       "DatasetCollection",
+      "ESM_TOKENS",
+      "EsmTokenizer",
       "FormatError",
       "GatherBuffers",
       "H5adFile",
@@ -112,6 +116,7 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
       "WebLoader",
       "WeightedSampler",
       "alignGenes",
+      "applyBertPretrainingMask",
       "castDataset",
       "classBalancedSampler",
       "collateNeighborSparseMatrixBatch",
@@ -132,6 +137,7 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
       "processPlace",
       "resumeByReplay",
       "saveDataset",
+      "seedFrom",
       "simulateH5ad",
       "sizeAwareBatching",
       "splitByFraction",
