@@ -23,6 +23,12 @@ export {
   toDense,
   validateCsr,
 } from "../formats/csr/csr-matrix.ts";
+export {
+  FastaReader,
+  type FastaReaderOptions,
+  type FastaRecord,
+} from "../formats/fasta/fasta-reader.ts";
+export type { FastaFormat } from "../formats/fasta/record-parser.ts";
 export type {
   AxisEntry,
   CategoricalValues,

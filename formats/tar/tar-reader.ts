@@ -1,5 +1,5 @@
+import type { ByteStream } from "../bytes/byte-stream.ts";
 import { FormatError } from "../common/errors.ts";
-import type { ByteStream } from "./byte-stream.ts";
 import { END_OF_ARCHIVE, MemberParser, PARSED } from "./member.ts";
 
 const WINDOW_BYTES = 2 ** 20;

@@ -1,15 +1,15 @@
 /** A shard of any place and compression as a reader of samples, from any sample on. */
-import { createReadStream } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { type ByteStream, ChunkStream, FileStream } from "../../formats/bytes/byte-stream.ts";
 import {
-  FormatError,
-  fromFsError,
-  isScdlError,
-  UnsupportedFeatureError,
-} from "../../formats/common/errors.ts";
-import { type ByteStream, ChunkStream, FileStream } from "../../formats/tar/byte-stream.ts";
+  compressionOf,
+  decompressed,
+  fileChunks,
+  MAGIC_BYTES,
+  peek,
+} from "../../formats/bytes/decompress.ts";
+import { FormatError, UnsupportedFeatureError } from "../../formats/common/errors.ts";
 import { TarReader } from "../../formats/tar/tar-reader.ts";
-import { compressionOf, decompressed, MAGIC_BYTES } from "./decompress.ts";
 import { type HttpOptions, httpChunks } from "./http-chunks.ts";
 import { type GroupOptions, SampleReader } from "./sample-reader.ts";
 import { type CacheOptions, cachedShard, forgetShard } from "./shard-cache.ts";
@@ -177,35 +177,4 @@ function compressedStream(
     stream: new ChunkStream(decompressed(chunks, compression, path), path),
     seekable: false,
   };
-}
-
-async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
-  try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 18 })) yield chunk;
-  } catch (error) {
-    throw isScdlError(error) ? error : fromFsError(error, path);
-  }
-}
-
-/** The first bytes of a stream, and the stream with them. */
-async function peek(
-  chunks: AsyncGenerator<Uint8Array>,
-): Promise<readonly [Uint8Array, AsyncIterable<Uint8Array>]> {
-  const first: Uint8Array[] = [];
-  let length = 0;
-  while (length < MAGIC_BYTES) {
-    const next = await chunks.next();
-    if (next.done === true) break;
-    first.push(next.value);
-    length += next.value.byteLength;
-  }
-  async function* all(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* first;
-      yield* chunks;
-    } finally {
-      await chunks.return(undefined);
-    }
-  }
-  return [new Uint8Array(Buffer.concat(first)).subarray(0, MAGIC_BYTES), all()];
 }

@@ -73,6 +73,7 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
       "DatasetCollection",
       "ESM_TOKENS",
       "EsmTokenizer",
+      "FastaReader",
       "FormatError",
       "GatherBuffers",
       "H5adFile",

@@ -1,8 +1,8 @@
 /** Bytes that come one after another: a file, a decompressor, a download. */
 import fs from "node:fs";
-import { openRegularFile } from "../bytes/file-source.ts";
-import { isLocalFileSystem } from "../bytes/file-system-kind.ts";
 import { FormatError, fromFsError } from "../common/errors.ts";
+import { openRegularFile } from "./file-source.ts";
+import { isLocalFileSystem } from "./file-system-kind.ts";
 
 export interface ByteStream {
   /** Named in errors. */
