@@ -165,7 +165,26 @@ export type {
   RowSummary,
   VarBlockSummary,
 } from "./inspect/report.ts";
+export { type Label, LabelMap } from "./proteins/label-map.ts";
+export {
+  InMemoryPerTokenValueDataset,
+  type PerTokenFileOptions,
+  type PerTokenOptions,
+} from "./proteins/per-token-dataset.ts";
+export {
+  InMemoryProteinDataset,
+  ProteinDataset,
+  type ProteinDatasetOptions,
+  type ProteinFileOptions,
+  type ProteinItem,
+} from "./proteins/protein-dataset.ts";
 export type { ClusteredProteins, ProteinSource } from "./proteins/protein-source.ts";
+export {
+  InMemorySingleValueDataset,
+  type SingleValueFileOptions,
+  type SingleValueOptions,
+  type TaskType,
+} from "./proteins/single-value-dataset.ts";
 export type { ChoiceOptions } from "./random/numpy-choice.ts";
 export {
   defaultRng,
