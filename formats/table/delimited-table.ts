@@ -1,9 +1,9 @@
-import fs from "node:fs";
 import { pipeline } from "node:stream";
 import { CsvError, type Info, parse } from "csv-parse";
-import { FormatError, fromFsError } from "../common/errors.ts";
+import { FormatError } from "../common/errors.ts";
 import { positionsOf } from "./columns.ts";
 import type { Table, TableRow } from "./table.ts";
+import { textChunks } from "./text-chunks.ts";
 
 /** Longest row, in characters: a quote that is never closed must not fill the memory. */
 const MAX_ROW_LENGTH = 2 ** 26;
@@ -68,7 +68,7 @@ export class DelimitedTable implements Table {
 }
 
 async function* parsedRows(path: string, delimiter: string): AsyncGenerator<ParsedRow> {
-  const source = fs.createReadStream(path);
+  const source = textChunks(path);
   const parser = parse({
     delimiter,
     bom: true,
@@ -90,7 +90,7 @@ async function* parsedRows(path: string, delimiter: string): AsyncGenerator<Pars
 }
 
 function readError(error: unknown, path: string): unknown {
-  if (!(error instanceof CsvError)) return fromFsError(error, path);
+  if (!(error instanceof CsvError)) return error;
   const lines = error["lines"];
   const place = typeof lines === "number" ? `line ${lines}` : "a line";
   const [code, text] = {

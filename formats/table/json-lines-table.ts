@@ -1,7 +1,7 @@
-import fs from "node:fs";
 import readline from "node:readline";
-import { FormatError, fromFsError, NotFoundError } from "../common/errors.ts";
+import { FormatError, NotFoundError } from "../common/errors.ts";
 import type { Cell, Table, TableRow } from "./table.ts";
+import { textChunks } from "./text-chunks.ts";
 
 /** One JSON object per line; empty lines are skipped. A key that a line lacks, or null, is missing. */
 export class JsonLinesTable implements Table {
@@ -39,7 +39,7 @@ export class JsonLinesTable implements Table {
 async function* objects(
   path: string,
 ): AsyncGenerator<{ readonly line: number; readonly value: ReadonlyMap<string, Cell> }> {
-  const input = fs.createReadStream(path, "utf8");
+  const input = textChunks(path);
   const lines = readline.createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
   let line = 0;
   try {
@@ -47,8 +47,6 @@ async function* objects(
       line++;
       if (text.trim() !== "") yield { line, value: objectOf(text, path, line) };
     }
-  } catch (error) {
-    throw fromFsError(error, path);
   } finally {
     lines.close();
     input.destroy();

@@ -9,15 +9,13 @@ import type { Table } from "./table.ts";
 
 /** First bytes of files that are often given by mistake. */
 const MAGICS = [
-  ["gzip", [0x1f, 0x8b], "decompress it first: gunzip FILE"],
-  ["zstd", [0x28, 0xb5, 0x2f, 0xfd], "decompress it first: unzstd FILE"],
   ["HDF5", [0x89, 0x48, 0x44, 0x46], "write it as CSV or parquet"],
   ["a zip archive, such as an Excel sheet", [0x50, 0x4b, 3, 4], "save it as CSV"],
 ] as const;
 
 /**
  * Opens a table: parquet by its first bytes, `.jsonl` and `.ndjson` as JSON lines, `.tsv` and `.tab`
- * with tabs, anything else as CSV.
+ * with tabs, anything else as CSV; text may be compressed with gzip or zstd.
  * @throws NotFoundError, StorageError, FormatError, UnsupportedFeatureError
  */
 export async function openTable(file: string): Promise<Table> {
@@ -29,7 +27,7 @@ export async function openTable(file: string): Promise<Table> {
       suggestions: [advice],
     });
   }
-  switch (path.extname(file).toLowerCase()) {
+  switch (path.extname(file.replace(/\.(gz|zst)$/i, "")).toLowerCase()) {
     case ".jsonl":
     case ".ndjson":
       return JsonLinesTable.open(file);

@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { openTable } from "../../../formats/table/open-table.ts";
 import type { TableRow } from "../../../formats/table/table.ts";
@@ -38,6 +39,13 @@ test("TSV and JSON lines by their extension", async () => {
   await expect(rowsOf(json, ["d"])).rejects.toMatchObject({ code: "no-such-column" });
 });
 
+test("tables of text compressed with gzip or zstd", async () => {
+  const csv = write("a.csv.gz", gzipSync("a,b\n1,2\n"));
+  expect(await rowsOf(csv, ["b"])).toEqual([{ place: "line 2", cells: ["2"] }]);
+  const json = write("a.jsonl.zst", zstdCompressSync('{"a":1}\n'));
+  expect(await rowsOf(json, ["a"])).toEqual([{ place: "line 1", cells: [1] }]);
+});
+
 test("parquet by its first bytes, whatever it is called", async () => {
   const file = write("proteins.csv", fs.readFileSync("fixtures/finetune/residues.parquet"));
   expect((await openTable(file)).columns).toEqual(["sequences", "labels", "resolved", "weight"]);
@@ -58,7 +66,9 @@ test.each([
   ["a.jsonl", "\n", "empty-table", "one JSON object per line"],
   ["a.jsonl", '{"a":1}\n{"a":NaN}\n', "bad-row", "line 2 is not JSON"],
   ["a.jsonl", '{"a":1}\n[1]\n', "bad-row", "line 2: expected a JSON object"],
-  ["a.csv", Buffer.from([0x1f, 0x8b, 8, 0]), "unsupported", "this is gzip"],
+  ["a.csv", gzipSync("a,b\n1,2\n").subarray(0, 20), "truncated", "unexpected end of file"],
+  ["a.jsonl", gzipSync('{"a":1}\n'.repeat(99)).subarray(0, 25), "truncated", "unexpected end"],
+  ["a.csv", Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a]), "unsupported", "compressed with xz"],
   ["a.xlsx", Buffer.from("PK\u0003\u0004"), "unsupported", "Excel"],
   ["a.parquet", Buffer.from("PAR1"), "truncated", "at least 12 bytes"],
 ])("a damaged table: %s %j", async (name, content, code, message) => {
