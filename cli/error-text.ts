@@ -1,12 +1,12 @@
 /** How an error looks to a person and to a script: text, JSON, exit code. */
 import { constants } from "node:os";
+import { closest } from "../formats/common/did-you-mean.ts";
 import {
   FormatError,
   InvalidArgumentError,
   NotFoundError,
   ScdlError,
 } from "../formats/common/errors.ts";
-import { closest } from "./did-you-mean.ts";
 import { ClosedOutputError } from "./output.ts";
 
 export const EXIT_FAILURE = 1;

@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { Config } from "@oclif/core/config";
 import { run } from "@oclif/core/run";
+import { closest } from "../formats/common/did-you-mean.ts";
 import { InvalidArgumentError } from "../formats/common/errors.ts";
-import { closest } from "./did-you-mean.ts";
 import { describeError, errorToJson, exitCodeOf, jsonValue, usageErrorOf } from "./error-text.ts";
 import { ClosedOutputError, flushOutput, outputLost, watchOutput } from "./output.ts";
 

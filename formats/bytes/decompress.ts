@@ -72,17 +72,18 @@ export async function* fileChunks(path: string): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** The first bytes of a stream, {@link MAGIC_BYTES} of them where it has so many, and all of it. */
+/** The first bytes of a stream, `length` of them where it has so many, and all of it. */
 export async function peek(
   chunks: AsyncGenerator<Uint8Array>,
+  length = MAGIC_BYTES,
 ): Promise<readonly [Uint8Array, AsyncIterable<Uint8Array>]> {
   const first: Uint8Array[] = [];
-  let length = 0;
-  while (length < MAGIC_BYTES) {
+  let found = 0;
+  while (found < length) {
     const next = await chunks.next();
     if (next.done === true) break;
     first.push(next.value);
-    length += next.value.byteLength;
+    found += next.value.byteLength;
   }
   async function* all(): AsyncGenerator<Uint8Array> {
     try {
@@ -92,5 +93,5 @@ export async function peek(
       await chunks.return(undefined);
     }
   }
-  return [new Uint8Array(Buffer.concat(first)).subarray(0, MAGIC_BYTES), all()];
+  return [new Uint8Array(Buffer.concat(first)).subarray(0, length), all()];
 }

@@ -183,6 +183,14 @@ function processStart(pid: number): string | null {
 export function moveIntoPlace(temporary: string, output: string, overwrite: boolean): void {
   const target = outputTarget(output);
   checkOutput(target, overwrite);
+  replaceDirectory(temporary, target);
+}
+
+/**
+ * The same without looking at what is replaced.
+ * @param target what {@link outputTarget} gave
+ */
+export function replaceDirectory(temporary: string, target: string): void {
   try {
     rmSync(join(temporary, OWNER_FILE), { force: true });
     syncDirectory(temporary);

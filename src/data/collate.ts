@@ -1,3 +1,4 @@
+import { aFunction, either, type OptionKind, oneOf } from "../../formats/common/options.ts";
 import type { MatrixData } from "../../formats/csr/csr-matrix.ts";
 import type { BatchInfo, CsrBatch, DenseBatch } from "./batch.ts";
 import type { GatheredArrays } from "./batch-gatherer.ts";
@@ -23,6 +24,13 @@ export type Collate<T = unknown> =
   | "dense"
   | ((batch: CsrBatch) => T | Promise<T>)
   | CollateModule<T>;
+
+const aModule: OptionKind = {
+  expected: "{ module: URL or absolute path }",
+  takes: (value) => typeof value === "object" && value !== null && "module" in value,
+};
+
+export const COLLATE_KIND = either(oneOf("csr", "dense"), aFunction, aModule);
 
 /** What a loader with this collate yields. */
 export type BatchOf<C> = C extends "csr"

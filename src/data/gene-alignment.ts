@@ -9,6 +9,7 @@ import {
   type GatherTarget,
   type MatrixDTypes,
 } from "../dataset/gather-buffers.ts";
+import { findVarBlock } from "../dataset/var-block.ts";
 import type { NeighborSource, RowSource } from "./row-source.ts";
 
 /** Not on the gene list. */
@@ -63,6 +64,10 @@ export class AlignedDataset implements RowSource {
     return this.base.identity;
   }
 
+  get contentHash(): string {
+    return this.base.contentHash ?? "";
+  }
+
   /** Those of the data set below; null when it has none. */
   get neighbors(): NeighborSource | null {
     return this.base.neighbors ?? null;
@@ -101,16 +106,8 @@ export class AlignedDataset implements RowSource {
   }
 
   #mapOf(row: number): Int32Array {
-    const blocks = this.varBlocks;
-    let low = 0;
-    let high = blocks.length - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (row < (blocks[middle] as VarBlock).rowEnd) high = middle;
-      else low = middle + 1;
-    }
-    const map = this.maps.columns[low];
-    if (map !== undefined && row >= 0 && row < this.nObs) return map;
+    const map = this.maps.columns[findVarBlock(this.varBlocks, row)];
+    if (map !== undefined) return map;
     throw new InvalidArgumentError("row", row, `row ${row} does not exist (${this.nObs} rows)`);
   }
 

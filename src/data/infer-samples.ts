@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aNumber, checkOptions, shown } from "../../formats/common/options.ts";
 
 export interface GlobalBatchSizeOptions {
   /** Samples of one forward pass of one model replica. */
@@ -20,6 +21,15 @@ export interface GlobalBatchSizeOptions {
  * @throws InvalidArgumentError for sizes that are not positive integers or do not divide the devices.
  */
 export function inferGlobalBatchSize(options: GlobalBatchSizeOptions): number {
+  checkOptions("inferGlobalBatchSize", options, {
+    microBatchSize: aNumber,
+    numNodes: aNumber,
+    devices: aNumber,
+    accumulateGradBatches: aNumber,
+    tensorModelParallelSize: aNumber,
+    pipelineModelParallelSize: aNumber,
+    contextModelParallelSize: aNumber,
+  });
   const sizes = {
     microBatchSize: options.microBatchSize,
     numNodes: options.numNodes,
@@ -63,6 +73,7 @@ export function inferNumSamples(
   globalBatchSize: number,
   stage: string,
 ): number {
+  assertLimit(limit, stage);
   if (limit !== null && "batches" in limit) {
     const { batches } = limit;
     if (Number.isSafeInteger(batches) && batches >= 1) return batches * globalBatchSize;
@@ -86,5 +97,23 @@ export function inferNumSamples(
     "limit",
     samples,
     `The limited number of ${stage} samples ${samples} is less than the global batch size ${globalBatchSize}`,
+  );
+}
+
+/** For callers without a type checker, who give a number as in the original. */
+function assertLimit(limit: unknown, stage: string): void {
+  const isLimit =
+    typeof limit === "object" && limit !== null && ("share" in limit || "batches" in limit);
+  if (limit === null || limit === undefined || isLimit) return;
+  throw new InvalidArgumentError(
+    "limit",
+    limit,
+    `limit of ${stage} is ${shown(limit)}, expected { share }, { batches } or null`,
+    {
+      suggestions:
+        typeof limit === "number"
+          ? [`{ share: ${limit} } for a float of the original`, `{ batches: ${limit} } for an int`]
+          : ["{ share: 0.5 } for half of the samples, { batches: 10 } for ten global batches"],
+    },
   );
 }

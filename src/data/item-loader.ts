@@ -1,5 +1,14 @@
 import { setImmediate } from "node:timers/promises";
 import { InvalidArgumentError, ScdlError } from "../../formats/common/errors.ts";
+import {
+  aBoolean,
+  aFunction,
+  aNumber,
+  aSignal,
+  checkOptions,
+  type OptionKinds,
+} from "../../formats/common/options.ts";
+import { PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
 import type { MultiEpochDataset } from "../sampling/multi-epoch-dataset.ts";
 import type { Sampler, SamplerDescription } from "../sampling/sampler.ts";
 import type { ResumableBatches } from "./data-module.ts";
@@ -44,6 +53,17 @@ export interface ItemLoaderOptions<T, B> {
   /** Ends iteration with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
+
+const ITEM_LOADER_KINDS: OptionKinds<ItemLoaderOptions<unknown, unknown>> = {
+  collate: aFunction,
+  batchSize: aNumber,
+  globalBatchSize: aNumber,
+  ...PLACE_KINDS,
+  dropLast: aBoolean,
+  padLast: aBoolean,
+  prefetch: aNumber,
+  signal: aSignal,
+};
 
 /** Where an item loader stands, as JSON; the same on every rank. */
 export interface ItemLoaderState {
@@ -91,6 +111,7 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
     sampler: Sampler,
     options: ItemLoaderOptions<T, B>,
   ) {
+    checkOptions<object>("ItemLoader", options, ITEM_LOADER_KINDS, { ignored: PLACE_EXTRAS });
     const { dropLast = false, padLast = false, prefetch = 1 } = options;
     if (sampler.nRows !== dataset.length) {
       throw new InvalidArgumentError(
@@ -288,15 +309,8 @@ function textOf(error: unknown): string {
 }
 
 function division<T, B>(options: ItemLoaderOptions<T, B>) {
-  const { rank = 0, worldSize = 1, batchSize, globalBatchSize } = options;
-  if ((options.rank === undefined) !== (options.worldSize === undefined)) {
-    throw new InvalidArgumentError(
-      options.rank === undefined ? "rank" : "worldSize",
-      undefined,
-      "give rank and worldSize, both or none",
-      { suggestions: ["const { rank, worldSize } = processPlace()"] },
-    );
-  }
+  const { batchSize, globalBatchSize } = options;
+  const { rank, worldSize } = placeOf(options);
   if ((batchSize === undefined) === (globalBatchSize === undefined)) {
     throw new InvalidArgumentError(
       "batchSize",

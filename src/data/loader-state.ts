@@ -16,6 +16,8 @@ export interface DatasetFingerprint {
   readonly nnz: number;
   readonly data: string;
   readonly indices: string;
+  /** Checksum of pieces of the values, column numbers and row pointers. */
+  readonly content: string;
   /** Rows and variables of every var block, and the gene list rows are mapped onto. */
   readonly blocks: string;
 }
@@ -48,6 +50,7 @@ export function fingerprint(source: RowSource): DatasetFingerprint {
     nnz,
     data: dtypes.data,
     indices: dtypes.indices,
+    content: source.contentHash ?? "",
     blocks: parts.join(" "),
   };
 }

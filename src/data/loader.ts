@@ -1,10 +1,20 @@
 import { InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
+import {
+  aBoolean,
+  aNumber,
+  aSignal,
+  checkOptions,
+  type OptionKinds,
+  shown,
+  texts,
+} from "../../formats/common/options.ts";
 import type { CategoricalColumn, ListColumn, NumericColumn } from "../dataset/feature-column.ts";
+import { PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
 import type { Sampler } from "../sampling/sampler.ts";
 import { allocateRows, type BatchColumn, type BatchInfo, gatherColumn } from "./batch.ts";
 import type { GatheredArrays, GatherSettings } from "./batch-gatherer.ts";
 import { type BatchReader, InlineReader, type ReadBatch, type Ticket } from "./batch-reader.ts";
-import type { BatchOf, Collate, CollateFunction } from "./collate.ts";
+import { type BatchOf, COLLATE_KIND, type Collate, type CollateFunction } from "./collate.ts";
 import { describeModule, importCollate } from "./collate-module.ts";
 import { LoaderError } from "./loader-error.ts";
 import { checkState, fingerprint, type LoaderState, makeState } from "./loader-state.ts";
@@ -25,7 +35,7 @@ export interface LoaderOptions<C = Collate> {
    * batch holds: keep it when the number of ranks changes. Default `batchSize * worldSize`.
    */
   readonly globalBatchSize?: number;
-  /** Default 0 of 1; see `processPlace()` for the values of torchrun, Open MPI and Slurm. */
+  /** Both or none, default 0 of 1. `processPlace()` has those of torchrun, MPI and Slurm. */
   readonly rank?: number;
   readonly worldSize?: number;
   /** Leaves out the last global batch of an epoch when it is not full. Default false. */
@@ -39,7 +49,7 @@ export interface LoaderOptions<C = Collate> {
   readonly workers?: number;
   /**
    * Batches read ahead of the one handed out (with 0 workers: whose pages are announced ahead, where
-   * they are not in memory). Default 2 per worker, 1 without. Memory is this many batches and two.
+   * they are not in memory). From 0, or 1 with workers. Default 2 per worker, 1 without. Memory is this many batches and two.
    */
   readonly prefetch?: number;
   /** obs columns that every batch carries. Each is held in memory whole. Default none. */
@@ -65,6 +75,22 @@ export interface LoaderOptions<C = Collate> {
   /** Ends iteration with the signal's reason, also while a batch is waited for. */
   readonly signal?: AbortSignal;
 }
+
+const LOADER_KINDS: OptionKinds<LoaderOptions> = {
+  batchSize: aNumber,
+  globalBatchSize: aNumber,
+  ...PLACE_KINDS,
+  dropLast: aBoolean,
+  padLast: aBoolean,
+  workers: aNumber,
+  prefetch: aNumber,
+  obs: texts,
+  neighbors: aBoolean,
+  collate: COLLATE_KIND,
+  recycle: aBoolean,
+  validate: aBoolean,
+  signal: aSignal,
+};
 
 /** Epoch and number of the next batch. */
 export interface LoaderPosition {
@@ -109,7 +135,10 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
    * @throws InvalidArgumentError; NotFoundError "no-neighbors" for neighbours that are not stored.
    */
   constructor(dataset: RowSource, sampler: Sampler, options: LoaderOptions<C>) {
-    const { rank = 0, worldSize = 1, dropLast = false, padLast = false } = options;
+    assertSource(dataset, sampler);
+    checkOptions("Loader", options, LOADER_KINDS, { ignored: PLACE_EXTRAS });
+    const { rank, worldSize } = placeOf(options);
+    const { dropLast = false, padLast = false } = options;
     if (sampler.nRows !== dataset.nObs) {
       throw new InvalidArgumentError(
         "sampler",
@@ -124,8 +153,8 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
     this.#sampler = sampler;
     this.#options = options;
     this.#workers = whole("workers", options.workers ?? 0, 0, MAX_WORKERS);
-    const ahead = this.#workers === 0 ? 1 : AHEAD_PER_WORKER * this.#workers;
-    this.#ahead = whole("prefetch", options.prefetch ?? ahead, 0, 4096);
+    const [least, ahead] = this.#workers === 0 ? [0, 1] : [1, AHEAD_PER_WORKER * this.#workers];
+    this.#ahead = whole("prefetch", options.prefetch ?? ahead, least, 4096);
     this.globalBatchSize = globalBatchSize(options, worldSize);
     this.#shares = new Shares({
       length: sampler.length,
@@ -197,6 +226,8 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
       signal?.throwIfAborted();
       ({ epoch: this.#epoch, batch: this.#batch } = this.position);
       const columns = await this.#loadColumns();
+      // Read and kept by the source now: state() must serve also when the files are gone later.
+      void this.#source.contentHash;
       reader = await this.#openReader();
       let next = this.#batch;
       for (;;) {
@@ -306,6 +337,21 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
       suggestions: ["leave the loop first", "make a second loader over the same data set"],
     });
   }
+}
+
+/** For callers without a type checker. */
+function assertSource(dataset: RowSource, sampler: Sampler): void {
+  if (typeof dataset?.gather !== "function") {
+    const message = `Loader: expected a data set, found ${shown(dataset)}`;
+    throw new InvalidArgumentError("dataset", dataset, message, {
+      suggestions: ["pass what SingleCellDataset.open() gives"],
+    });
+  }
+  if (typeof sampler?.fill === "function" && typeof sampler.describe === "function") return;
+  const message = `Loader: expected a sampler, found ${shown(sampler)}`;
+  throw new InvalidArgumentError("sampler", sampler, message, {
+    suggestions: ["pass new ShuffledSampler(dataset.nObs) or another one"],
+  });
 }
 
 function requireNeighbors(dataset: RowSource): NeighborSource {

@@ -26,6 +26,8 @@ export interface RowSource {
   readonly varBlocks: readonly VarBlock[];
   /** Which files are read: the same text in every thread that opened the same ones. */
   readonly identity: string;
+  /** Tells sources of the same shape and types apart by what is in them, wherever they lie. */
+  readonly contentHash?: string;
   gather(rows: ArrayLike<number>, out: GatherTarget): GatherCounts;
   createBuffers(): GatherBuffers;
   prefetch(rows: ArrayLike<number>, options: { readonly onlyCold?: boolean }): void;

@@ -1,9 +1,20 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import {
+  aNumber,
+  anObject,
+  aText,
+  checkOptions,
+  either,
+  nothing,
+  type OptionKinds,
+  texts,
+} from "../../formats/common/options.ts";
 import { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
+import { PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
 import { ResampledSampler } from "../sampling/resampled-sampler.ts";
 import type { Sampler } from "../sampling/sampler.ts";
 import { SequentialSampler } from "../sampling/sequential-sampler.ts";
-import type { BatchOf, Collate } from "./collate.ts";
+import { type BatchOf, COLLATE_KIND, type Collate } from "./collate.ts";
 import { DataModule, type Stage } from "./data-module.ts";
 import { inferNumSamples, type LimitBatches } from "./infer-samples.ts";
 import { Loader } from "./loader.ts";
@@ -26,11 +37,30 @@ export interface SingleCellDataModuleOptions<C = Collate> {
   readonly limitTestBatches?: LimitBatches;
   /** Default 0; the original's 10 processes make up for the time Python takes for a row. */
   readonly numWorkers?: number;
+  /** Both or none, default 0 of 1. `processPlace()` has those of torchrun, MPI and Slurm. */
   readonly rank?: number;
   readonly worldSize?: number;
   readonly obs?: readonly string[];
   readonly collate?: C;
 }
+
+const LIMIT = either(anObject, nothing);
+
+const KINDS: OptionKinds<SingleCellDataModuleOptions> = {
+  trainDatasetPath: aText,
+  valDatasetPath: aText,
+  testDatasetPath: aText,
+  predictDatasetPath: aText,
+  maxSteps: aNumber,
+  globalBatchSize: aNumber,
+  seed: aNumber,
+  limitValBatches: LIMIT,
+  limitTestBatches: LIMIT,
+  numWorkers: aNumber,
+  ...PLACE_KINDS,
+  obs: texts,
+  collate: COLLATE_KIND,
+};
 
 /**
  * The single-cell data module of BioNeMo on SCDL data sets, with its orders: training samples come from
@@ -45,6 +75,11 @@ export class SingleCellDataModule<C extends Collate = "csr"> extends DataModule<
   /** @throws InvalidArgumentError unless either predict, or all of train, val and test are given. */
   constructor(options: SingleCellDataModuleOptions<C>) {
     super();
+    checkOptions("SingleCellDataModule", options, KINDS, {
+      ignored: PLACE_EXTRAS,
+      allowOthers: new.target !== SingleCellDataModule,
+    });
+    placeOf(options);
     const { trainDatasetPath, valDatasetPath, testDatasetPath, predictDatasetPath } = options;
     const training = [trainDatasetPath, valDatasetPath, testDatasetPath];
     const given = training.filter((path) => path !== undefined).length;
@@ -133,12 +168,11 @@ export class SingleCellDataModule<C extends Collate = "csr"> extends DataModule<
   }
 
   #load(dataset: SingleCellDataset, sampler: Sampler): Loader<C> {
-    const { numWorkers = 0, rank = 0, worldSize = 1, obs = [], collate } = this.#options;
+    const { numWorkers = 0, obs = [], collate } = this.#options;
     return new Loader<C>(dataset, sampler, {
       globalBatchSize: this.#batch,
       workers: numWorkers,
-      rank,
-      worldSize,
+      ...placeOf(this.#options),
       obs,
       ...(collate === undefined ? {} : { collate }),
     });

@@ -196,6 +196,11 @@ export class DatasetCollection {
     return this.members.map(({ identity }) => identity).join(" ");
   }
 
+  /** @internal What is in these files. */
+  get contentHash(): string {
+    return this.members.map(({ contentHash }) => contentHash).join(" ");
+  }
+
   /** One obs column of all members; members without it contribute missing values. */
   async obsColumn(name: string): Promise<NumericColumn | CategoricalColumn | ListColumn> {
     return joinColumns(

@@ -3,6 +3,7 @@ import { assertInPlace } from "../../formats/bytes/file-source.ts";
 import { type FileAccess, openSource } from "../../formats/bytes/open-source.ts";
 import type { UnsignedDType } from "../../formats/common/dtype.ts";
 import { FormatError } from "../../formats/common/errors.ts";
+import { contentHash } from "./content-hash.ts";
 import type { DatasetArray } from "./dataset-archive.ts";
 import type { MatrixDTypes } from "./gather-buffers.ts";
 import { RowPointers } from "./row-pointers.ts";
@@ -85,6 +86,10 @@ export class MatrixFile {
   /** @throws StorageError "file-changed", NotFoundError when the paths name other files by now. */
   assertInPlace(): void {
     for (const { source } of [this.data, this.indices, this.pointers]) assertInPlace(source);
+  }
+
+  contentHash(): string {
+    return contentHash([this.pointers.elements, this.indices, this.data]);
   }
 
   close(): void {

@@ -29,7 +29,8 @@ export interface RowPointerOptions {
 export class RowPointers {
   readonly nRows: number;
   readonly nnz: number;
-  readonly #elements: ElementSource;
+  /** The file, of which the first nRows + 1 elements are pointers. */
+  readonly elements: ElementSource;
   readonly #what: string;
   readonly #cacheable: boolean;
   #reads = 0;
@@ -47,7 +48,7 @@ export class RowPointers {
     this.nRows = options.nRows;
     this.nnz = options.nnz;
     this.#what = options.what ?? "row";
-    this.#elements = elements;
+    this.elements = elements;
     const { dtype, source } = elements;
     if (dtype !== "uint8" && dtype !== "uint16" && dtype !== "uint32" && dtype !== "uint64") {
       throw new FormatError("bad-indptr", `row pointers are ${dtype}, expected an unsigned type`, {
@@ -66,7 +67,7 @@ export class RowPointers {
   }
 
   get source(): ByteSource {
-    return this.#elements.source;
+    return this.elements.source;
   }
 
   /** Whether pointers are held in memory now; for tests and reports. */
@@ -114,13 +115,13 @@ export class RowPointers {
 
   /** Closes the source and forgets the cache. */
   close(): void {
-    this.#elements.source.close();
+    this.elements.source.close();
     this.#cached = null;
   }
 
   #prepare(count: number): Float64Array | null {
     if (this.#cached !== null) return this.#cached;
-    this.#elements.source.check();
+    this.elements.source.check();
     if (this.#reads <= READS_BEFORE_MAP && this.#reads + count > READS_BEFORE_MAP) this.#useView();
     this.#reads += count;
     if (this.#cacheable && this.#reads > CACHE_AFTER_ROWS) this.#cached = this.#readAll();
@@ -128,7 +129,7 @@ export class RowPointers {
   }
 
   #useView(): void {
-    const { view, dtype } = this.#elements;
+    const { view, dtype } = this.elements;
     if (view === null) return;
     if (dtype === "uint64") this.#words = wordsOf(view);
     else this.#narrow = view;
@@ -143,7 +144,7 @@ export class RowPointers {
       this.#begin = this.#narrow[row] as number;
       this.#end = this.#narrow[row + 1] as number;
     } else {
-      const { source, itemBytes: size } = this.#elements;
+      const { source, itemBytes: size } = this.elements;
       source.readInto(row * size, this.#pair);
       this.#begin = readUnsigned(this.#pair, 0, size);
       this.#end = readUnsigned(this.#pair, size, size);
@@ -158,11 +159,11 @@ export class RowPointers {
       // Not uint64: those are in #words.
       all.set(this.#narrow.subarray(0, all.length) as Uint32Array);
     } else {
-      const size = itemBytes(this.#elements.dtype);
+      const size = itemBytes(this.elements.dtype);
       const chunk = new Uint8Array(Math.min(CHUNK_POINTERS, all.length) * size);
       for (let from = 0; from < all.length; from += CHUNK_POINTERS) {
         const count = Math.min(CHUNK_POINTERS, all.length - from);
-        this.#elements.source.readInto(from * size, chunk.subarray(0, count * size));
+        this.elements.source.readInto(from * size, chunk.subarray(0, count * size));
         for (let i = 0; i < count; i++) all[from + i] = readUnsigned(chunk, i * size, size);
       }
     }
@@ -185,8 +186,8 @@ export class RowPointers {
       "bad-indptr",
       `${this.#what} ${row} is stored at [${begin}, ${end}), expected ascending and at most ${this.nnz}`,
       {
-        path: this.#elements.source.path,
-        offset: row * this.#elements.itemBytes,
+        path: this.elements.source.path,
+        offset: row * this.elements.itemBytes,
         suggestions: ["scdl inspect --verify DIR lists what is damaged"],
       },
     );

@@ -18,6 +18,7 @@ import {
 } from "./gather-buffers.ts";
 import type { MatrixFile } from "./matrix-file.ts";
 import { PageCachePolicy } from "./page-cache-policy.ts";
+import { findVarBlock } from "./var-block.ts";
 
 /** Values copied at a time when a long range may have to come from disk. */
 const WINDOW_VALUES = 2 ** 22;
@@ -75,6 +76,7 @@ export abstract class RowReader {
   readonly varBlocks: readonly VarBlock[];
   readonly #matrix: MatrixFile;
   #policy: PageCachePolicy | null = null;
+  #contentHash: string | null = null;
   readonly #one = { begins: new Float64Array(1), ends: new Float64Array(1) };
   #begins = new Float64Array(64);
   #ends = new Float64Array(64);
@@ -249,6 +251,12 @@ export abstract class RowReader {
     return this.#matrix.identity;
   }
 
+  /** @internal What is in these files; see {@link contentHash}. */
+  get contentHash(): string {
+    this.#contentHash ??= this.#matrix.contentHash();
+    return this.#contentHash;
+  }
+
   /** @internal Copies planned ranges, each to its place; see ElementSource. */
   copyRanges(
     begins: Float64Array,
@@ -364,16 +372,8 @@ export abstract class RowReader {
   }
 
   #blockOf(row: number): VarBlock {
-    const blocks = this.varBlocks;
-    let low = 0;
-    let high = blocks.length - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (row < (blocks[middle] as VarBlock).rowEnd) high = middle;
-      else low = middle + 1;
-    }
-    const block = blocks[low];
-    if (block !== undefined && row >= block.rowBegin && row < block.rowEnd) return block;
+    const block = this.varBlocks[findVarBlock(this.varBlocks, row)];
+    if (block !== undefined) return block;
     if (row >= 0 && row < this.nObs && row % 1 === 0) {
       return { rowBegin: 0, rowEnd: this.nObs, nVars: 0, label: null };
     }

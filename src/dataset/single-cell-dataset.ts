@@ -2,6 +2,15 @@ import type * as arrow from "apache-arrow";
 import { FILE_ACCESSES, type FileAccess } from "../../formats/bytes/open-source.ts";
 import { allocate, type ScdlDType } from "../../formats/common/dtype.ts";
 import { InvalidArgumentError, NotFoundError, ScdlError } from "../../formats/common/errors.ts";
+import {
+  aBoolean,
+  aFunction,
+  aNumber,
+  anObject,
+  checkOptions,
+  type OptionKinds,
+  oneOf,
+} from "../../formats/common/options.ts";
 import { type MatrixData, scatter } from "../../formats/csr/csr-matrix.ts";
 import { openArchive } from "../../formats/scdl/archive.ts";
 import type { CastDatasetOptions } from "./cast.ts";
@@ -350,16 +359,20 @@ export class SingleCellDataset extends RowReader {
   }
 }
 
-/** For callers without a type checker. */
+const OPEN_KINDS: OptionKinds<OpenDatasetOptions> = {
+  memoryBudgetBytes: aNumber,
+  access: oneOf(...FILE_ACCESSES),
+  neighbors: anObject,
+  warm: aBoolean,
+  onWarning: aFunction,
+};
+
 function assertOpenOptions(directory: unknown, options: OpenDatasetOptions): void {
-  const { access = "auto", memoryBudgetBytes = DEFAULT_BUDGET_BYTES } = options;
   if (typeof directory !== "string" || directory === "") {
     throw new InvalidArgumentError("directory", directory, "expected the path of a data set");
   }
-  if (!FILE_ACCESSES.includes(access)) {
-    const known = FILE_ACCESSES.join(", ");
-    throw new InvalidArgumentError("access", access, `expected one of ${known}, found ${access}`);
-  }
+  checkOptions("SingleCellDataset.open", options, OPEN_KINDS);
+  const { memoryBudgetBytes = DEFAULT_BUDGET_BYTES } = options;
   if (!(memoryBudgetBytes >= 0)) {
     const message = `the memory budget must be 0 bytes or more, found ${memoryBudgetBytes}`;
     throw new InvalidArgumentError("memoryBudgetBytes", memoryBudgetBytes, message);

@@ -8,7 +8,7 @@ export interface ProcessPlace {
   readonly worldSize: number;
   /** Among the processes of this machine; 0 when the launcher does not say. */
   readonly localRank: number;
-  readonly launcher: "torchrun" | "openmpi" | "slurm" | "none";
+  readonly launcher: "torchrun" | "openmpi" | "mpich" | "slurm" | "none";
 }
 
 interface Names {
@@ -27,8 +27,10 @@ const LAUNCHERS: readonly Names[] = [
     worldSize: "OMPI_COMM_WORLD_SIZE",
     localRank: "OMPI_COMM_WORLD_LOCAL_RANK",
   },
+  // Hydra, the launcher of MPICH and Intel MPI.
+  { launcher: "mpich", rank: "PMI_RANK", worldSize: "PMI_SIZE", localRank: "MPI_LOCALRANKID" },
   // Only srun sets the number of tasks of a step: a batch script itself is one process, although
-  // Slurm gives it SLURM_PROCID and the SLURM_NTASKS of the whole job.
+  // Slurm gives it SLURM_PROCID 0 and the SLURM_NTASKS of the whole job.
   {
     launcher: "slurm",
     rank: "SLURM_PROCID",
@@ -38,7 +40,7 @@ const LAUNCHERS: readonly Names[] = [
 ];
 
 /**
- * Rank and world size as torchrun, Open MPI or Slurm's srun put them into the environment; rank 0
+ * Rank and world size as torchrun, Open MPI, MPICH, Intel MPI or Slurm's srun put them into the environment; rank 0
  * of 1 without any of them.
  *
  *     const { rank, worldSize } = processPlace();
@@ -53,7 +55,7 @@ export function processPlace(
     const rank = environment[names.rank];
     const worldSize = environment[names.worldSize];
     if (rank === undefined && worldSize === undefined) continue;
-    if (names.launcher === "slurm" && worldSize === undefined) continue;
+    if (names.launcher === "slurm" && worldSize === undefined && rank?.trim() === "0") continue;
     const size = integer(names.worldSize, worldSize, 1, Number.MAX_SAFE_INTEGER);
     const localRank = environment[names.localRank];
     return {

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { shown } from "../../formats/common/options.ts";
 
 /**
  * Draws an index in proportion to weights in constant time: Vose, "A Linear Algorithm for Generating
@@ -55,11 +56,11 @@ function totalOf(weights: ArrayLike<number>): number {
   let total = 0;
   for (let i = 0; i < weights.length; i++) {
     const weight = weights[i] as number;
-    if (!(weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
+    if (!(typeof weight === "number" && weight >= 0 && weight < Number.POSITIVE_INFINITY)) {
       throw new InvalidArgumentError(
         "weights",
         weights,
-        `weights must be finite and not negative, got ${weight} for row ${i}`,
+        `weights must be finite and not negative, got ${shown(weight)} for row ${i}`,
       );
     }
     total += weight;

@@ -1,3 +1,4 @@
+import { aNumber, checkOptions } from "../../formats/common/options.ts";
 import { Bijection } from "./bijection.ts";
 import { assertInteger, assertPositions } from "./positions.ts";
 import type { Sampler, SamplerDescription } from "./sampler.ts";
@@ -48,6 +49,8 @@ export class BlockShuffledSampler implements Sampler {
 
   /** @throws InvalidArgumentError for counts that are not integers, or a block of no rows. */
   constructor(nRows: number, options: BlockShuffledOptions = {}) {
+    const kinds = { seed: aNumber, blockRows: aNumber, windowBlocks: aNumber };
+    checkOptions("BlockShuffledSampler", options, kinds);
     this.seed = options.seed ?? 42;
     this.blockRows = options.blockRows ?? 64;
     this.windowBlocks = options.windowBlocks ?? 64;

@@ -1,4 +1,11 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import {
+  aBoolean,
+  aFunction,
+  anObject,
+  anything,
+  checkOptions,
+} from "../../formats/common/options.ts";
 import { TorchGenerator } from "../random/torch-generator.ts";
 
 /** Batches of indices, anew at each iteration; `length` when the count is known before. */
@@ -18,6 +25,7 @@ export class BatchSampler implements BatchSource {
     batchSize: number,
     options: { readonly dropLast?: boolean } = {},
   ) {
+    checkOptions("BatchSampler", options, { dropLast: aBoolean });
     if (!(Number.isInteger(batchSize) && batchSize > 0)) {
       throw new InvalidArgumentError(
         "batchSize",
@@ -75,6 +83,14 @@ export class BucketBatchSampler implements BatchSource {
 
   /** @throws InvalidArgumentError for boundaries that are no ranges, or when no element is in one. */
   constructor(options: BucketBatchOptions) {
+    checkOptions("BucketBatchSampler", options, {
+      sizes: anything,
+      boundaries: anything,
+      batches: aFunction,
+      shuffle: aBoolean,
+      generator: anObject,
+      onWarning: aFunction,
+    });
     const boundaries = sortedBoundaries(options.boundaries);
     this.shuffle = options.shuffle ?? true;
     this.#generator = options.generator ?? TorchGenerator.fromSeed(42);

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
-import { type MixtureOptions, MixtureSampler } from "./mixture-sampler.ts";
+import { anObject, checkOptions } from "../../formats/common/options.ts";
+import { MIXTURE_KINDS, type MixtureOptions, MixtureSampler } from "./mixture-sampler.ts";
 import { type RowLabels, rowsByLabel } from "./row-labels.ts";
 import { ShuffledSampler } from "./shuffled-sampler.ts";
 import { SubsetSampler } from "./subset-sampler.ts";
@@ -21,8 +22,9 @@ export function classBalancedSampler(
   labels: RowLabels,
   options: ClassBalancedOptions = {},
 ): MixtureSampler {
+  checkOptions("classBalancedSampler", options, { ...MIXTURE_KINDS, weights: anObject });
+  const { weights, ...mixture } = options;
   const classes = rowsByLabel(labels);
-  const { weights } = options;
   for (const name of Object.keys(weights ?? {})) {
     if (classes.has(name)) continue;
     throw new InvalidArgumentError(
@@ -43,5 +45,5 @@ export function classBalancedSampler(
       firstRow: 0,
     };
   });
-  return new MixtureSampler(parts, options);
+  return new MixtureSampler(parts, mixture);
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aNumber, checkOptions, type OptionKinds } from "../../formats/common/options.ts";
 import { Bijection } from "./bijection.ts";
 import { assertInteger, assertPositions } from "./positions.ts";
 import { quotas } from "./quotas.ts";
@@ -27,6 +28,12 @@ export interface MixtureOptions {
   readonly cycle?: number;
 }
 
+export const MIXTURE_KINDS: OptionKinds<MixtureOptions> = {
+  seed: aNumber,
+  length: aNumber,
+  cycle: aNumber,
+};
+
 /** What the keys are for, so that places differ from the rows of a part with the same seed. */
 const PLACES = 3;
 
@@ -53,6 +60,7 @@ export class MixtureSampler implements Sampler {
 
   /** @throws InvalidArgumentError for parts without rows or weight, or a cycle too short for one. */
   constructor(parts: readonly MixturePart[], options: MixtureOptions = {}) {
+    checkOptions("MixtureSampler", options, MIXTURE_KINDS);
     this.seed = options.seed ?? 42;
     this.cycle = options.cycle ?? Math.max(1024, 16 * parts.length);
     assertInteger("seed", this.seed, 0);

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aBoolean, aNumber, checkOptions } from "../../formats/common/options.ts";
 import { NumpyGenerator } from "../random/numpy-generator.ts";
 import { permuteRange } from "./permute.ts";
 
@@ -63,6 +64,12 @@ export class MultiEpochDatasetResampler<T> implements SizedDataset<T> {
 
   /** @throws InvalidArgumentError for both numEpochs and numSamples, or less than one epoch. */
   constructor(dataset: MultiEpochDataset<T>, options: ResamplerOptions = {}) {
+    checkOptions("MultiEpochDatasetResampler", options, {
+      numEpochs: aNumber,
+      numSamples: aNumber,
+      shuffle: aBoolean,
+      seed: aNumber,
+    });
     const { numEpochs, numSamples } = options;
     if (numEpochs !== undefined && numSamples !== undefined) {
       throw new InvalidArgumentError(

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aNumber, anything, checkOptions } from "../../formats/common/options.ts";
 import { PythonRandom } from "../random/python-random.ts";
 import type { SizedDataset } from "./multi-epoch-dataset.ts";
 
@@ -24,6 +25,7 @@ export class PRNGResampleDataset<T> implements SizedDataset<T> {
   #item = -1;
 
   constructor(dataset: SizedDataset<T>, options: PrngResampleOptions = {}) {
+    checkOptions("PRNGResampleDataset", options, { seed: anything, numSamples: aNumber });
     this.dataset = dataset;
     this.seed = options.seed ?? 42;
     this.length = options.numSamples ?? dataset.length;

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aNumber, checkOptions } from "../../formats/common/options.ts";
 import { epochSeeds } from "./multi-epoch-dataset.ts";
 import { permuteRange } from "./permute.ts";
 import { assertInteger, assertPositions } from "./positions.ts";
@@ -17,6 +18,7 @@ export class ResampledSampler implements Sampler {
 
   /** @throws InvalidArgumentError for a row count or seed that is not a non-negative integer. */
   constructor(nRows: number, options: ShuffledOptions = {}) {
+    checkOptions("ResampledSampler", options, { seed: aNumber });
     this.seed = options.seed ?? 42;
     assertInteger("nRows", nRows, 0);
     assertInteger("seed", this.seed, 0);

@@ -1,3 +1,4 @@
+import { aNumber, checkOptions } from "../../formats/common/options.ts";
 import { Bijection } from "./bijection.ts";
 import { assertInteger, assertPositions } from "./positions.ts";
 import type { Sampler, SamplerDescription } from "./sampler.ts";
@@ -20,6 +21,7 @@ export class ShuffledSampler implements Sampler {
 
   /** @throws InvalidArgumentError for a row count or seed that is not a non-negative integer. */
   constructor(nRows: number, options: ShuffledOptions = {}) {
+    checkOptions("ShuffledSampler", options, { seed: aNumber });
     this.seed = options.seed ?? 42;
     assertInteger("nRows", nRows, 0);
     assertInteger("seed", this.seed, 0);

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aFunction, checkOptions } from "../../formats/common/options.ts";
 
 export interface SizeAwareOptions {
   /** Counts, once at the end. */
@@ -73,6 +74,7 @@ export class SizeAwareBatchSampler implements Iterable<number[]> {
     maxTotalSize: number,
     options: SizeAwareOptions = {},
   ) {
+    checkOptions("SizeAwareBatchSampler", options, { onInfo: aFunction, onWarning: aFunction });
     assertMaximum(maxTotalSize);
     this.#sampler = sampler;
     this.#sizeof = sizeof;

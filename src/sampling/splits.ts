@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aNumber, checkOptions } from "../../formats/common/options.ts";
 import { Bijection } from "./bijection.ts";
 import { assertInteger } from "./positions.ts";
 import { quotas } from "./quotas.ts";
@@ -23,6 +24,7 @@ export function splitByFraction<Name extends string>(
   fractions: Readonly<Record<Name, number>>,
   options: SplitOptions = {},
 ): Splits<Name> {
+  checkOptions("splitByFraction", options, { seed: aNumber });
   assertInteger("nRows", nRows, 0);
   const { names, weights } = entries(fractions);
   const sizes = quotas(weights, nRows);
@@ -78,6 +80,7 @@ export function splitByGroup<Name extends string>(
   fractions: Readonly<Record<Name, number>>,
   options: SplitOptions = {},
 ): Splits<Name> {
+  checkOptions("splitByGroup", options, { seed: aNumber });
   const { names, weights } = entries(fractions);
   const rows = rowsByLabel(groups);
   const wanted = weights.filter((weight) => weight > 0).length;

@@ -1,3 +1,4 @@
+import { aNumber, checkOptions } from "../../formats/common/options.ts";
 import { PositionHash } from "../random/hash.ts";
 import { AliasTable } from "./alias-table.ts";
 import { checksum } from "./checksum.ts";
@@ -29,6 +30,7 @@ export class WeightedSampler implements Sampler {
    * @throws InvalidArgumentError for weights that are negative, not finite, or sum to 0.
    */
   constructor(weights: ArrayLike<number>, options: WeightedOptions = {}) {
+    checkOptions("WeightedSampler", options, { seed: aNumber, length: aNumber });
     this.seed = options.seed ?? 42;
     this.nRows = weights.length;
     this.length = options.length ?? weights.length;

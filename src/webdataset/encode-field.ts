@@ -1,6 +1,7 @@
 /** Values to field bytes, by extension: the ones that decode-field.ts reads. */
 import { gzipSync } from "node:zlib";
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { shown } from "../../formats/common/options.ts";
 import { type JsonValue, pythonJson } from "../../formats/common/python-json.ts";
 import { encodeMsgpack } from "../../formats/msgpack/encode.ts";
 import { type NdArray, npyParts } from "../../formats/npy/npy-array.ts";
@@ -22,6 +23,9 @@ const NPY_DTYPES = new Map<unknown, NdArray["dtype"]>([
   [Float64Array, "float64"],
 ]);
 
+/** How every .npy file begins: "NUMPY" after a byte that is no text. */
+const NPY_MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
+
 const ENCODERS: Readonly<Record<string, Encoder>> = {
   npy: encodeArray,
   json: encodeJson,
@@ -39,8 +43,8 @@ const ENCODERS: Readonly<Record<string, Encoder>> = {
 /**
  * The bytes of a field. Bytes and text (as UTF-8) are stored as they are, whatever the extension;
  * `.npy` takes an NdArray or a typed array; `.json`, `.mp`, `.msg`, `.msgpack` take values; `.cls`,
- * `.id`, `.index` integers. A trailing ".gz" compresses. A Uint8Array is bytes also in `.npy`: give
- * an NdArray to store one.
+ * `.id`, `.index` integers. A trailing ".gz" compresses. A Uint8Array is bytes also in `.npy`, which
+ * must be those of a .npy file: give an NdArray to store an array of uint8.
  * @throws InvalidArgumentError for any other value.
  */
 export function encodeField(field: string, value: unknown): Parts {
@@ -54,11 +58,29 @@ export function encodeField(field: string, value: unknown): Parts {
 }
 
 function encodeValue(extension: string, value: unknown, field: string): Uint8Array | Parts {
-  if (value instanceof Uint8Array) return value;
-  if (typeof value === "string") return Buffer.from(value, "utf8");
+  if (value instanceof Uint8Array) return checkedBytes(extension, value, field);
+  if (typeof value === "string") return checkedText(extension, value, field);
   const encode = Object.hasOwn(ENCODERS, extension) ? ENCODERS[extension] : undefined;
   if (encode !== undefined) return encode(value, field);
   throw refused(field, value, "bytes or text");
+}
+
+/** Bytes are stored as they are; of those that could not be read back, arrays are noticed. */
+function checkedBytes(extension: string, value: Uint8Array, field: string): Uint8Array {
+  if (extension !== "npy" || NPY_MAGIC.every((byte, i) => value[i] === byte)) return value;
+  throw refused(field, value, "the bytes of a .npy file, an NdArray or a typed array", [
+    'for an array of uint8: { dtype: "uint8", shape: [length], data }',
+  ]);
+}
+
+/** Text is stored as it is, in UTF-8, where it can be read back. */
+function checkedText(extension: string, value: string, field: string): Uint8Array {
+  const encode = Object.hasOwn(ENCODERS, extension) ? ENCODERS[extension] : undefined;
+  if (encode === encodeArray) throw refused(field, value, "an NdArray or a typed array");
+  if (encode === encodeNumber && !/^\s*[+-]?\d+\s*$/.test(value)) {
+    throw refused(field, value, "an integer");
+  }
+  return Buffer.from(value, "utf8");
 }
 
 function encodeArray(value: unknown, field: string): Parts {
@@ -87,7 +109,12 @@ const MAX_DEPTH = 500;
 function assertJson(value: unknown, field: string, depth: number): asserts value is JsonValue {
   if (depth > MAX_DEPTH) throw refused(field, value, `at most ${MAX_DEPTH} levels`);
   if (value === null || typeof value === "boolean" || typeof value === "string") return;
-  if (typeof value === "number" && Number.isFinite(value)) return;
+  if (typeof value === "number") {
+    if (Number.isFinite(value)) return;
+    throw refused(field, value, "finite numbers, the only ones JSON has", [
+      "write null, or the numbers as a field .npy or .msgpack",
+    ]);
+  }
   if (Array.isArray(value)) {
     for (const item of value) assertJson(item, field, depth + 1);
     return;
@@ -106,11 +133,12 @@ function encodeNumber(value: unknown, field: string): Uint8Array {
   return Buffer.from(String(value), "latin1");
 }
 
-function refused(field: string, value: unknown, expected: string): InvalidArgumentError {
-  const name = typeof value === "object" && value !== null ? value.constructor?.name : typeof value;
-  return new InvalidArgumentError(
-    field,
-    value,
-    `field "${field}": expected ${expected}, found ${name}`,
-  );
+function refused(
+  field: string,
+  value: unknown,
+  expected: string,
+  suggestions: readonly string[] = [],
+): InvalidArgumentError {
+  const message = `field "${field}": expected ${expected}, found ${shown(value).slice(0, 80)}`;
+  return new InvalidArgumentError(field, value, message, { suggestions });
 }

@@ -2,15 +2,17 @@
 import { NotFoundError, StorageError } from "../../formats/common/errors.ts";
 
 export interface HttpOptions {
-  /** How often to try again without a byte in between. Default 5. */
+  /** How often to try again without a byte in between. Default 5: 6.2 s of waiting. */
   readonly retries?: number;
-  /** Before the first retry, doubled each time. Default 200 ms. */
+  /** Before the first retry, doubled each time up to 30 s. Default 200 ms. */
   readonly retryDelayMs?: number;
   /** A connection without a byte for so long is given up. Default 60 s. */
   readonly timeoutMs?: number;
   /** Sent with every request, e.g. authorization. */
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+const MAX_DELAY_MS = 30_000;
 
 interface Progress {
   position: number;
@@ -35,6 +37,7 @@ export async function* httpChunks(
 ): AsyncGenerator<Uint8Array> {
   const { retries = 5, retryDelayMs = 200 } = options;
   const progress: Progress = { position: begin, validator: null, total: null };
+  let waitedMs = 0;
   for (let failures = 0; ; failures++) {
     const before = progress.position;
     try {
@@ -43,10 +46,16 @@ export async function* httpChunks(
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof Transient)) throw error;
-      if (progress.position > before) failures = 0;
-      if (failures >= retries) throw exhausted(url, progress.position, failures + 1, error);
+      if (progress.position > before) {
+        failures = 0;
+        waitedMs = 0;
+      }
+      if (failures >= retries)
+        throw exhausted(url, progress.position, failures + 1, waitedMs, error);
     }
-    await pause(retryDelayMs * 2 ** Math.min(failures, 8), signal);
+    const delayMs = Math.min(MAX_DELAY_MS, retryDelayMs * 2 ** failures);
+    await pause(delayMs, signal);
+    waitedMs += delayMs;
   }
 }
 
@@ -153,11 +162,25 @@ async function attempt<T>(url: string, body: () => Promise<T>): Promise<T> {
   }
 }
 
-function exhausted(url: string, position: number, tries: number, cause: Error): StorageError {
+function exhausted(
+  url: string,
+  position: number,
+  tries: number,
+  waitedMs: number,
+  cause: Error,
+): StorageError {
+  const effort = `${tries} tries, ${waitedMs / 1000} s of waiting between them`;
   return new StorageError(
     "io",
-    `could not be read beyond byte ${position} (${tries} tries): ${cause.message}`,
-    { path: url, cause, suggestions: ["check the connection and the server, then run again"] },
+    `could not be read beyond byte ${position} (${effort}): ${cause.message}`,
+    {
+      path: url,
+      cause,
+      suggestions: [
+        "check the connection and the server, then run again",
+        "http: { retries, retryDelayMs } sets how long to try",
+      ],
+    },
   );
 }
 

@@ -8,11 +8,12 @@ import {
   MAGIC_BYTES,
   peek,
 } from "../../formats/bytes/decompress.ts";
-import { FormatError, UnsupportedFeatureError } from "../../formats/common/errors.ts";
+import { FormatError, isScdlError, UnsupportedFeatureError } from "../../formats/common/errors.ts";
 import { TarReader } from "../../formats/tar/tar-reader.ts";
 import { type HttpOptions, httpChunks } from "./http-chunks.ts";
 import { type GroupOptions, SampleReader } from "./sample-reader.ts";
 import { type CacheOptions, cachedShard, forgetShard } from "./shard-cache.ts";
+import { IDENTITY_BYTES, identityOf, readHead, type ShardIdentity } from "./shard-identity.ts";
 import { keyHash, readIndexFile, type ShardIndex } from "./shard-index.ts";
 
 export interface ShardAccess {
@@ -26,7 +27,15 @@ export interface OpenShard {
   readonly samples: SampleReader;
   /** Null for a compressed shard, which can only be read from its start. */
   readonly seekable: boolean;
+  /** Null when it was opened behind its start. */
+  readonly identity: ShardIdentity | null;
   close(): void;
+}
+
+interface OpenStream {
+  readonly stream: ByteStream;
+  readonly seekable: boolean;
+  readonly identity: ShardIdentity | null;
 }
 
 interface Place {
@@ -43,17 +52,19 @@ export async function openShard(
   headersOnly = false,
 ): Promise<OpenShard> {
   const place = await locate(url, access);
-  const { stream, seekable } = await openStream(place, access, offset);
+  const { stream, seekable, identity } = await openStream(place, access, offset);
   const tar = new TarReader(stream, { offset });
   return {
     samples: new SampleReader(tar, url, access.grouping, headersOnly),
     seekable,
+    identity,
     close: () => stream.close(),
   };
 }
 
 /**
- * The index of a shard: the file beside it, or made by reading its headers.
+ * The index of a shard: the file beside it, or made by reading its headers where that is missing,
+ * damaged or of another shard.
  * @param handler is told about errors; when it does not throw, what was read until then counts.
  */
 export async function indexShard(
@@ -66,7 +77,7 @@ export async function indexShard(
   try {
     const place = await locate(url, access);
     const stored = storedIndex(place, access);
-    if (stored !== null) return stored;
+    if (stored !== null && (await isIndexOf(url, access, stored))) return stored;
     const shard = await openShard(url, access, 0, true);
     using _closing = new Closing(shard);
     const { samples } = shard;
@@ -85,7 +96,40 @@ export async function indexShard(
 function storedIndex({ path }: Place, { grouping }: ShardAccess): ShardIndex | null {
   if (path === null || grouping?.selectFiles || grouping?.renameFiles) return null;
   using stream = new Closing(FileStream.open(path));
-  return readIndexFile(path, stream.it.byteLength);
+  try {
+    return readIndexFile(path, stream.it.byteLength);
+  } catch (error) {
+    if (error instanceof FormatError) return null;
+    throw error;
+  }
+}
+
+/** Looks at the first and the last sample: an index may be of another shard of the same length. */
+async function isIndexOf(url: string, access: ShardAccess, index: ShardIndex): Promise<boolean> {
+  const last = index.offsets.length - 1;
+  if (last < 0) return false;
+  return (await isIndexed(url, access, index, 0)) && (await isIndexed(url, access, index, last));
+}
+
+/** Whether sample number `sample` lies where the index says, by its key, and the last is the last. */
+export async function isIndexed(
+  url: string,
+  access: ShardAccess,
+  index: ShardIndex,
+  sample: number,
+): Promise<boolean> {
+  const offset = index.offsets[sample];
+  if (offset === undefined) return false;
+  try {
+    using probe = new Closing(await openShard(url, access, offset, true));
+    const { samples } = probe.it;
+    const found = await samples.next();
+    if (found === null || keyHash(found.__key__) !== index.keyHashes[sample]) return false;
+    return sample < index.offsets.length - 1 || (await samples.next()) === null;
+  } catch (error) {
+    if (isScdlError(error)) return false;
+    throw error;
+  }
 }
 
 class Closing<T extends { close(): void }> implements Disposable {
@@ -141,40 +185,35 @@ function hasOctalChecksum(head: Uint8Array): boolean {
   return /^[ 0-7]{6}/.test(Buffer.from(head).toString("latin1", 148, 156));
 }
 
-async function openStream(
-  place: Place,
-  access: ShardAccess,
-  offset: number,
-): Promise<{ stream: ByteStream; seekable: boolean }> {
+async function openStream(place: Place, access: ShardAccess, offset: number): Promise<OpenStream> {
   const { path, url } = place;
   if (path !== null) {
     const file = FileStream.open(path, offset);
-    if (offset > 0) return { stream: file, seekable: true };
-    const head = new Uint8Array(MAGIC_BYTES);
-    try {
-      await file.read(head);
-    } finally {
-      file.close();
-    }
+    if (offset > 0) return { stream: file, seekable: true, identity: null };
+    using opened = new Closing(file);
+    const head = await readHead(opened.it);
+    const identity = identityOf(head, file.byteLength);
     const compression = compressionOf(head, path);
-    if (compression === null) return { stream: FileStream.open(path), seekable: true };
-    return compressedStream(fileChunks(path), compression, path);
+    if (compression === null) return { stream: FileStream.open(path), seekable: true, identity };
+    return compressedStream(fileChunks(path), compression, path, identity);
   }
   const chunks = httpChunks(url, offset, access.http, access.signal);
-  if (offset > 0) return { stream: new ChunkStream(chunks, url), seekable: true };
-  const [head, all] = await peek(chunks);
+  if (offset > 0) {
+    return { stream: new ChunkStream(chunks, url), seekable: true, identity: null };
+  }
+  const [head, all] = await peek(chunks, IDENTITY_BYTES);
+  const identity = identityOf(head, null);
   const compression = compressionOf(head, url);
-  if (compression === null) return { stream: new ChunkStream(all, url), seekable: true };
-  return compressedStream(all, compression, url);
+  if (compression === null) return { stream: new ChunkStream(all, url), seekable: true, identity };
+  return compressedStream(all, compression, url, identity);
 }
 
 function compressedStream(
   chunks: AsyncIterable<Uint8Array>,
   compression: "gzip" | "zstd",
   path: string,
-): { stream: ByteStream; seekable: boolean } {
-  return {
-    stream: new ChunkStream(decompressed(chunks, compression, path), path),
-    seekable: false,
-  };
+  identity: ShardIdentity,
+): OpenStream {
+  const stream = new ChunkStream(decompressed(chunks, compression, path), path);
+  return { stream, seekable: false, identity };
 }

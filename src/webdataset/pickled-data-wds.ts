@@ -1,8 +1,16 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
+import {
+  aNumber,
+  anObject,
+  aText,
+  checkOptions,
+  type OptionKinds,
+} from "../../formats/common/options.ts";
 import { picklesToTars } from "./pickles-to-tars.ts";
 import {
   listShards,
   type Split,
+  WEB_DATA_MODULE_KINDS,
   WebDataModule,
   type WebDataModuleOptions,
 } from "./web-data-module.ts";
@@ -17,6 +25,13 @@ export interface PickledDataWDSOptions extends WebDataModuleOptions {
   readonly nTarsWds?: number;
 }
 
+const KINDS: OptionKinds<PickledDataWDSOptions> = {
+  ...WEB_DATA_MODULE_KINDS,
+  dirPickles: aText,
+  namesSubset: anObject,
+  nTarsWds: aNumber,
+};
+
 /**
  * A {@link WebDataModule} that writes its shards from files of one folder: `PickledDataWDS` of
  * bionemo-webdatamodule. The bytes are copied as they are; pickles are read as data only.
@@ -27,6 +42,7 @@ export class PickledDataWDS<B = unknown> extends WebDataModule<B> {
   /** @throws InvalidArgumentError as the base class. */
   constructor(options: PickledDataWDSOptions) {
     super(options);
+    checkOptions("PickledDataWDS", options, KINDS, { allowOthers: new.target !== PickledDataWDS });
     this.#options = options;
   }
 

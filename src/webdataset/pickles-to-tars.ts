@@ -1,6 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { FormatError, fromFsError, InvalidArgumentError } from "../../formats/common/errors.ts";
+import {
+  aBoolean,
+  aFunction,
+  aNumber,
+  anything,
+  aSignal,
+  aText,
+  checkOptions,
+  type OptionKinds,
+  texts,
+} from "../../formats/common/options.ts";
 import { ShardWriter, type WrittenShard } from "./shard-writer.ts";
 import type { WritableSample } from "./tar-writer.ts";
 
@@ -25,6 +36,18 @@ export interface PicklesToTarsOptions {
   readonly signal?: AbortSignal;
 }
 
+const KINDS: OptionKinds<PicklesToTarsOptions> = {
+  dirInput: aText,
+  inputPrefixSubset: texts,
+  inputSuffix: anything,
+  dirOutput: aText,
+  outputPrefix: aText,
+  funcOutputData: aFunction,
+  minNumShards: aNumber,
+  overwrite: aBoolean,
+  signal: aSignal,
+};
+
 const DEFAULT_SHARD_SAMPLES = 100_000;
 
 /**
@@ -38,6 +61,7 @@ const DEFAULT_SHARD_SAMPLES = 100_000;
 export async function picklesToTars(
   options: PicklesToTarsOptions,
 ): Promise<readonly WrittenShard[]> {
+  checkOptions("picklesToTars", options, KINDS);
   const { dirInput, inputPrefixSubset: names, dirOutput, outputPrefix, minNumShards } = options;
   const { inputSuffix, funcOutputData = asIs } = options;
   const suffixes = typeof inputSuffix === "string" ? [inputSuffix] : inputSuffix;
@@ -57,7 +81,7 @@ export async function picklesToTars(
       ? DEFAULT_SHARD_SAMPLES
       : Math.max(1, Math.floor(names.length / minNumShards));
   await using writer = ShardWriter.create(
-    join(dirOutput, `${outputPrefix.replaceAll("%", "")}-%06d.tar`),
+    join(dirOutput, `${outputPrefix.replaceAll("%", "%%")}-%06d.tar`),
     {
       maxCount,
       mode: 0o777,

@@ -1,7 +1,14 @@
-import { FormatError, ScdlError } from "../../formats/common/errors.ts";
-import { indexShard, type OpenShard, openShard, type ShardAccess } from "./open-shard.ts";
+import { FormatError } from "../../formats/common/errors.ts";
+import {
+  indexShard,
+  isIndexed,
+  type OpenShard,
+  openShard,
+  type ShardAccess,
+} from "./open-shard.ts";
 import type { Sample } from "./sample-reader.ts";
-import { keyHash, type ShardIndex } from "./shard-index.ts";
+import { assertSamePlace, type ShardIdentity, type ShardPlace } from "./shard-identity.ts";
+import type { ShardIndex } from "./shard-index.ts";
 import type { ErrorHandler } from "./stages.ts";
 
 /** A sample that has not been read: number `sample` of shard number `shard` of the pass. */
@@ -33,6 +40,7 @@ export class ShardSource {
   #shard = -1;
   #sample = 0;
   #open: OpenShard | null = null;
+  #identity: ShardIdentity | null = null;
   #ended = false;
 
   constructor(urls: Iterator<string>, access: ShardAccess, handler: ErrorHandler) {
@@ -102,6 +110,23 @@ export class ShardSource {
     }
   }
 
+  /** Where reading stands; null before the first shard and in one that could not be opened. */
+  get place(): ShardPlace | null {
+    const identity = this.#identity;
+    if (identity === null) return null;
+    const { bytes, head } = identity;
+    return { shard: this.#shard, sample: this.#sample, bytes, head };
+  }
+
+  /** @throws IncompatibleError when passing over did not lead to `expected`, in the same shard. */
+  async assertAt(expected: ShardPlace): Promise<void> {
+    const url = this.#urlOf(this.#shard);
+    const open = await openShard(url, this.#access);
+    open.close();
+    this.#identity = open.identity;
+    if (this.place !== null) assertSamePlace(expected, this.place, url);
+  }
+
   /** Opens the shard where passing over ended, so that {@link read} goes on there. */
   async startReading(): Promise<void> {
     if (this.#shard < 0) return;
@@ -152,6 +177,7 @@ export class ShardSource {
     this.#drawn.push(next.value);
     this.#shard++;
     this.#sample = 0;
+    this.#identity = null;
     return true;
   }
 
@@ -159,6 +185,7 @@ export class ShardSource {
     this.#closeShard();
     if (!this.#advance()) return false;
     this.#open = await openShard(this.#urlOf(this.#shard), this.#access);
+    this.#identity = this.#open.identity;
     return true;
   }
 
@@ -199,29 +226,13 @@ export class ShardSource {
     }
     first.close();
     const offset = index.offsets[sample] as number;
-    await this.#verify(shard, sample, offset, index);
+    if (!(await isIndexed(url, this.#access, index, sample))) throw this.#stale(shard);
     return await openShard(url, this.#access, offset);
   }
 
-  /** The sample there must have the key that the index says. */
-  async #verify(shard: number, sample: number, offset: number, index: ShardIndex): Promise<void> {
-    const probe = await openShard(this.#urlOf(shard), this.#access, offset, true);
-    try {
-      const found = await probe.samples.next();
-      if (found !== null && keyHash(found.__key__) === index.keyHashes[sample]) return;
-    } catch (error) {
-      if (!(error instanceof ScdlError)) throw error;
-      throw this.#stale(shard, error);
-    } finally {
-      probe.close();
-    }
-    throw this.#stale(shard);
-  }
-
-  #stale(shard: number, cause?: unknown): FormatError {
+  #stale(shard: number): FormatError {
     return new FormatError("stale-index", "the shard is not the one its index was made of", {
       path: this.#urlOf(shard),
-      cause,
       suggestions: ["delete the .index file beside the shard", "start a new epoch"],
     });
   }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
 import { braceExpand } from "./brace-expand.ts";
 
@@ -17,8 +18,20 @@ export function expandUrls(
     typeof urls === "string"
       ? urls.split("::").flatMap((part) => braceExpand(substitute(part, environment)))
       : [...urls];
+  for (const url of list) assertNoPattern(url);
   if (list.length > 0 && list.every((url) => typeof url === "string" && url !== "")) return list;
   throw new InvalidArgumentError("urls", urls, `expected names of shards, found ${describe(urls)}`);
+}
+
+/** "*" in a name is a pattern of a shell, unless there is such a file. */
+function assertNoPattern(url: unknown): void {
+  if (typeof url !== "string" || !url.includes("*") || existsSync(url)) return;
+  throw new InvalidArgumentError("urls", url, `${url}: names with "*" are not looked for`, {
+    suggestions: [
+      'number the shards in braces, e.g. "train-{000000..000009}.tar"',
+      "or pass a list of names, e.g. of fs.globSync(pattern).sort()",
+    ],
+  });
 }
 
 function describe(urls: string | readonly string[]): string {

@@ -1,7 +1,18 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { fromFsError, InvalidArgumentError, ScdlError } from "../../formats/common/errors.ts";
-import { TarWriter, type TarWriterOptions, type WritableSample } from "./tar-writer.ts";
+import {
+  aFunction,
+  aNumber,
+  checkOptions,
+  type OptionKinds,
+} from "../../formats/common/options.ts";
+import {
+  TAR_WRITER_KINDS,
+  TarWriter,
+  type TarWriterOptions,
+  type WritableSample,
+} from "./tar-writer.ts";
 
 export interface ShardWriterOptions extends TarWriterOptions {
   /** Samples a shard holds at most. Default 100,000. */
@@ -15,6 +26,14 @@ export interface ShardWriterOptions extends TarWriterOptions {
   /** Called with each shard that is finished, e.g. to upload it. */
   readonly onShard?: (shard: WrittenShard) => void | Promise<void>;
 }
+
+const KINDS: OptionKinds<ShardWriterOptions> = {
+  ...TAR_WRITER_KINDS,
+  maxCount: aNumber,
+  maxSize: aNumber,
+  startShard: aNumber,
+  onShard: aFunction,
+};
 
 export interface WrittenShard {
   readonly path: string;
@@ -55,8 +74,9 @@ export class ShardWriter implements AsyncDisposable {
     this.#next = options.startShard ?? 0;
   }
 
-  /** @param pattern a path with one `%d` or `%06d` for the number. @throws InvalidArgumentError */
+  /** @param pattern a path with one `%d` or `%06d` for the number, `%%` for "%". @throws InvalidArgumentError */
   static create(pattern: string, options: ShardWriterOptions = {}): ShardWriter {
+    checkOptions("ShardWriter", options, KINDS);
     const { startShard = 0 } = options;
     if (!(Number.isSafeInteger(startShard) && startShard >= 0)) {
       throw new InvalidArgumentError("startShard", startShard, "startShard: expected 0 or more");
@@ -106,7 +126,8 @@ export class ShardWriter implements AsyncDisposable {
     } catch (error) {
       throw fromFsError(error, dirname(path));
     }
-    const writer = TarWriter.create(path, { index: true, ...this.#options });
+    const { maxCount, maxSize, startShard, onShard, ...options } = this.#options;
+    const writer = TarWriter.create(path, { index: true, ...options });
     this.#next++;
     this.#writer = writer;
     return writer;
@@ -133,18 +154,22 @@ export class ShardWriter implements AsyncDisposable {
   }
 }
 
-/** The pattern with a number in it, as `pattern % number`. */
+/** The pattern with a number in it, as Python's `pattern % number`. */
 export function shardName(pattern: string, number: number): string {
-  const places = pattern.match(/%0?\d{0,2}d/g) ?? [];
-  if (places.length !== 1 || /%(?!0?\d{0,2}d)/.test(pattern)) {
+  if (typeof pattern !== "string") {
+    throw new InvalidArgumentError("pattern", pattern, "ShardWriter: expected a path with %06d");
+  }
+  const places = pattern.match(/%(%|0?\d{0,2}d)/g) ?? [];
+  const numbers = places.filter((place) => place !== "%%");
+  if (numbers.length !== 1 || pattern.replaceAll(/%(%|0?\d{0,2}d)/g, "").includes("%")) {
     throw new InvalidArgumentError(
       "pattern",
       pattern,
       `expected a path with one "%06d" for the number of the shard, found "${pattern}"`,
     );
   }
-  return pattern.replace(/%(0?)(\d{0,2})d/, (_, zero: string, width: string) =>
-    String(number).padStart(Number(width), zero === "0" ? "0" : " "),
+  return pattern.replaceAll(/%(?:%|(0?)(\d{0,2})d)/g, (place, zero?: string, width?: string) =>
+    place === "%%" ? "%" : String(number).padStart(Number(width), zero === "0" ? "0" : " "),
   );
 }
 

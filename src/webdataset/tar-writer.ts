@@ -1,5 +1,16 @@
 import { rmSync } from "node:fs";
 import { InvalidArgumentError, ScdlError } from "../../formats/common/errors.ts";
+import {
+  aBoolean,
+  aFunction,
+  aNumber,
+  aText,
+  checkOptions,
+  either,
+  nothing,
+  type OptionKinds,
+  oneOf,
+} from "../../formats/common/options.ts";
 import { writeSmallFile } from "../../formats/common/output-file.ts";
 import type { MemberAttributes } from "../../formats/tar/encode-header.ts";
 import {
@@ -41,6 +52,18 @@ export interface TarWriterOptions {
   readonly overwrite?: boolean;
 }
 
+export const TAR_WRITER_KINDS: OptionKinds<TarWriterOptions> = {
+  compress: either(oneOf("gzip", "zstd"), nothing),
+  level: aNumber,
+  mtime: aNumber,
+  mode: aNumber,
+  user: aText,
+  group: aText,
+  encoder: aFunction,
+  index: aBoolean,
+  overwrite: aBoolean,
+};
+
 /**
  * Writes samples to one tar file, which appears under its name when it is closed. The same samples
  * and options give the same bytes; without compression they are those of Python's TarWriter with
@@ -67,6 +90,9 @@ export class TarWriter implements AsyncDisposable {
   #state: "open" | "closed" | "abandoned" = "open";
 
   private constructor(path: string, options: TarWriterOptions) {
+    if (typeof path !== "string" || path === "") {
+      throw new InvalidArgumentError("path", path, "TarWriter: expected the path of a file");
+    }
     this.path = path;
     this.#options = options;
     const { encoder } = options;
@@ -90,6 +116,7 @@ export class TarWriter implements AsyncDisposable {
 
   /** @throws StorageError "already-exists", InvalidArgumentError for options a tar cannot hold. */
   static create(path: string, options: TarWriterOptions = {}): TarWriter {
+    checkOptions("TarWriter", options, TAR_WRITER_KINDS);
     return new TarWriter(path, options);
   }
 

@@ -1,6 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fromFsError, InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
+import {
+  anObject,
+  anything,
+  aText,
+  checkOptions,
+  type OptionKinds,
+} from "../../formats/common/options.ts";
 import { DataModule, type Stage } from "../data/data-module.ts";
 import { WebDataset, type WebDatasetOptions } from "./web-dataset.ts";
 import { WebLoader, type WebLoaderOptions } from "./web-loader.ts";
@@ -48,6 +55,18 @@ export interface WebDataModuleOptions {
   readonly invokeWld?: PerSplit<Invocations>;
 }
 
+export const WEB_DATA_MODULE_KINDS: OptionKinds<WebDataModuleOptions> = {
+  suffixKeysWds: anything,
+  dirsTarsWds: anObject,
+  prefixTarsWds: aText,
+  pipelineWds: anObject,
+  pipelinePrebatchWld: anObject,
+  kwargsWds: anObject,
+  kwargsWld: anObject,
+  invokeWds: anObject,
+  invokeWld: anObject,
+};
+
 const STAGE_SPLITS: Readonly<Record<Stage, readonly Split[]>> = {
   fit: ["train", "val"],
   validate: ["val"],
@@ -68,6 +87,11 @@ export class WebDataModule<B = unknown> extends DataModule<B> {
   /** @throws InvalidArgumentError without a field to read. */
   constructor(options: WebDataModuleOptions) {
     super();
+    checkOptions("WebDataModule", options, WEB_DATA_MODULE_KINDS, {
+      // One object serves both this class and the one that writes the shards.
+      ignored: ["dirPickles", "namesSubset", "nTarsWds"],
+      allowOthers: new.target !== WebDataModule,
+    });
     const { suffixKeysWds } = options;
     const suffixes = typeof suffixKeysWds === "string" ? [suffixKeysWds] : suffixKeysWds;
     const isValid =

@@ -1,11 +1,12 @@
 import { IncompatibleError, NotFoundError } from "../../formats/common/errors.ts";
 import type { ShardAccess } from "./open-shard.ts";
 import type { Sample } from "./sample-reader.ts";
+import type { ShardPlace } from "./shard-identity.ts";
 import { assertShare, type ShardOrder, shardsOfPass } from "./shard-order.ts";
 import { SampleReference, ShardSource } from "./shard-source.ts";
 import { flushStages, type Stage, type StageFactory, throughStages } from "./stage.ts";
 import { type ErrorHandler, ShuffleStage } from "./stages.ts";
-import type { WebDatasetState } from "./web-dataset-state.ts";
+import { pastTheEnd, type WebDatasetState } from "./web-dataset-state.ts";
 
 export interface IterationPlan {
   readonly order: ShardOrder;
@@ -30,6 +31,7 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
   readonly #firstPass: number;
   #pass: number;
   #samples = 0;
+  #place: ShardPlace | null = null;
   #itemsSince = 0;
   #given = 0;
 
@@ -38,6 +40,7 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
     this.#firstPass = state?.firstPass ?? firstPass;
     this.#pass = state?.pass ?? firstPass;
     this.#samples = state?.samples ?? 0;
+    this.#place = state?.place ?? null;
     this.#itemsSince = state?.items ?? 0;
     this.#given = state?.given ?? 0;
     this.#items = this.#run();
@@ -64,6 +67,7 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
       firstPass: this.#firstPass,
       pass: this.#pass,
       samples: this.#samples,
+      place: this.#place,
       items: this.#itemsSince,
       given: this.#given,
     };
@@ -82,6 +86,7 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
       if (this.#given === before && !resumed) return;
       this.#pass++;
       this.#samples = 0;
+      this.#place = null;
       this.#itemsSince = 0;
     }
   }
@@ -97,7 +102,7 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
     const isDone = () => stages.some((stage) => stage.isDone);
 
     try {
-      const replayed = await replay(source, shuffles, fed);
+      const replayed = await replay(source, shuffles, fed, this.#place);
       let pending = replayed.samples;
       let ended = replayed.ended;
       let isEmptyPass = fed === 0;
@@ -112,12 +117,12 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
               toDrop--;
               continue;
             }
-            this.#count(left === 0 && allEmpty(stages), fed);
+            this.#count(left === 0 && allEmpty(stages) ? source : null, fed);
             // The types of the steps were checked where they were joined.
             yield item as T;
             if (this.#given >= plan.maxItems) return;
           }
-          if (items.length === 0 && allEmpty(stages)) this.#checkpoint(fed);
+          if (items.length === 0 && allEmpty(stages)) this.#checkpoint(source, fed);
           if (isDone()) break;
         }
         pending = [];
@@ -138,23 +143,26 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
           toDrop--;
           continue;
         }
-        this.#count(false, fed);
+        this.#count(null, fed);
         yield item as T;
         if (this.#given >= plan.maxItems) return;
       }
+      if (toDrop > 0) throw pastTheEnd(`${toDrop} more items than pass ${this.#pass} gives`);
     } finally {
       source.close();
     }
   }
 
-  #count(isCheckpoint: boolean, fed: number): void {
+  /** @param resumable the source, when the stages hold nothing */
+  #count(resumable: ShardSource | null, fed: number): void {
     this.#given++;
-    if (isCheckpoint) this.#checkpoint(fed);
+    if (resumable !== null) this.#checkpoint(resumable, fed);
     else this.#itemsSince++;
   }
 
-  #checkpoint(fed: number): void {
+  #checkpoint(source: ShardSource, fed: number): void {
     this.#samples = fed;
+    this.#place = source.place;
     this.#itemsSince = 0;
   }
 }
@@ -172,12 +180,14 @@ async function replay(
   source: ShardSource,
   shuffles: readonly Stage[],
   count: number,
+  place: ShardPlace | null,
 ): Promise<{ samples: unknown[]; ended: boolean }> {
   if (count === 0) return { samples: [], ended: false };
   let samples: unknown[] = [];
   let ended = false;
   if (shuffles.length === 0) {
     assertReached(await source.skip(count), count);
+    if (place !== null) await source.assertAt(place);
   } else {
     let left = count;
     while (left > 0 && !ended) {
@@ -192,6 +202,7 @@ async function replay(
       samples = samples.slice(dropped);
     }
     assertReached(count - left, count);
+    if (place !== null) await source.assertAt(place);
     samples = await loadHeld(source, shuffles, samples);
   }
   if (!ended) await source.startReading();

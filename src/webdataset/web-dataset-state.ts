@@ -1,5 +1,6 @@
 import crypto from "node:crypto";
 import { IncompatibleError } from "../../formats/common/errors.ts";
+import { isShardPlace, type ShardPlace } from "./shard-identity.ts";
 
 /**
  * Where an iteration over a {@link WebDataset} is; plain JSON. It fits the same shards, options and
@@ -15,6 +16,8 @@ export interface WebDatasetState {
   readonly pass: number;
   /** Samples of the pass, after the leading shuffles, before which the stages held nothing. */
   readonly samples: number;
+  /** The shard that was read then and how far; null at the start of a pass. */
+  readonly place: ShardPlace | null;
   /** Items given since then. */
   readonly items: number;
   /** Items given in all by this iteration. */
@@ -25,8 +28,15 @@ export function fingerprintOf(parts: unknown): string {
   return crypto.createHash("sha256").update(JSON.stringify(parts)).digest("hex").slice(0, 32);
 }
 
-/** @throws IncompatibleError for a state of something else, or of another version. */
-export function checkState(state: unknown, fingerprint: string): WebDatasetState {
+/**
+ * @param limits passes of an iteration and items it gives, at most
+ * @throws IncompatibleError for a state of something else, of another version, or past the end.
+ */
+export function checkState(
+  state: unknown,
+  fingerprint: string,
+  limits: { readonly passes: number; readonly maxItems: number },
+): WebDatasetState {
   if (!isState(state)) {
     throw new IncompatibleError("bad-state", "expected a state of a WebDataset, version 1", {
       suggestions: ["pass what state() returned", "start a new epoch"],
@@ -41,7 +51,21 @@ export function checkState(state: unknown, fingerprint: string): WebDatasetState
       },
     );
   }
+  const { pass, firstPass, given, items } = state;
+  const isInside =
+    pass >= firstPass &&
+    pass - firstPass <= limits.passes &&
+    given >= items &&
+    given <= limits.maxItems;
+  if (!isInside) throw pastTheEnd(`pass ${pass - firstPass}, ${given} items given`);
   return state;
+}
+
+/** A position that the data set does not reach. */
+export function pastTheEnd(position: string): IncompatibleError {
+  return new IncompatibleError("state-mismatch", `the state is past the end: ${position}`, {
+    suggestions: ["use the shards that the state was taken with", "start a new epoch"],
+  });
 }
 
 function isState(value: unknown): value is WebDatasetState {
@@ -52,6 +76,7 @@ function isState(value: unknown): value is WebDatasetState {
     state.kind === "webdataset" &&
     state.version === 1 &&
     typeof state.fingerprint === "string" &&
+    (state.place === null || isShardPlace(state.place)) &&
     counts.every((count) => Number.isSafeInteger(count) && Number(count) >= 0)
   );
 }

@@ -1,6 +1,19 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import {
+  aBoolean,
+  aFunction,
+  aNumber,
+  anObject,
+  anything,
+  aSignal,
+  aText,
+  checkOptions,
+  either,
+  type OptionKinds,
+} from "../../formats/common/options.ts";
 import type { NdArray } from "../../formats/npy/npy-array.ts";
 import { processPlace } from "../distributed/environment.ts";
+import { assertPair, PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
 import type { SampleCollate } from "./collate.ts";
 import type { HttpOptions } from "./http-chunks.ts";
 import type { ShardAccess } from "./open-shard.ts";
@@ -55,10 +68,10 @@ export interface WebDatasetOptions {
   readonly nodeSplitter?: "single-node-only" | "by-node" | "all";
   /** Worker w of n reads shards w, w + n, ... Default true. */
   readonly splitByWorker?: boolean;
-  /** Default what torchrun, Open MPI or srun put into the environment, see `processPlace()`. */
+  /** Both or none. Default what torchrun, MPI or srun put into the environment, see `processPlace()`. */
   readonly rank?: number;
   readonly worldSize?: number;
-  /** Default WORKER and NUM_WORKERS of the environment when both are set, else 0 of 1. */
+  /** Both or none. Default WORKER and NUM_WORKERS of the environment when both are set, else 0 of 1. */
   readonly worker?: number;
   readonly numWorkers?: number;
   /** Leave out files; asked with the name after renaming. */
@@ -75,6 +88,26 @@ export interface WebDatasetOptions {
   readonly http?: HttpOptions;
   readonly signal?: AbortSignal;
 }
+
+const KINDS: OptionKinds<WebDatasetOptions> = {
+  shardShuffle: either(aBoolean, aNumber),
+  detShuffle: aBoolean,
+  seed: aNumber,
+  resampled: aBoolean,
+  nodeSplitter: anything,
+  splitByWorker: aBoolean,
+  ...PLACE_KINDS,
+  worker: aNumber,
+  numWorkers: aNumber,
+  selectFiles: aFunction,
+  renameFiles: aFunction,
+  handler: aFunction,
+  emptyCheck: aBoolean,
+  cacheDir: aText,
+  cacheSize: aNumber,
+  http: anObject,
+  signal: aSignal,
+};
 
 export interface IterateOptions {
   /** Number of the first pass: seeds of `detShuffle` and resampling. Default: one more each time. */
@@ -162,7 +195,8 @@ export class WebDataset<T = Sample> implements AsyncIterable<T> {
       Number.isFinite(maxItems) ? maxItems : null,
     ];
     const fingerprint = fingerprintOf([order, signatures, limits]);
-    const state = options.state === undefined ? null : checkState(options.state, fingerprint);
+    const state =
+      options.state === undefined ? null : checkState(options.state, fingerprint, parts);
     const plan: IterationPlan = {
       ...parts,
       fingerprint,
@@ -318,9 +352,10 @@ function withOptions<O extends object>(
 }
 
 function partsOf(urls: string | readonly string[], options: WebDatasetOptions): Parts {
+  checkOptions("WebDataset", options, KINDS, { ignored: PLACE_EXTRAS });
   const { nodeSplitter = "single-node-only", shardShuffle = false, cacheDir, cacheSize } = options;
-  const given = options.rank !== undefined || options.worldSize !== undefined;
-  const { rank = 0, worldSize = 1 } = given ? options : processPlace();
+  const isPlaced = options.rank !== undefined || options.worldSize !== undefined;
+  const { rank, worldSize } = isPlaced ? placeOf(options) : processPlace();
   const [worker, numWorkers] = workerPlace(options);
   const order: ShardOrder = {
     urls: expandUrls(urls),
@@ -356,7 +391,8 @@ function partsOf(urls: string | readonly string[], options: WebDatasetOptions): 
 
 /** As webdataset: the environment counts only when it says both. */
 function workerPlace({ worker, numWorkers }: WebDatasetOptions): readonly [number, number] {
-  if (worker !== undefined || numWorkers !== undefined) return [worker ?? 0, numWorkers ?? 1];
+  assertPair("worker", worker, "numWorkers", numWorkers, "WebLoader shares out by itself");
+  if (worker !== undefined && numWorkers !== undefined) return [worker, numWorkers];
   const { WORKER: i, NUM_WORKERS: n } = process.env;
   return i === undefined || n === undefined ? [0, 1] : [Number(i), Number(n)];
 }

@@ -1,6 +1,7 @@
 import { flushStages, type Stage, type StageFactory, throughStages } from "./stage.ts";
 import type { WebDataset } from "./web-dataset.ts";
 import type { WebDatasetIterator } from "./web-dataset-iterator.ts";
+import { pastTheEnd } from "./web-dataset-state.ts";
 import { beginning, type WebLoaderState, type WorkerPlace } from "./web-loader-state.ts";
 
 export interface WebLoaderPlan {
@@ -95,6 +96,7 @@ export class WebLoaderEpoch {
         yield item;
         if (this.#state.given >= maxItems) return;
       }
+      if (toDrop > 0) throw pastTheEnd(`${toDrop} more items than pass ${this.#state.pass} gives`);
     } finally {
       for (const { items } of running) await items.return();
     }

@@ -1,5 +1,5 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
-import type { WebDatasetState } from "./web-dataset-state.ts";
+import { pastTheEnd, type WebDatasetState } from "./web-dataset-state.ts";
 
 /** A worker that has not come to its end: which one, and where it stands (null: at its start). */
 export interface WorkerPlace {
@@ -46,14 +46,23 @@ export function beginning(fingerprint: string, epoch: number, pass: number): Web
 export function checkLoaderState(
   state: unknown,
   fingerprint: string,
-  numWorkers: number,
+  limits: { readonly numWorkers: number; readonly passes: number; readonly maxItems: number },
 ): WebLoaderState {
-  if (!isState(state, numWorkers)) {
+  if (!isState(state, limits.numWorkers)) {
     throw new IncompatibleError("bad-state", "expected a state of a WebLoader, version 1", {
       suggestions: ["pass what state() returned", "start a new epoch"],
     });
   }
-  if (state.fingerprint === fingerprint) return state;
+  if (state.fingerprint === fingerprint) {
+    const { passesDone, items, given, last, workers } = state;
+    const isInside =
+      passesDone <= limits.passes &&
+      given <= limits.maxItems &&
+      given >= items &&
+      last < (workers?.length ?? 0);
+    if (isInside) return state;
+    throw pastTheEnd(`pass ${passesDone}, ${given} items given, worker ${last}`);
+  }
   throw new IncompatibleError(
     "state-mismatch",
     "the state is of another loader: shards, order, workers or steps differ",

@@ -1,4 +1,13 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import {
+  aBoolean,
+  aFunction,
+  aNumber,
+  checkOptions,
+  either,
+  nothing,
+  shown,
+} from "../../formats/common/options.ts";
 import { LoaderError } from "../data/loader-error.ts";
 import type { SampleCollate } from "./collate.ts";
 import type { StageFactory } from "./stage.ts";
@@ -172,7 +181,9 @@ export class WebLoader<T> implements AsyncIterable<T> {
    */
   loadState(state: unknown): void {
     this.#assertIdle();
-    this.#state = checkLoaderState(state, this.#fingerprint, this.#parts.datasets.length);
+    const { datasets, passes, maxItems } = this.#parts;
+    const limits = { numWorkers: datasets.length, passes, maxItems };
+    this.#state = checkLoaderState(state, this.#fingerprint, limits);
   }
 
   /** Ends a loop in progress at its next item; idempotent. */
@@ -202,6 +213,16 @@ function closedError(): LoaderError {
 }
 
 function partsOf<T>(make: MakeDataset<T>, options: WebLoaderOptions): Parts {
+  if (typeof make !== "function") {
+    const message = `WebLoader: expected a function that makes a WebDataset, found ${shown(make)}`;
+    throw new InvalidArgumentError("make", make, message);
+  }
+  checkOptions("WebLoader", options, {
+    numWorkers: aNumber,
+    batchSize: either(aNumber, nothing),
+    dropLast: aBoolean,
+    collateFn: aFunction,
+  });
   const { numWorkers: workers = 0, batchSize = null, dropLast = false } = options;
   if (!(Number.isSafeInteger(workers) && workers >= 0)) {
     const message = `numWorkers: expected an integer from 0, found ${workers}`;

@@ -5,8 +5,8 @@ import { writeSmallFile } from "../../formats/common/output-file.ts";
 import { pythonJson } from "../../formats/common/python-json.ts";
 import {
   createTemporary,
-  moveIntoPlace,
   outputTarget,
+  replaceDirectory,
   sweepLeftovers,
 } from "../../formats/scdl/directory-swap.ts";
 import type { Compression } from "../../formats/tar/output-sink.ts";
@@ -88,8 +88,7 @@ export async function writeDatasetShards(
     }));
     await writeManifest(source, temporary, shards, fields);
     checkOutput(output, overwrite);
-    if (overwrite) rmSync(target, { recursive: true, force: true });
-    moveIntoPlace(temporary, target, false);
+    replaceDirectory(temporary, target);
     return { output, samples: source.nObs, shards, fields };
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true });

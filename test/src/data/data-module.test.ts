@@ -90,6 +90,21 @@ test("prediction reads every row once, as stored, and needs nothing else", async
   expect(() => new SingleCellDataModule({ trainDatasetPath: path })).toThrow(InvalidArgumentError);
 });
 
+test("a world size without a rank, and options of another kind, are refused", async () => {
+  const make = (options: object) => () => new SingleCellDataModule(options);
+  const path = { predictDatasetPath: "x.scdl" };
+  expect(make({ ...path, worldSize: 2 })).toThrow(
+    expect.objectContaining({
+      argument: "rank",
+      suggestions: ["both come from processPlace()"],
+    }),
+  );
+  expect(make({ ...path, limitValBatches: 0.5 })).toThrow("limitValBatches is 0.5, expected");
+  expect(make({ ...path, numWorker: 1 })).toThrow(
+    expect.objectContaining({ suggestions: ["numWorkers, if that is what numWorker should be"] }),
+  );
+});
+
 test("training without maxSteps is refused", async () => {
   for (const maxSteps of [undefined, 0, 1.5]) {
     const module = await makeModule(maxSteps === undefined ? {} : { maxSteps });
@@ -163,6 +178,15 @@ test("inferNumSamples: all, a share rounded down, or a number of batches", () =>
   expect(inferNumSamples({ batches: 50 }, 100, 8, "val")).toBe(400);
   expect(() => inferNumSamples({ share: 0.05 }, 100, 8, "val")).toThrow(
     "The limited number of val samples 5 is less than the global batch size 8",
+  );
+  // Of the original's 1.0, a share, and 1, a count, JavaScript makes one number.
+  const bare = 1.0 as unknown as null;
+  expect(() => inferNumSamples(bare, 100, 8, "val")).toThrow(InvalidArgumentError);
+  expect(() => inferNumSamples(bare, 100, 8, "val")).toThrow(
+    expect.objectContaining({
+      message: "limit of val is 1, expected { share }, { batches } or null",
+      suggestions: ["{ share: 1 } for a float of the original", "{ batches: 1 } for an int"],
+    }),
   );
   for (const limit of [{ share: 0 }, { share: 1.1 }, { batches: 0 }, { batches: 1.5 }]) {
     expect(() => inferNumSamples(limit, 100, 8, "test")).toThrow(InvalidArgumentError);

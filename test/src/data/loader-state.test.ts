@@ -1,9 +1,13 @@
+import fs from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import { IncompatibleError, InvalidArgumentError } from "../../../formats/common/errors.ts";
 import { Loader } from "../../../src/data/loader.ts";
+import { DatasetCollection } from "../../../src/dataset/dataset-collection.ts";
 import { SingleCellDataset } from "../../../src/dataset/single-cell-dataset.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 import { stridedSampler, writeSmallDataset } from "../../helpers/small-dataset.ts";
+
+const THIRDS = { batchSize: 4, rank: 0, worldSize: 3 };
 
 async function openSmall(rows = 23): Promise<SingleCellDataset> {
   const directory = await writeSmallDataset(`${temporaryDirectory()}/small.scdl`, { rows });
@@ -13,7 +17,7 @@ async function openSmall(rows = 23): Promise<SingleCellDataset> {
 }
 
 test("a state is this JSON; a change of it needs a new version number", async () => {
-  const loader = new Loader(await openSmall(), stridedSampler(23), { batchSize: 4, worldSize: 3 });
+  const loader = new Loader(await openSmall(), stridedSampler(23), THIRDS);
   loader.seek(2, 1);
   expect(loader.state()).toEqual({
     format: "scdl-loader",
@@ -25,6 +29,7 @@ test("a state is this JSON; a change of it needs a new version number", async ()
       nnz: 44,
       data: "float32",
       indices: "uint16",
+      content: "d20d9527",
       blocks: "5acf1a82",
     },
     globalBatchSize: 12,
@@ -35,7 +40,7 @@ test("a state is this JSON; a change of it needs a new version number", async ()
 });
 
 test("a state goes on at every rank, and where the data set was moved to", async () => {
-  const loader = new Loader(await openSmall(), stridedSampler(23), { batchSize: 4, worldSize: 3 });
+  const loader = new Loader(await openSmall(), stridedSampler(23), THIRDS);
   loader.seek(7, 1);
   const copy = await openSmall();
   const other = new Loader(copy, stridedSampler(23), {
@@ -74,6 +79,38 @@ test("a state of another data set, sampler or batch size is refused with what di
   );
   const larger = new Loader(await openSmall(24), stridedSampler(24), { batchSize: 4 });
   expect(() => larger.loadState(loader.state())).toThrow("nObs 23 instead of 24");
+});
+
+test("a state of another data set of the same shape and types is refused", async () => {
+  const directory = await writeSmallDataset(`${temporaryDirectory()}/small.scdl`);
+  const other = `${temporaryDirectory()}/other.scdl`;
+  fs.cpSync(directory, other, { recursive: true });
+  const values = fs.readFileSync(`${other}/data.npy`);
+  values.writeFloatLE(values.readFloatLE(4) + 1, 4);
+  fs.writeFileSync(`${other}/data.npy`, values);
+  using dataset = await SingleCellDataset.open(directory);
+  using changed = await SingleCellDataset.open(other);
+  const state = new Loader(dataset, stridedSampler(23), { batchSize: 4 }).state();
+  const load = () => new Loader(changed, stridedSampler(23), { batchSize: 4 }).loadState(state);
+  expect(load).toThrow(expect.objectContaining({ code: "state-dataset" }));
+  expect(load).toThrow('another data set: content "d20d9527" instead of');
+  using both = new DatasetCollection([
+    await SingleCellDataset.open(directory),
+    await SingleCellDataset.open(other),
+  ]);
+  const collected = new Loader(both, stridedSampler(46), { batchSize: 4 }).state();
+  expect(collected.dataset.content).toMatch(/^d20d9527 [0-9a-f]{8}$/);
+});
+
+test("a loop that fails because the files are gone still has a state", async () => {
+  const directory = await writeSmallDataset(`${temporaryDirectory()}/small.scdl`);
+  using dataset = await SingleCellDataset.open(directory);
+  const loader = new Loader(dataset, stridedSampler(23), { batchSize: 4 });
+  for await (const { batch } of loader) {
+    if (batch === 1) break;
+  }
+  fs.truncateSync(`${directory}/data.npy`, 8);
+  expect(loader.state()).toMatchObject({ epoch: 0, batch: 2, dataset: { content: "d20d9527" } });
 });
 
 test.each([

@@ -34,6 +34,14 @@ test("torchrun, Open MPI and srun are recognised, the inner launcher first", () 
   });
 });
 
+test("MPICH and Intel MPI are recognised, also where Slurm starts their proxies", () => {
+  const hydra = { PMI_RANK: "3", PMI_SIZE: "4", MPI_LOCALRANKID: "1" };
+  const proxy = { SLURM_PROCID: "1", SLURM_STEP_NUM_TASKS: "2", SLURM_LOCALID: "0" };
+  const place = { rank: 3, worldSize: 4, localRank: 1, launcher: "mpich" };
+  expect(processPlace(hydra)).toEqual(place);
+  expect(processPlace({ ...proxy, ...hydra })).toEqual(place);
+});
+
 test("without a launcher, and in a batch script of Slurm outside srun, a process is alone", () => {
   const alone = { rank: 0, worldSize: 1, localRank: 0, launcher: "none" };
   expect(processPlace({})).toEqual(alone);
@@ -46,6 +54,8 @@ test.each([
   [{ RANK: "2", WORLD_SIZE: "2" }, "RANK is 2, expected an integer, 0 to 1"],
   [{ RANK: "-1", WORLD_SIZE: "2" }, "RANK is -1"],
   [{ RANK: "0", WORLD_SIZE: "two" }, "WORLD_SIZE is two"],
+  [{ PMI_RANK: "0" }, "PMI_SIZE is not set"],
+  [{ SLURM_PROCID: "1", SLURM_NTASKS: "4" }, "SLURM_STEP_NUM_TASKS is not set"],
   [{ SLURM_STEP_NUM_TASKS: "4" }, "SLURM_PROCID is not set"],
   [{ OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "0" }, "OMPI_COMM_WORLD_SIZE is 0"],
 ])("%j is refused by name, never taken for one process", (environment, message) => {

@@ -98,7 +98,13 @@ describe("shards over http", () => {
     });
     expect(await read(busy.url)).toEqual(KEYS);
     const failing = await serve((_request, response) => response.writeHead(500).end());
-    await expect(read(failing.url)).rejects.toThrow("4 tries): the server answers 500");
+    await expect(read(failing.url)).rejects.toMatchObject({
+      code: "io",
+      message: expect.stringMatching(
+        /\(4 tries, 0\.\d+ s of waiting between them\): the server answers 500/,
+      ),
+      suggestions: expect.arrayContaining([expect.stringContaining("http: { retries")]),
+    });
     expect(failing.requests).toHaveLength(4);
   });
 

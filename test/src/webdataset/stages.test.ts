@@ -10,11 +10,12 @@ import {
 } from "../../../formats/common/errors.ts";
 import { decodeField } from "../../../src/webdataset/decode-field.ts";
 import { matcher } from "../../../src/webdataset/fnmatch.ts";
-import { indexPath } from "../../../src/webdataset/shard-index.ts";
+import { encodeIndex, indexPath, keyHash } from "../../../src/webdataset/shard-index.ts";
 import { expandUrls } from "../../../src/webdataset/shard-urls.ts";
 import { ShardWriter } from "../../../src/webdataset/shard-writer.ts";
 import { TarWriter } from "../../../src/webdataset/tar-writer.ts";
 import { WebDataset } from "../../../src/webdataset/web-dataset.ts";
+import { WebLoader } from "../../../src/webdataset/web-loader.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 import { keysOf } from "../../helpers/webdataset-orders.ts";
 
@@ -298,6 +299,22 @@ describe("errors in samples and shards", () => {
   });
 });
 
+test("a pattern of a shell in a name is refused with what serves instead", () => {
+  for (const names of ["out/*.tar", "a.tar::b-*.tar", ["a.tar", "b-*.tar"]]) {
+    const open = () => new WebDataset(names);
+    expect(open).toThrow(InvalidArgumentError);
+    expect(open).toThrow('names with "*" are not looked for');
+  }
+  const path = join(temporaryDirectory(), "odd*.tar");
+  writeFileSync(path, "");
+  expect(expandUrls(path)).toEqual([path]);
+});
+
+test("a worker without a count of them is refused, as a rank without a world size", () => {
+  expect(() => new WebDataset("a.tar", { worker: 1 })).toThrow("numWorkers is not given");
+  expect(() => new WebDataset("a.tar", { worldSize: 2 })).toThrow("rank is not given");
+});
+
 describe("states", () => {
   test("a state goes on through filters and batches without reading what was given", async () => {
     await writeSamples();
@@ -325,22 +342,49 @@ describe("states", () => {
     expect(await all(others.iterate({ state: restarted.state() }))).toHaveLength(whole.length - 1);
   });
 
-  test("the file is entered at the sample, with an index file and without", async () => {
+  test("the file is entered at the sample: what lies between its head and there is not read", async () => {
+    const path = join(temporaryDirectory(), "a.tar");
+    await using writer = TarWriter.create(path, { index: true });
+    for (const key of ["a", "b", "c"])
+      await writer.write({ __key__: key, bin: Buffer.alloc(40_000) });
+    await writer.write({ __key__: "d", bin: "d" });
+    await writer.close();
+    const iterator = new WebDataset(path).iterate({ pass: 0 });
+    for (let i = 0; i < 3; i++) await iterator.next();
+    const state = iterator.state();
+    const bytes = readFileSync(path);
+    writeFileSync(path, bytes.fill(1, 50_000, 100_000));
+    await expect(keysOf(new WebDataset(path))).rejects.toThrow(FormatError);
+    expect(await keysOf(new WebDataset(path).iterate({ state }))).toEqual(["d"]);
+  });
+
+  test("an index that is damaged, missing or of another shard is made anew", async () => {
     await writeSamples();
     const keys = await keysOf(new WebDataset(urls));
-    const iterator = new WebDataset(urls).iterate({ pass: 0 });
-    for (let i = 0; i < 6; i++) await iterator.next();
-    const state = iterator.state();
-    // What lies before the place in the shard is not looked at.
-    const path = join(folder, "s-1.tar");
-    const bytes = readFileSync(path);
-    writeFileSync(path, Buffer.concat([Buffer.alloc(2048, 1), bytes.subarray(2048)]));
-    expect(await keysOf(new WebDataset(urls).iterate({ state }))).toEqual(keys.slice(6));
-    writeFileSync(path, bytes);
-    for (let i = 0; i < 5; i++) writeFileSync(indexPath(join(folder, `s-${i}.tar`)), "");
-    await expect(keysOf(new WebDataset(urls).iterate({ state }))).rejects.toThrow(
-      "expected a shard index",
-    );
+    const make = () => new WebDataset(urls).shuffle(3, { seed: 1 });
+    const shuffled = await keysOf(make().iterate({ pass: 0 }));
+    const iterators = [new WebDataset(urls).iterate({ pass: 0 }), make().iterate({ pass: 0 })];
+    for (const iterator of iterators) for (let i = 0; i < 6; i++) await iterator.next();
+    const [state, held] = iterators.map((iterator) => iterator.state());
+    const sound = readFileSync(indexPath(join(folder, "s-3.tar")));
+    const hostile = Buffer.from(sound).fill(255, 16, 24);
+    const shorter = encodeIndex({
+      shardBytes: readFileSync(join(folder, "s-1.tar")).byteLength,
+      offsets: Float64Array.of(0),
+      keyHashes: Uint32Array.of(keyHash("k4")),
+    });
+    for (const index of [Buffer.alloc(0), sound.subarray(0, 50), hostile, sound, shorter]) {
+      for (let i = 0; i < 3; i++) writeFileSync(indexPath(join(folder, `s-${i}.tar`)), index);
+      const options = state === undefined ? {} : { state };
+      expect(await keysOf(new WebDataset(urls).iterate(options))).toEqual(keys.slice(6));
+      const others = held === undefined ? {} : { state: held };
+      expect(await keysOf(make().iterate(others))).toEqual(shuffled.slice(6));
+    }
+  });
+
+  test("a shard served by a filter of files is indexed anew each time", async () => {
+    await writeSamples();
+    const keys = await keysOf(new WebDataset(urls));
     const all = { selectFiles: () => true };
     const selecting = new WebDataset(urls, all).iterate({ pass: 0 });
     for (let i = 0; i < 6; i++) await selecting.next();
@@ -349,14 +393,43 @@ describe("states", () => {
     );
   });
 
-  test("an index of another shard of the same length is noticed", async () => {
+  test("a shard that was replaced after the state was taken is noticed", async () => {
     await writeSamples();
-    const iterator = new WebDataset(urls).iterate({ pass: 0 });
-    for (let i = 0; i < 6; i++) await iterator.next();
-    writeFileSync(join(folder, "s-1.tar"), readFileSync(join(folder, "s-0.tar")));
-    await expect(keysOf(new WebDataset(urls).iterate({ state: iterator.state() }))).rejects.toThrow(
-      expect.objectContaining({ code: "stale-index" }),
-    );
+    const make = () => new WebDataset(urls).shuffle(3, { seed: 1 });
+    const plain = new WebDataset(urls).iterate({ pass: 0 });
+    const shuffled = make().iterate({ pass: 0 });
+    for (let i = 0; i < 6; i++) await Promise.all([plain.next(), shuffled.next()]);
+    const [state, held] = [plain.state(), shuffled.state()];
+    expect(state.place).toMatchObject({ shard: 1, sample: 2 });
+    const path = join(folder, "s-1.tar");
+    const bytes = readFileSync(path);
+    const refused = async (message: string) => {
+      for (const items of [
+        new WebDataset(urls).iterate({ state }),
+        make().iterate({ state: held }),
+      ]) {
+        await expect(keysOf(items)).rejects.toMatchObject({
+          name: "IncompatibleError",
+          code: "state-mismatch",
+          message: expect.stringContaining(message),
+        });
+      }
+    };
+    // The same keys and lengths, other values.
+    const text = bytes.toString("latin1").replace(/("i": ?)4/, "$19");
+    writeFileSync(path, text, "latin1");
+    await refused("s-1.tar: the shard was replaced after the state was taken");
+    writeFileSync(path, Buffer.concat([bytes, Buffer.alloc(10_240)]));
+    await refused("s-1.tar: the shard was replaced after the state was taken");
+    writeFileSync(path, bytes);
+    // One sample less in the shard before.
+    await using writer = TarWriter.create(join(folder, "s-0.tar"), {
+      overwrite: true,
+      index: true,
+    });
+    for (let i = 0; i < 3; i++) await writer.write({ __key__: `k${i}`, cls: i });
+    await writer.close();
+    await refused("the shards now lead to sample");
   });
 
   test.each([
@@ -379,6 +452,30 @@ describe("states", () => {
     const shuffled = dataset.shuffle(4, { seed: 1 });
     const later = { ...shuffled.iterate().state(), samples: 21 };
     await expect(shuffled.iterate({ state: later }).next()).rejects.toThrow("the shards hold 20");
+  });
+
+  test("a state past the end is refused", async () => {
+    await writeSamples();
+    const dataset = new WebDataset(urls).withEpoch(7);
+    const state = { ...dataset.iterate({ pass: 0 }).state() };
+    const past = (changes: object) => () => dataset.iterate({ state: { ...state, ...changes } });
+    expect(past({ given: 1e9 })).toThrow(
+      "the state is past the end: pass 0, 1000000000 items given",
+    );
+    expect(past({ given: 2, items: 3 })).toThrow(IncompatibleError);
+    expect(past({ firstPass: 1 })).toThrow(IncompatibleError);
+    const once = new WebDataset(urls);
+    const start = once.iterate({ pass: 0 }).state();
+    expect(() => once.iterate({ state: { ...start, pass: 2 } })).toThrow("past the end: pass 2");
+    const items = { ...start, items: 21, given: 21 };
+    await expect(once.iterate({ state: items }).next()).rejects.toThrow("1 more items than pass 0");
+    const loader = new WebLoader(() => new WebDataset(urls)).withEpoch(7);
+    const stands = loader.state();
+    for (const wrong of [{ given: 1e9 }, { last: 5 }, { given: 1, items: 2 }]) {
+      expect(() => loader.loadState({ ...stands, ...wrong }), JSON.stringify(wrong)).toThrow(
+        "the state is past the end",
+      );
+    }
   });
 });
 

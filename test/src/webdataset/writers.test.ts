@@ -108,10 +108,13 @@ describe("TarWriter", () => {
     [{ __key__: "a" }, "no fields"],
     [{ __key__: "a", TXT: "" }, "lower case"],
     [{ __key__: "a", "x/y": "" }, "lower case without"],
-    [{ __key__: "a", npy: "ok", x: [1] }, "expected bytes or text"],
+    [{ __key__: "a", bin: "ok", x: [1] }, "expected bytes or text"],
     [{ __key__: "a", npy: [1, 2] }, "expected an NdArray or a typed array"],
-    [{ __key__: "a", json: Number.NaN }, "finite"],
-    [{ __key__: "a", cls: 0.5 }, "an integer"],
+    [{ __key__: "a", npy: "text" }, 'expected an NdArray or a typed array, found "text"'],
+    [{ __key__: "a", npy: Uint8Array.of(1, 2) }, "the bytes of a .npy file, an NdArray"],
+    [{ __key__: "a", json: { x: [Number.NaN] } }, "expected finite numbers, the only ones JSON"],
+    [{ __key__: "a", cls: 1.5 }, 'field "cls": expected an integer, found 1.5'],
+    [{ __key__: "a", cls: "x" }, 'expected an integer, found "x"'],
   ])("refuses %j", async (sample, message) => {
     await using writer = TarWriter.create(join(temporaryDirectory(), "a.tar"));
     const writing = writer.write(sample);
@@ -224,7 +227,7 @@ describe("ShardWriter", () => {
     expect(readFileSync(join(folder, "a-0.tar"), "utf8")).toBe("another");
   });
 
-  test.each(["a.tar", "a-%d-%d.tar", "%s.tar", "100%-%d.tar"])(
+  test.each(["a.tar", "a-%d-%d.tar", "%s.tar", "100%-%d.tar", "100%%d.tar"])(
     "refuses the pattern %s",
     (pattern) => {
       expect(() => ShardWriter.create(pattern)).toThrow(InvalidArgumentError);
@@ -232,6 +235,7 @@ describe("ShardWriter", () => {
   );
 
   test("names shards as Python's %", () => {
+    expect(shardName("100%%-%03d%%", 7)).toBe("100%-007%");
     expect([shardName("a-%06d", 7), shardName("a-%d", 7), shardName("a-%3d", 7)]).toEqual([
       "a-000007",
       "a-7",
@@ -295,6 +299,16 @@ describe("picklesToTars", () => {
     await expect(writing).rejects.toThrow(
       /sample "gone" was not written: .*gone\.a\.pyd: no such file/,
     );
+  });
+
+  test("keeps a % of the prefix", async () => {
+    const folder = temporaryDirectory();
+    writeFileSync(join(folder, "a.pkl"), "x");
+    const shards = await picklesToTars({
+      ...{ dirInput: folder, dirOutput: folder, outputPrefix: "50%-%06d" },
+      ...{ inputPrefixSubset: ["a"], inputSuffix: "pkl" },
+    });
+    expect(shards.map(({ path }) => path)).toEqual([join(folder, "50%-%06d-000000.tar")]);
   });
 
   test.each([0, -1, 1.5])("refuses minNumShards %s", async (minNumShards) => {
