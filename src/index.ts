@@ -165,6 +165,13 @@ export type {
   RowSummary,
   VarBlockSummary,
 } from "./inspect/report.ts";
+export { clustersFromArrays, type NamedSequences } from "./proteins/clusters-from-arrays.ts";
+export {
+  ESMMaskedResidueDataset,
+  type EsmMaskedResidueOptions,
+  type MaskedBatchOptions,
+  type RandomMaskStrategy,
+} from "./proteins/esm-masked-residue-dataset.ts";
 export { type Label, LabelMap } from "./proteins/label-map.ts";
 export {
   InMemoryPerTokenValueDataset,
@@ -259,6 +266,7 @@ export {
   type SimulateResult,
   simulateH5ad,
 } from "./simulate/simulate-h5ad.ts";
+export { type BertCollateOptions, bertPaddingCollate } from "./tokenize/bert-collate.ts";
 export type { BertBatch, BertItem } from "./tokenize/bert-item.ts";
 export {
   applyBertPretrainingMask,
@@ -272,6 +280,22 @@ export {
   type TokenEncodeOptions,
 } from "./tokenize/esm-tokenizer.ts";
 export { AMINO_ACID_IDS, ESM_TOKENS } from "./tokenize/esm-tokens.ts";
+export {
+  type PackedBatch,
+  type PackedRow,
+  type PackedRowsOptions,
+  type PackOptions,
+  packBatch,
+  packedRows,
+} from "./tokenize/pack-batch.ts";
+export { type PackPlanOptions, planPacking } from "./tokenize/pack-plan.ts";
+export type { PaddedLengthOptions } from "./tokenize/padded-length.ts";
+export {
+  type PaddableArray,
+  type PaddedArray,
+  paddingCollate,
+} from "./tokenize/padding-collate.ts";
+export type { CropWindows } from "./tokenize/random-crop.ts";
 export type { SampleCollate } from "./webdataset/collate.ts";
 export type { FieldDecoder } from "./webdataset/decode-field.ts";
 export type { HttpOptions } from "./webdataset/http-chunks.ts";
