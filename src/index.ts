@@ -165,6 +165,12 @@ export type {
   RowSummary,
   VarBlockSummary,
 } from "./inspect/report.ts";
+export type { ClusterSplit } from "./proteins/cluster-parquet.ts";
+export {
+  type ClusterParquetOptions,
+  ClusterParquetWriter,
+} from "./proteins/cluster-parquet-writer.ts";
+export { ClusterTable, type ClusterTableOptions } from "./proteins/cluster-table.ts";
 export { clustersFromArrays, type NamedSequences } from "./proteins/clusters-from-arrays.ts";
 export {
   ESMMaskedResidueDataset,
@@ -173,11 +179,15 @@ export {
   type RandomMaskStrategy,
 } from "./proteins/esm-masked-residue-dataset.ts";
 export { type Label, LabelMap } from "./proteins/label-map.ts";
+export { NamedClusters, type SequencesByName } from "./proteins/named-clusters.ts";
+export type { PendingFileOptions } from "./proteins/pending-file.ts";
 export {
   InMemoryPerTokenValueDataset,
   type PerTokenFileOptions,
   type PerTokenOptions,
 } from "./proteins/per-token-dataset.ts";
+export { ProteinDatabase, type ProteinDatabaseOptions } from "./proteins/protein-database.ts";
+export { ProteinDatabaseWriter } from "./proteins/protein-database-writer.ts";
 export {
   InMemoryProteinDataset,
   ProteinDataset,

@@ -1,8 +1,8 @@
+import { SpillFile } from "../bytes/spill-file.ts";
 import { type DType, itemBytes } from "../common/dtype.ts";
 import { type CsrBlock, DEFAULT_BLOCK_BYTES, type RowBlockOptions } from "./csr-block.ts";
 import { copyRange, EntryBucket, groupRows, type RowGroup, sortByRow } from "./row-groups.ts";
 import type { SparseArrays } from "./sparse-arrays.ts";
-import { SpillFile } from "./spill-file.ts";
 
 /** Entries read from the file at a time. */
 const READ_ENTRIES = 1 << 20;

@@ -1,6 +1,6 @@
+import type { SpillFile } from "../bytes/spill-file.ts";
 import { allocate, type DType, type NumericArray } from "../common/dtype.ts";
 import { setNumbers } from "../hdf5/array-reader.ts";
-import type { SpillFile } from "./spill-file.ts";
 
 /** Consecutive rows whose entries fit the memory budget together. */
 export interface RowGroup {

@@ -16,6 +16,7 @@ import {
   Int16,
   Int32,
   Int64,
+  List,
   makeData,
   Schema,
   Utf8,
@@ -36,6 +37,9 @@ export function plainType(type: DataType, column: string): DataType {
     DataType.isNull(type)
   ) {
     return type;
+  }
+  if (DataType.isList(type) && DataType.isUtf8(type.valueType)) {
+    return new List(new Field("item", type.valueType, true));
   }
   throw new UnsupportedFeatureError(
     "column type",

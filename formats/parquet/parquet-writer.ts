@@ -174,8 +174,14 @@ function recordBatch(schema: Schema, columns: readonly Data[], rows: number): Re
 }
 
 function emptyBatch(schema: Schema): RecordBatch {
-  const columns = schema.fields.map((field) => makeData({ type: field.type, length: 0 }));
+  const columns = schema.fields.map((field) => emptyData(field.type));
   return recordBatch(schema, columns, 0);
+}
+
+function emptyData(type: DataType): Data {
+  if (!DataType.isList(type)) return makeData({ type, length: 0 });
+  const child = emptyData(type.valueType);
+  return makeData({ type, length: 0, nullCount: 0, valueOffsets: new Int32Array(1), child });
 }
 
 /** Every text column of all batches with one encoding and, if any, one dictionary. */
@@ -200,11 +206,20 @@ function withSharedDictionaries(schema: Schema, batches: readonly RecordBatch[])
 
 /** Bytes the batch's rows hold, dictionaries left out. */
 function batchBytes(batch: RecordBatch): number {
+  return columnsBytes(batch.data.children);
+}
+
+function columnsBytes(columns: readonly Data[]): number {
   let total = 0;
-  for (const data of batch.data.children) {
+  for (const data of columns) {
+    // Lists keep all their values, also those that a slice does not use.
+    if (DataType.isList(data.type)) total += columnsBytes(data.children);
     const offsets: unknown = data.valueOffsets;
     if (offsets instanceof Int32Array) {
-      total += 4 * data.length + (offsets[data.length] ?? 0) - (offsets[0] ?? 0);
+      const values = DataType.isList(data.type)
+        ? 0
+        : (offsets[data.length] ?? 0) - (offsets[0] ?? 0);
+      total += 4 * data.length + values;
     } else {
       total += data.length * fixedWidth(data.type);
     }
