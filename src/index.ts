@@ -86,8 +86,8 @@ export {
   type ItemBatchInfo,
   ItemLoader,
   type ItemLoaderOptions,
-  type ItemLoaderState,
 } from "./data/item-loader.ts";
+export type { ItemLoaderState } from "./data/item-loader-state.ts";
 export { Loader, type LoaderOptions, type LoaderPosition } from "./data/loader.ts";
 export { LoaderError, type LoaderErrorCode } from "./data/loader-error.ts";
 export type { DatasetFingerprint, LoaderState } from "./data/loader-state.ts";
@@ -178,6 +178,15 @@ export {
   type MaskedBatchOptions,
   type RandomMaskStrategy,
 } from "./proteins/esm-masked-residue-dataset.ts";
+export {
+  type Esm2Batch,
+  Esm2DataModule,
+  type Esm2DataModuleOptions,
+} from "./proteins/esm2-data-module.ts";
+export {
+  FineTuneDataModule,
+  type FineTuneDataModuleOptions,
+} from "./proteins/fine-tune-data-module.ts";
 export { type Label, LabelMap } from "./proteins/label-map.ts";
 export { NamedClusters, type SequencesByName } from "./proteins/named-clusters.ts";
 export type { PendingFileOptions } from "./proteins/pending-file.ts";
@@ -186,6 +195,12 @@ export {
   type PerTokenFileOptions,
   type PerTokenOptions,
 } from "./proteins/per-token-dataset.ts";
+export {
+  type FineTuneBatch,
+  type ProteinBatch,
+  type ProteinCollateOptions,
+  proteinCollate,
+} from "./proteins/protein-collate.ts";
 export { ProteinDatabase, type ProteinDatabaseOptions } from "./proteins/protein-database.ts";
 export { ProteinDatabaseWriter } from "./proteins/protein-database-writer.ts";
 export {

@@ -1,5 +1,12 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
-import { aNumber, checkOptions, shown } from "../../formats/common/options.ts";
+import {
+  aNumber,
+  anObject,
+  checkOptions,
+  either,
+  nothing,
+  shown,
+} from "../../formats/common/options.ts";
 
 export interface GlobalBatchSizeOptions {
   /** Samples of one forward pass of one model replica. */
@@ -60,6 +67,13 @@ export function inferGlobalBatchSize(options: GlobalBatchSizeOptions): number {
 
 /** How much of a data set a stage uses: a share in (0, 1], a number of global batches, or all. */
 export type LimitBatches = { readonly share: number } | { readonly batches: number } | null;
+
+export const LIMIT_KIND = either(anObject, nothing);
+
+/** Whether a stage is switched off: `{ batches: 0 }`, the 0 of `limit_val_batches`. */
+export function isSwitchedOff(limit: LimitBatches | undefined): boolean {
+  return limit !== undefined && limit !== null && "batches" in limit && limit.batches === 0;
+}
 
 /**
  * Samples of a stage (`infer_num_samples`): all of them, a share rounded down, or a number of global

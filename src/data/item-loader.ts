@@ -9,16 +9,13 @@ import {
   type OptionKinds,
 } from "../../formats/common/options.ts";
 import { PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
-import type { MultiEpochDataset } from "../sampling/multi-epoch-dataset.ts";
-import type { Sampler, SamplerDescription } from "../sampling/sampler.ts";
+import type { EpochIndex, MultiEpochDataset } from "../sampling/multi-epoch-dataset.ts";
+import type { Sampler } from "../sampling/sampler.ts";
 import type { ResumableBatches } from "./data-module.ts";
+import { checkItemState, type ItemLoaderState, makeItemState } from "./item-loader-state.ts";
 import type { LoaderPosition } from "./loader.ts";
 import { LoaderError } from "./loader-error.ts";
-import { type LastBatch, Shares } from "./shares.ts";
-import { assertFormat, assertSame, countIn } from "./state-checks.ts";
-
-const FORMAT = "scdl-item-loader";
-const VERSION = 1;
+import { Shares } from "./shares.ts";
 
 /** Which items a batch holds. */
 export interface ItemBatchInfo {
@@ -32,8 +29,13 @@ export interface ItemBatchInfo {
 }
 
 export interface ItemLoaderOptions<T, B> {
-  /** Makes a batch of its items, which are its own. */
-  readonly collate: (items: readonly T[], info: ItemBatchInfo) => B | Promise<B>;
+  /** Makes a batch of its items, which are its own. Give this or `makeBatch`. */
+  readonly collate?: (items: readonly T[], info: ItemBatchInfo) => B | Promise<B>;
+  /**
+   * Makes a batch of the indices of its items, for a data set that has a faster way than one item
+   * after the other. Must give what `collate` would.
+   */
+  readonly makeBatch?: (indices: readonly EpochIndex[], info: ItemBatchInfo) => B | Promise<B>;
   /** Items of a batch of this rank. Give this or `globalBatchSize`. */
   readonly batchSize?: number | undefined;
   /** Items of a batch of all ranks together, a multiple of `worldSize`; see `LoaderOptions`. */
@@ -56,6 +58,7 @@ export interface ItemLoaderOptions<T, B> {
 
 const ITEM_LOADER_KINDS: OptionKinds<ItemLoaderOptions<unknown, unknown>> = {
   collate: aFunction,
+  makeBatch: aFunction,
   batchSize: aNumber,
   globalBatchSize: aNumber,
   ...PLACE_KINDS,
@@ -64,18 +67,6 @@ const ITEM_LOADER_KINDS: OptionKinds<ItemLoaderOptions<unknown, unknown>> = {
   prefetch: aNumber,
   signal: aSignal,
 };
-
-/** Where an item loader stands, as JSON; the same on every rank. */
-export interface ItemLoaderState {
-  readonly format: typeof FORMAT;
-  readonly version: typeof VERSION;
-  readonly sampler: SamplerDescription;
-  readonly dataset: { readonly length: number; readonly identity: string | null };
-  readonly globalBatchSize: number;
-  readonly lastBatch: LastBatch;
-  readonly epoch: number;
-  readonly batch: number;
-}
 
 /**
  * Batches of a data set whose items are asked for one by one, by epoch and number, in the order of a
@@ -123,6 +114,9 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
     if (dropLast && padLast) {
       throw new InvalidArgumentError("padLast", padLast, "choose dropLast or padLast, not both");
     }
+    if ((options.collate === undefined) === (options.makeBatch === undefined)) {
+      throw new InvalidArgumentError("collate", options.collate, "give collate or makeBatch");
+    }
     const { rank, worldSize, globalBatchSize } = division(options);
     this.#dataset = dataset;
     this.#sampler = sampler;
@@ -163,15 +157,13 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
 
   state(): ItemLoaderState {
     const { length, identity = null } = this.#dataset;
-    return {
-      format: FORMAT,
-      version: VERSION,
+    return makeItemState({
       sampler: this.#sampler.describe(),
       dataset: { length, identity },
       globalBatchSize: this.globalBatchSize,
       lastBatch: this.#shares.lastBatch,
       ...this.position,
-    };
+    });
   }
 
   /**
@@ -181,19 +173,8 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
    */
   loadState(state: unknown): void {
     this.#assertIdle();
-    assertFormat(state, FORMAT, VERSION);
-    const { dataset, sampler, globalBatchSize, lastBatch } = this.state();
-    assertSame("state-dataset", "another data set", state["dataset"], dataset, [
-      "open the data set that the state was made with",
-    ]);
-    assertSame("state-sampler", "another sampler", state["sampler"], sampler, [
-      "make the sampler with the same arguments and seed",
-    ]);
-    const found = { globalBatchSize: state["globalBatchSize"], lastBatch: state["lastBatch"] };
-    assertSame("state-batches", "other batches", found, { globalBatchSize, lastBatch }, [
-      "keep the global batch size when the number of ranks changes: set globalBatchSize, not batchSize",
-    ]);
-    this.seek(countIn(state, "epoch"), countIn(state, "batch"));
+    const { epoch, batch } = checkItemState(state, this.state());
+    this.seek(epoch, batch);
   }
 
   /** The batches from {@link position} to the end of its epoch. */
@@ -245,46 +226,39 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
     if (isAhead) await setImmediate();
     const { ranges, rows: size, padding } = this.#shares.share(batch);
     const rows = new Float64Array(size);
-    const items: (T | Promise<T>)[] = [];
-    let hasPromises = false;
+    const indices: EpochIndex[] = [];
     for (const { begin, end } of ranges) {
-      const from = items.length;
+      const from = indices.length;
       this.#sampler.fill(epoch, begin, rows.subarray(from, from + end - begin));
       for (let position = begin; position < end; position++) {
         const itemEpoch = this.#sampler.epochAt?.(epoch, position) ?? epoch;
-        const item = this.#item(itemEpoch, rows[items.length] as number);
-        hasPromises ||= item instanceof Promise;
-        items.push(item);
+        indices.push({ epoch: itemEpoch, idx: rows[indices.length] as number });
       }
     }
     const info: ItemBatchInfo = { epoch, batch, rows, padding };
-    // Without promises among them every one is a T.
-    return this.#collate(hasPromises ? await Promise.all(items) : (items as T[]), info);
+    const { makeBatch, collate } = this.#options;
+    if (makeBatch !== undefined) return told(info, () => makeBatch(indices, info));
+    const items = await this.#items(indices);
+    // The constructor saw that there is one of them.
+    return told(info, () => (collate as NonNullable<typeof collate>)(items, info));
   }
 
-  #item(epoch: number, idx: number): T | Promise<T> {
+  /** Waits only where an item is a promise. */
+  #items(indices: readonly EpochIndex[]): readonly T[] | Promise<T[]> {
+    const items = indices.map((index) => this.#item(index));
+    // Without promises among them every one is a T.
+    return items.some((item) => item instanceof Promise) ? Promise.all(items) : (items as T[]);
+  }
+
+  #item(index: EpochIndex): T | Promise<T> {
     try {
-      const item = this.#dataset.at({ epoch, idx });
+      const item = this.#dataset.at(index);
       if (!(item instanceof Promise)) return item;
       return item.catch((error: unknown) => {
-        throw itemError(epoch, idx, error);
+        throw itemError(index, error);
       });
     } catch (error) {
-      throw itemError(epoch, idx, error);
-    }
-  }
-
-  async #collate(items: readonly T[], info: ItemBatchInfo): Promise<B> {
-    try {
-      return await this.#options.collate(items, info);
-    } catch (cause) {
-      if (cause instanceof ScdlError) throw cause;
-      const { epoch, batch } = info;
-      throw new LoaderError(
-        "collate-failed",
-        `collate failed on batch ${batch} of epoch ${epoch}: ${textOf(cause)}`,
-        { cause },
-      );
+      throw itemError(index, error);
     }
   }
 
@@ -297,7 +271,18 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
   }
 }
 
-function itemError(epoch: number, idx: number, cause: unknown): Error {
+/** @throws LoaderError "collate-failed" for what the caller's function throws; typed errors as they are. */
+async function told<B>({ batch, epoch }: ItemBatchInfo, make: () => B | Promise<B>): Promise<B> {
+  try {
+    return await make();
+  } catch (cause) {
+    if (cause instanceof ScdlError) throw cause;
+    const message = `collate failed on batch ${batch} of epoch ${epoch}: ${textOf(cause)}`;
+    throw new LoaderError("collate-failed", message, { cause });
+  }
+}
+
+function itemError({ epoch, idx }: EpochIndex, cause: unknown): Error {
   // Ours say which file and row.
   if (cause instanceof ScdlError) return cause;
   const message = `item ${idx} of epoch ${epoch} failed: ${textOf(cause)}`;

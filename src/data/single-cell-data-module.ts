@@ -1,24 +1,20 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import {
   aNumber,
-  anObject,
   aText,
   checkOptions,
-  either,
-  nothing,
   type OptionKinds,
   texts,
 } from "../../formats/common/options.ts";
 import { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 import { PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
-import { ResampledSampler } from "../sampling/resampled-sampler.ts";
 import type { Sampler } from "../sampling/sampler.ts";
 import { SequentialSampler } from "../sampling/sequential-sampler.ts";
 import { type BatchOf, COLLATE_KIND, type Collate } from "./collate.ts";
 import { DataModule, type Stage } from "./data-module.ts";
-import { inferNumSamples, type LimitBatches } from "./infer-samples.ts";
+import { isSwitchedOff, LIMIT_KIND, type LimitBatches } from "./infer-samples.ts";
 import { Loader } from "./loader.ts";
-import { RunSampler } from "./run-sampler.ts";
+import { assertSteps, evaluationOrder, trainingOrder } from "./run-orders.ts";
 
 export interface SingleCellDataModuleOptions<C = Collate> {
   /** SCDL directories: all of train, val and test, or predict. */
@@ -32,7 +28,7 @@ export interface SingleCellDataModuleOptions<C = Collate> {
   readonly globalBatchSize?: number;
   /** Of the order of training samples. Default 42. */
   readonly seed?: number;
-  /** How much of the validation and test data is used. Default: all. */
+  /** How much of the validation and test data is used; `{ batches: 0 }` for none. Default: all. */
   readonly limitValBatches?: LimitBatches;
   readonly limitTestBatches?: LimitBatches;
   /** Default 0; the original's 10 processes make up for the time Python takes for a row. */
@@ -44,8 +40,6 @@ export interface SingleCellDataModuleOptions<C = Collate> {
   readonly collate?: C;
 }
 
-const LIMIT = either(anObject, nothing);
-
 const KINDS: OptionKinds<SingleCellDataModuleOptions> = {
   trainDatasetPath: aText,
   valDatasetPath: aText,
@@ -54,8 +48,8 @@ const KINDS: OptionKinds<SingleCellDataModuleOptions> = {
   maxSteps: aNumber,
   globalBatchSize: aNumber,
   seed: aNumber,
-  limitValBatches: LIMIT,
-  limitTestBatches: LIMIT,
+  limitValBatches: LIMIT_KIND,
+  limitTestBatches: LIMIT_KIND,
   numWorkers: aNumber,
   ...PLACE_KINDS,
   obs: texts,
@@ -122,26 +116,21 @@ export class SingleCellDataModule<C extends Collate = "csr"> extends DataModule<
   async #train(): Promise<void> {
     const { maxSteps, seed = 42, trainDatasetPath } = this.#options;
     if (this.has("train")) return;
-    if (maxSteps === undefined || !(Number.isSafeInteger(maxSteps) && maxSteps > 0)) {
-      throw new InvalidArgumentError(
-        "maxSteps",
-        maxSteps,
-        "Please specify maxSteps, a positive integer",
-      );
-    }
+    assertSteps(maxSteps);
     const dataset = await this.#open("train", trainDatasetPath);
-    const epochs = new ResampledSampler(dataset.nObs, { seed });
-    this.provide("train", this.#load(dataset, new RunSampler(epochs, maxSteps * this.#batch)));
+    this.provide(
+      "train",
+      this.#load(dataset, trainingOrder(dataset.nObs, maxSteps, this.#batch, seed)),
+    );
   }
 
-  async #evaluate(split: "val" | "test"): Promise<void> {
+  async #evaluate(stage: "val" | "test"): Promise<void> {
     const { limitValBatches, limitTestBatches, valDatasetPath, testDatasetPath } = this.#options;
-    if (this.has(split)) return;
-    const dataset = await this.#open(split, split === "val" ? valDatasetPath : testDatasetPath);
-    const limit = (split === "val" ? limitValBatches : limitTestBatches) ?? null;
-    const samples = inferNumSamples(limit, dataset.nObs, this.#batch, split);
-    const order = new RunSampler(new SequentialSampler(dataset.nObs), samples);
-    this.provide(split, this.#load(dataset, order));
+    const limit = stage === "val" ? limitValBatches : limitTestBatches;
+    if (this.has(stage) || isSwitchedOff(limit)) return;
+    const dataset = await this.#open(stage, stage === "val" ? valDatasetPath : testDatasetPath);
+    const order = evaluationOrder(dataset.nObs, { limit, globalBatchSize: this.#batch, stage });
+    this.provide(stage, this.#load(dataset, order));
   }
 
   async #predict(): Promise<void> {

@@ -49,6 +49,16 @@ test("a run over resampled epochs gives the items of the original's resampler", 
   expect(found.at(-1)).toMatch(/^2:/);
 });
 
+test("a data set that makes whole batches is asked for them, in the same order", async () => {
+  const sampler = new RunSampler(new ShuffledSampler(5, { seed: 2 }), 12);
+  const single = new ItemLoader(named(5), sampler, options({ batchSize: 4 }));
+  const whole = new ItemLoader<string, string[]>(named(5), sampler, {
+    batchSize: 4,
+    makeBatch: (indices) => indices.map(({ epoch, idx }) => `${epoch}:${idx}`),
+  });
+  expect(await all(whole)).toEqual(await all(single));
+});
+
 test("the collate function gets the batch's place, rows and padding", async () => {
   const loader = new ItemLoader(named(5), new SequentialSampler(5), {
     batchSize: 3,
@@ -226,6 +236,7 @@ test("arguments that make no sense are refused by name", () => {
   expect(argumentOf({ batchSize: 2, rank: 0 })).toBe("worldSize");
   expect(argumentOf({ globalBatchSize: 3, rank: 0, worldSize: 2 })).toBe("globalBatchSize");
   expect(argumentOf({ batchSize: 2, dropLast: true, padLast: true })).toBe("padLast");
+  expect(argumentOf({ batchSize: 2, makeBatch: () => [] })).toBe("collate");
   expect(argumentOf({ batchSize: 2, prefetch: -1 })).toBe("prefetch");
   expect(argumentOf({ batchSize: 2 }, new SequentialSampler(5))).toBe("sampler");
 });

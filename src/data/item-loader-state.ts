@@ -1,0 +1,43 @@
+import type { SamplerDescription } from "../sampling/sampler.ts";
+import type { LastBatch } from "./shares.ts";
+import { assertFormat, assertSame, countIn } from "./state-checks.ts";
+
+const FORMAT = "scdl-item-loader";
+const VERSION = 1;
+
+/** Where an item loader stands, as JSON; the same on every rank. */
+export interface ItemLoaderState {
+  readonly format: typeof FORMAT;
+  readonly version: typeof VERSION;
+  readonly sampler: SamplerDescription;
+  readonly dataset: { readonly length: number; readonly identity: string | null };
+  readonly globalBatchSize: number;
+  readonly lastBatch: LastBatch;
+  readonly epoch: number;
+  readonly batch: number;
+}
+
+export function makeItemState(state: Omit<ItemLoaderState, "format" | "version">): ItemLoaderState {
+  return { format: FORMAT, version: VERSION, ...state };
+}
+
+/**
+ * Checks a state that was read back against the loader that shall go on.
+ * @param expected what the loader's own state says.
+ * @throws IncompatibleError for a state of other batches, InvalidArgumentError for anything else.
+ */
+export function checkItemState(state: unknown, expected: ItemLoaderState): ItemLoaderState {
+  assertFormat(state, FORMAT, VERSION);
+  const { dataset, sampler, globalBatchSize, lastBatch } = expected;
+  assertSame("state-dataset", "another data set", state["dataset"], dataset, [
+    "open the data set that the state was made with",
+  ]);
+  assertSame("state-sampler", "another sampler", state["sampler"], sampler, [
+    "make the sampler with the same arguments and seed",
+  ]);
+  const found = { globalBatchSize: state["globalBatchSize"], lastBatch: state["lastBatch"] };
+  assertSame("state-batches", "other batches", found, { globalBatchSize, lastBatch }, [
+    "keep the global batch size when the number of ranks changes: set globalBatchSize, not batchSize",
+  ]);
+  return { ...expected, epoch: countIn(state, "epoch"), batch: countIn(state, "batch") };
+}
