@@ -120,6 +120,7 @@ export {
   type SparseCollateOptions,
 } from "./data/sparse-collate.ts";
 export { type CastDatasetOptions, castDataset } from "./dataset/cast.ts";
+export type { CollectionNeighbors } from "./dataset/collection-neighbors.ts";
 export { type ConcatOptions, concatDatasets, saveDataset } from "./dataset/concat.ts";
 export type { VarBlock } from "./dataset/dataset-archive.ts";
 export { DatasetCollection } from "./dataset/dataset-collection.ts";
@@ -323,6 +324,13 @@ export {
 export type { CropWindows } from "./tokenize/random-crop.ts";
 export type { SampleCollate } from "./webdataset/collate.ts";
 export type { FieldDecoder } from "./webdataset/decode-field.ts";
+export type { ErrorHandler } from "./webdataset/error-handler.ts";
+export type {
+  DecodeOptions,
+  ExtractOptions,
+  RenameOptions,
+  TupleOptions,
+} from "./webdataset/field-stages.ts";
 export type { HttpOptions } from "./webdataset/http-chunks.ts";
 export {
   type FieldReport,
@@ -338,6 +346,7 @@ export {
   type RandomMixOptions,
   RoundRobin,
 } from "./webdataset/mix.ts";
+export type { ShuffleOptions } from "./webdataset/order-stages.ts";
 export { PickledDataWDS, type PickledDataWDSOptions } from "./webdataset/pickled-data-wds.ts";
 export { type PicklesToTarsOptions, picklesToTars } from "./webdataset/pickles-to-tars.ts";
 export {
@@ -345,14 +354,6 @@ export {
   type ShardWriterOptions,
   type WrittenShard,
 } from "./webdataset/shard-writer.ts";
-export type {
-  DecodeOptions,
-  ErrorHandler,
-  ExtractOptions,
-  RenameOptions,
-  ShuffleOptions,
-  TupleOptions,
-} from "./webdataset/stages.ts";
 export { TarWriter, type TarWriterOptions, type WritableSample } from "./webdataset/tar-writer.ts";
 export {
   type Invocations,

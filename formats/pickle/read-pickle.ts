@@ -8,13 +8,10 @@ import {
   PickledDtype,
 } from "./allowed.ts";
 import { MARK, NOTHING, REFUSED_OPCODES } from "./opcodes.ts";
+import { PickleCursor } from "./pickle-cursor.ts";
 import { plainValue } from "./plain-value.ts";
 
 const MAX_PROTOCOL = 5;
-/** As CPython: longer integers take quadratic time to read. */
-const MAX_INTEGER_DIGITS = 4300;
-const MAX_INTEGER_BYTES = 2048;
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * The value of a Python pickle (protocols 0 to 5) that holds data only: None, booleans, numbers,
@@ -30,50 +27,46 @@ export function readPickle(bytes: Uint8Array, path: string): unknown {
 }
 
 class Unpickler {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  readonly #path: string;
+  readonly #cursor: PickleCursor;
   readonly #context: PickleContext;
   readonly #memo = new Map<number, unknown>();
   #stack: unknown[] = [];
-  #at = 0;
 
   constructor(bytes: Uint8Array, path: string) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#path = path;
+    this.#cursor = new PickleCursor(bytes, path);
     this.#context = { path, unfilled: new Set() };
   }
 
   load(): unknown {
     for (;;) {
-      const opcode = this.#byte();
+      const opcode = this.#cursor.byte();
       if (opcode === 0x2e) break;
       const value = this.#value(opcode);
       if (value !== NOTHING) this.#stack.push(value);
     }
     const value = this.#pop();
     if (this.#stack.length > 0 || this.#context.unfilled.size > 0) {
-      throw this.#error("expected one finished value at the end");
+      throw this.#cursor.error("expected one finished value at the end");
     }
-    if (this.#at !== this.#bytes.byteLength) {
+    const { isAtEnd, offset, path } = this.#cursor;
+    if (!isAtEnd) {
       throw new FormatError("trailing-data", "expected nothing after the pickle", {
-        path: this.#path,
-        offset: this.#at,
+        path,
+        offset,
       });
     }
-    return plainValue(value, this.#path);
+    return plainValue(value, path);
   }
 
   /** What an opcode pushes, or {@link NOTHING}. */
   #value(opcode: number): unknown {
     switch (String.fromCharCode(opcode)) {
       case "\x80":
-        this.#protocol(this.#byte());
+        this.#protocol(this.#cursor.byte());
         return NOTHING;
       case "\x95":
         // A frame only says how far one may read ahead.
-        this.#take(8);
+        this.#cursor.skip(8);
         return NOTHING;
       case "(":
         return MARK;
@@ -92,42 +85,42 @@ class Unpickler {
       case "\x89":
         return false;
       case "I":
-        return this.#textInteger();
+        return this.#cursor.textInteger();
       case "L":
-        return this.#longText();
+        return this.#cursor.longText();
       case "J":
-        return this.#view.getInt32(this.#take(4), true);
+        return this.#cursor.int32();
       case "K":
-        return this.#byte();
+        return this.#cursor.byte();
       case "M":
-        return this.#view.getUint16(this.#take(2), true);
+        return this.#cursor.uint16();
       case "\x8a":
-        return this.#long(this.#byte());
+        return this.#cursor.long(this.#cursor.byte());
       case "\x8b":
-        return this.#long(this.#view.getInt32(this.#take(4), true));
+        return this.#cursor.long(this.#cursor.int32());
       case "F":
-        return this.#textFloat();
+        return this.#cursor.textFloat();
       case "G":
-        return this.#view.getFloat64(this.#take(8));
+        return this.#cursor.float64();
       case "V":
-        return this.#escapedText();
+        return this.#cursor.escapedText();
       case "X":
-        return this.#text(this.#uint32());
+        return this.#cursor.text(this.#cursor.uint32());
       case "\x8c":
-        return this.#text(this.#byte());
+        return this.#cursor.text(this.#cursor.byte());
       case "\x8d":
-        return this.#text(this.#uint64());
+        return this.#cursor.text(this.#cursor.uint64());
       case "T":
-        return this.#ascii(this.#view.getInt32(this.#take(4), true));
+        return this.#cursor.ascii(this.#cursor.int32());
       case "U":
-        return this.#ascii(this.#byte());
+        return this.#cursor.ascii(this.#cursor.byte());
       case "B":
-        return this.#slice(this.#uint32());
+        return this.#cursor.slice(this.#cursor.uint32());
       case "C":
-        return this.#slice(this.#byte());
+        return this.#cursor.slice(this.#cursor.byte());
       case "\x8e":
       case "\x96":
-        return this.#slice(this.#uint64());
+        return this.#cursor.slice(this.#cursor.uint64());
       case "]":
       case ")":
         return [];
@@ -164,33 +157,31 @@ class Unpickler {
         this.#addItems(this.#popMark());
         return NOTHING;
       case "p":
-        this.#memo.set(Number(this.#line()), this.#top());
+        this.#memo.set(Number(this.#cursor.line()), this.#top());
         return NOTHING;
       case "q":
-        this.#memo.set(this.#byte(), this.#top());
+        this.#memo.set(this.#cursor.byte(), this.#top());
         return NOTHING;
       case "r":
-        this.#memo.set(this.#uint32(), this.#top());
+        this.#memo.set(this.#cursor.uint32(), this.#top());
         return NOTHING;
       case "\x94":
         this.#memo.set(this.#memo.size, this.#top());
         return NOTHING;
       case "g":
-        return this.#recall(Number(this.#line()));
+        return this.#recall(Number(this.#cursor.line()));
       case "h":
-        return this.#recall(this.#byte());
+        return this.#recall(this.#cursor.byte());
       case "j":
-        return this.#recall(this.#uint32());
+        return this.#recall(this.#cursor.uint32());
       case "c": {
-        const module = this.#line();
-        return allowedGlobal(module, this.#line(), this.#path);
+        const module = this.#cursor.line();
+        return allowedGlobal(module, this.#cursor.line(), this.#cursor.path);
       }
       case "\x93":
-        this.#stackGlobal();
-        return NOTHING;
+        return this.#stackGlobal();
       case "R":
-        this.#reduce();
-        return NOTHING;
+        return this.#reduce();
       case "b":
         this.#build();
         return NOTHING;
@@ -201,26 +192,26 @@ class Unpickler {
 
   #protocol(version: number): void {
     if (version > MAX_PROTOCOL) {
-      throw this.#error(`expected pickle protocol 0 to ${MAX_PROTOCOL}, found ${version}`);
+      throw this.#cursor.error(`expected pickle protocol 0 to ${MAX_PROTOCOL}, found ${version}`);
     }
   }
 
-  #stackGlobal(): void {
+  #stackGlobal(): Allowed {
     const [module, name] = this.#popTuple(2);
     if (typeof module !== "string" || typeof name !== "string") {
-      throw this.#error("expected the name of a class as text");
+      throw this.#cursor.error("expected the name of a class as text");
     }
-    this.#stack.push(allowedGlobal(module, name, this.#path));
+    return allowedGlobal(module, name, this.#cursor.path);
   }
 
-  #reduce(): void {
+  #reduce(): unknown {
     const [callable, args] = this.#popTuple(2);
     if (!(callable instanceof Allowed) || !Array.isArray(args)) {
-      throw this.#error("expected a callable and its arguments");
+      throw this.#cursor.error("expected a callable and its arguments");
     }
     const value = callable.call(args, this.#context);
-    if (value === undefined) throw this.#error(`unexpected arguments of ${callable.name}`);
-    this.#stack.push(value);
+    if (value === undefined) throw this.#cursor.error(`unexpected arguments of ${callable.name}`);
+    return value;
   }
 
   /** The state of a dtype or an array. */
@@ -237,42 +228,42 @@ class Unpickler {
         if (fillArray(target, bytes, dtype, shape, fortranOrder === true, this.#context)) return;
       }
     }
-    throw this.#error("expected the state of a numpy dtype or array");
+    throw this.#cursor.error("expected the state of a numpy dtype or array");
   }
 
   #append(items: readonly unknown[]): void {
     const list = this.#top();
-    if (!Array.isArray(list)) throw this.#error("expected a list to append to");
+    if (!Array.isArray(list)) throw this.#cursor.error("expected a list to append to");
     for (const item of items) list.push(item);
   }
 
   #setItems(items: readonly unknown[]): void {
     const dict = this.#top();
-    if (!(dict instanceof Map)) throw this.#error("expected a dict to set items of");
+    if (!(dict instanceof Map)) throw this.#cursor.error("expected a dict to set items of");
     for (const [key, value] of this.#pairs(items)) dict.set(key, value);
   }
 
   #addItems(items: readonly unknown[]): void {
     const set = this.#top();
-    if (!(set instanceof Set)) throw this.#error("expected a set to add to");
+    if (!(set instanceof Set)) throw this.#cursor.error("expected a set to add to");
     for (const item of items) set.add(item);
   }
 
   #pairs(items: readonly unknown[]): Map<unknown, unknown> {
-    if (items.length % 2 !== 0) throw this.#error("expected pairs of keys and values");
+    if (items.length % 2 !== 0) throw this.#cursor.error("expected pairs of keys and values");
     const pairs = new Map<unknown, unknown>();
     for (let i = 0; i < items.length; i += 2) pairs.set(items[i], items[i + 1]);
     return pairs;
   }
 
   #recall(index: number): unknown {
-    if (!this.#memo.has(index)) throw this.#error(`expected a remembered value ${index}`);
+    if (!this.#memo.has(index)) throw this.#cursor.error(`expected a remembered value ${index}`);
     return this.#memo.get(index);
   }
 
   #top(): unknown {
     const value = this.#stack.at(-1);
-    if (this.#stack.length === 0 || value === MARK) throw this.#error("expected a value");
+    if (this.#stack.length === 0 || value === MARK) throw this.#cursor.error("expected a value");
     return value;
   }
 
@@ -290,137 +281,19 @@ class Unpickler {
 
   #popMark(): unknown[] {
     const begin = this.#stack.lastIndexOf(MARK);
-    if (begin < 0) throw this.#error("expected a mark");
+    if (begin < 0) throw this.#cursor.error("expected a mark");
     const items = this.#stack.splice(begin);
     items.shift();
     return items;
   }
 
-  #textInteger(): number | bigint | boolean {
-    const line = this.#line();
-    if (line === "00") return false;
-    if (line === "01") return true;
-    return this.#integer(line);
-  }
-
-  #longText(): number | bigint {
-    return this.#integer(this.#line().replace(/L$/, ""));
-  }
-
-  #integer(digits: string): number | bigint {
-    if (!/^[-+]?\d+$/.test(digits) || digits.length > MAX_INTEGER_DIGITS) {
-      throw this.#error(`expected an integer, found "${digits.slice(0, 40)}"`);
-    }
-    return narrow(BigInt(digits.replace(/^\+/, "")));
-  }
-
-  #long(length: number): number | bigint {
-    if (length < 0 || length > MAX_INTEGER_BYTES) {
-      throw this.#error(`expected an integer of at most ${MAX_INTEGER_BYTES} bytes`);
-    }
-    const bytes = this.#slice(length);
-    if (length === 0) return 0;
-    const hex = Buffer.from(bytes).reverse().toString("hex");
-    return narrow(BigInt.asIntN(8 * length, BigInt(`0x${hex}`)));
-  }
-
-  #textFloat(): number {
-    const line = this.#line();
-    if (/^[-+]?inf$/.test(line)) return line.startsWith("-") ? -Infinity : Infinity;
-    if (/^[-+]?nan$/.test(line)) return Number.NaN;
-    if (!/^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(line)) {
-      throw this.#error(`expected a number, found "${line.slice(0, 40)}"`);
-    }
-    return Number(line);
-  }
-
-  /** Protocol 0 text: Latin-1 with \uXXXX and \UXXXXXXXX. */
-  #escapedText(): string {
-    return this.#line().replace(
-      /\\u([0-9a-fA-F]{4})|\\U(00[01][0-9a-fA-F]{5})/g,
-      (all, short, long) => {
-        const code = Number.parseInt(short ?? long, 16);
-        return code > 0x10_ffff ? all : String.fromCodePoint(code);
-      },
-    );
-  }
-
-  #line(): string {
-    const end = this.#bytes.indexOf(0x0a, this.#at);
-    if (end < 0) throw this.#truncated("a line");
-    const line = Buffer.from(this.#bytes.subarray(this.#at, end)).toString("latin1");
-    this.#at = end + 1;
-    return line;
-  }
-
-  #text(length: number): string {
-    const begin = this.#take(length);
-    try {
-      return UTF8.decode(this.#bytes.subarray(begin, begin + length));
-    } catch (cause) {
-      throw new FormatError("bad-text", "expected UTF-8 text in a pickle", {
-        path: this.#path,
-        offset: begin,
-        cause,
-      });
-    }
-  }
-
-  #ascii(length: number): string {
-    if (length < 0) throw this.#error("expected a length");
-    const bytes = this.#slice(length);
-    if (bytes.some((byte) => byte > 0x7f)) throw this.#error("expected ASCII text");
-    return Buffer.from(bytes).toString("latin1");
-  }
-
-  #slice(length: number): Uint8Array {
-    const begin = this.#take(length);
-    return this.#bytes.slice(begin, begin + length);
-  }
-
-  #byte(): number {
-    return this.#view.getUint8(this.#take(1));
-  }
-
-  #uint32(): number {
-    return this.#view.getUint32(this.#take(4), true);
-  }
-
-  #uint64(): number {
-    return Number(this.#view.getBigUint64(this.#take(8), true));
-  }
-
-  #take(count: number): number {
-    const begin = this.#at;
-    if (count > this.#bytes.byteLength - begin) throw this.#truncated(`${count} bytes`);
-    this.#at = begin + count;
-    return begin;
-  }
-
-  #truncated(what: string): FormatError {
-    return new FormatError("truncated", `expected ${what} more of a pickle`, {
-      path: this.#path,
-      offset: this.#at,
-    });
-  }
-
-  #error(message: string): FormatError {
-    const details = { path: this.#path, offset: this.#at };
-    return new FormatError("bad-pickle", `${message} in a pickle`, details);
-  }
-
   #refuse(opcode: number): Error {
     const name = REFUSED_OPCODES[opcode];
-    if (name === undefined) return this.#error(`unknown opcode 0x${opcode.toString(16)}`);
+    if (name === undefined) return this.#cursor.error(`unknown opcode 0x${opcode.toString(16)}`);
     return new UnsupportedFeatureError(
       `pickle ${name}`,
-      `${this.#path}: pickle opcode ${name} is refused: it could run code (byte ${this.#at - 1})`,
+      `${this.#cursor.path}: pickle opcode ${name} is refused: it could run code (byte ${this.#cursor.offset - 1})`,
       { suggestions: ["store the payload as .npy, .json or .msgpack instead"] },
     );
   }
-}
-
-function narrow(value: bigint): number | bigint {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
 }

@@ -361,7 +361,7 @@ function requireNeighbors(dataset: RowSource): NeighborSource {
     what: "neighbor_indices.npy",
     suggestions: [
       "convert with --neighbors KEY, KEY being one of obsp",
-      "a collection has none: use one of its data sets, or save() it first",
+      "of a collection every data set must have them",
     ],
   });
 }

@@ -2,6 +2,8 @@ import type * as arrow from "apache-arrow";
 import { allocate, isFloat, type ScdlDType, widest } from "../../formats/common/dtype.ts";
 import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
 import { type CsrMatrix, checkColumns, type MatrixData } from "../../formats/csr/csr-matrix.ts";
+import { CollectionGatherPlan } from "./collection-gather-plan.ts";
+import { CollectionNeighbors } from "./collection-neighbors.ts";
 import type { VarBlock } from "./dataset-archive.ts";
 import {
   type CategoricalColumn,
@@ -19,6 +21,7 @@ import {
   type GatherTarget,
   type MatrixDTypes,
 } from "./gather-buffers.ts";
+import type { Neighbors } from "./neighbors.ts";
 import type { PrefetchOptions, SparseRow } from "./row-reader.ts";
 import { type OpenDatasetOptions, SingleCellDataset } from "./single-cell-dataset.ts";
 import type { WriteDatasetOptions, WrittenDataset } from "./write-datasets.ts";
@@ -43,7 +46,8 @@ export class DatasetCollection {
   readonly varBlocks: readonly VarBlock[];
   /** Member m has rows `[#boundaries[m], #boundaries[m + 1])`. */
   readonly #boundaries: Float64Array;
-  #plan = new GatherPlan(64);
+  #neighbors: CollectionNeighbors | null | undefined;
+  #plan = new CollectionGatherPlan(64);
 
   /** Takes over open data sets: {@link close} closes them. @throws IncompatibleError */
   constructor(members: readonly SingleCellDataset[]) {
@@ -191,6 +195,24 @@ export class DatasetCollection {
     }
   }
 
+  /**
+   * The neighbours stored with the cells, in rows of the collection; null unless every data set has
+   * them. @throws FormatError, StorageError as those of a data set; IncompatibleError
+   */
+  get neighbors(): CollectionNeighbors | null {
+    if (this.#neighbors === undefined) {
+      const found = this.members.map(({ neighbors }) => neighbors);
+      const all = found.filter((neighbors) => neighbors !== null);
+      const memberAt = (row: number) => {
+        const m = this.#memberOf(row);
+        // One for each member, or this is not reached.
+        return { firstRow: this.#boundaries[m] as number, neighbors: all[m] as Neighbors };
+      };
+      this.#neighbors = all.length === found.length ? new CollectionNeighbors(all, memberAt) : null;
+    }
+    return this.#neighbors;
+  }
+
   /** @internal Which files are read. */
   get identity(): string {
     return this.members.map(({ identity }) => identity).join(" ");
@@ -262,7 +284,7 @@ export class DatasetCollection {
   /** Sorts the rows by member, asks each member where its rows are; returns the number of values. */
   #prepare(rows: ArrayLike<number>): number {
     const count = rows.length;
-    if (this.#plan.capacity < count) this.#plan = new GatherPlan(count);
+    if (this.#plan.capacity < count) this.#plan = new CollectionGatherPlan(count);
     const plan = this.#plan;
     const segments = new Uint32Array(this.members.length + 1);
     for (let i = 0; i < count; i++) {
@@ -320,32 +342,6 @@ export class DatasetCollection {
         out,
       );
     }
-  }
-}
-
-/** Reused memory of one gather: slots are rows sorted by member, positions their place in the batch. */
-class GatherPlan {
-  readonly capacity: number;
-  readonly memberOf: Uint32Array;
-  readonly positions: Uint32Array;
-  readonly localRows: Float64Array;
-  readonly begins: Float64Array;
-  readonly ends: Float64Array;
-  readonly ats: Float64Array;
-  segments = new Uint32Array(1);
-
-  constructor(capacity: number) {
-    this.capacity = capacity;
-    this.memberOf = new Uint32Array(capacity);
-    this.positions = new Uint32Array(capacity);
-    this.localRows = new Float64Array(capacity);
-    this.begins = new Float64Array(capacity);
-    this.ends = new Float64Array(capacity);
-    this.ats = new Float64Array(capacity);
-  }
-
-  segment(m: number): readonly [begin: number, end: number] {
-    return [this.segments[m] as number, this.segments[m + 1] as number];
   }
 }
 

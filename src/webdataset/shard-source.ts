@@ -1,4 +1,5 @@
 import { FormatError } from "../../formats/common/errors.ts";
+import type { ErrorHandler } from "./error-handler.ts";
 import {
   indexShard,
   isIndexed,
@@ -9,7 +10,6 @@ import {
 import type { Sample } from "./sample-reader.ts";
 import { assertSamePlace, type ShardIdentity, type ShardPlace } from "./shard-identity.ts";
 import type { ShardIndex } from "./shard-index.ts";
-import type { ErrorHandler } from "./stages.ts";
 
 /** A sample that has not been read: number `sample` of shard number `shard` of the pass. */
 export class SampleReference {

@@ -57,3 +57,9 @@ export async function flushStages(stages: readonly Stage[]): Promise<unknown[]> 
   }
   return current;
 }
+
+/** Whether no stage holds anything back. */
+export function allEmpty(stages: readonly Stage[]): boolean {
+  for (const stage of stages) if (!stage.isEmpty) return false;
+  return true;
+}

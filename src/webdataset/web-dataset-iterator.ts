@@ -1,14 +1,16 @@
 import { IncompatibleError, NotFoundError } from "../../formats/common/errors.ts";
+import type { EpochLimits } from "./epoch-limits.ts";
+import type { ErrorHandler } from "./error-handler.ts";
 import type { ShardAccess } from "./open-shard.ts";
+import { ShuffleStage } from "./order-stages.ts";
 import type { Sample } from "./sample-reader.ts";
 import type { ShardPlace } from "./shard-identity.ts";
 import { assertShare, type ShardOrder, shardsOfPass } from "./shard-order.ts";
 import { SampleReference, ShardSource } from "./shard-source.ts";
-import { flushStages, type Stage, type StageFactory, throughStages } from "./stage.ts";
-import { type ErrorHandler, ShuffleStage } from "./stages.ts";
+import { allEmpty, flushStages, type Stage, type StageFactory, throughStages } from "./stage.ts";
 import { pastTheEnd, type WebDatasetState } from "./web-dataset-state.ts";
 
-export interface IterationPlan {
+export interface IterationPlan extends EpochLimits {
   readonly order: ShardOrder;
   readonly access: ShardAccess;
   readonly handler: ErrorHandler;
@@ -16,10 +18,6 @@ export interface IterationPlan {
   /** Shuffles directly after the shards; they hold references while a state is replayed. */
   readonly shuffles: readonly StageFactory[];
   readonly stages: readonly StageFactory[];
-  /** Passes an iteration makes. */
-  readonly passes: number;
-  /** Items an iteration gives at most. */
-  readonly maxItems: number;
   readonly fingerprint: string;
   readonly onPass: (pass: number) => void;
 }
@@ -165,11 +163,6 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
     this.#place = source.place;
     this.#itemsSince = 0;
   }
-}
-
-function allEmpty(stages: readonly Stage[]): boolean {
-  for (const stage of stages) if (!stage.isEmpty) return false;
-  return true;
 }
 
 /**

@@ -1,5 +1,6 @@
 import crypto from "node:crypto";
 import { IncompatibleError } from "../../formats/common/errors.ts";
+import type { EpochLimits } from "./epoch-limits.ts";
 import { isShardPlace, type ShardPlace } from "./shard-identity.ts";
 
 /**
@@ -35,7 +36,7 @@ export function fingerprintOf(parts: unknown): string {
 export function checkState(
   state: unknown,
   fingerprint: string,
-  limits: { readonly passes: number; readonly maxItems: number },
+  limits: EpochLimits,
 ): WebDatasetState {
   if (!isState(state)) {
     throw new IncompatibleError("bad-state", "expected a state of a WebDataset, version 1", {

@@ -15,37 +15,36 @@ import type { NdArray } from "../../formats/npy/npy-array.ts";
 import { processPlace } from "../distributed/environment.ts";
 import { assertPair, PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
 import type { SampleCollate } from "./collate.ts";
+import {
+  type EpochLimits,
+  epochOfItems,
+  epochOfPasses,
+  limitsAsJson,
+  ONE_PASS,
+} from "./epoch-limits.ts";
 import type { HttpOptions } from "./http-chunks.ts";
 import type { ShardAccess } from "./open-shard.ts";
 import type { Sample } from "./sample-reader.ts";
 
 export type { Sample };
 
+import { batchedStage, unbatchedStage, unlistedStage } from "./batch-stages.ts";
+import { type ErrorHandler, rethrow } from "./error-handler.ts";
+import {
+  type DecodeOptions,
+  decodeStage,
+  type ExtractOptions,
+  extractKeysStage,
+  type RenameOptions,
+  renameStage,
+  type TupleOptions,
+  toTupleStage,
+} from "./field-stages.ts";
+import { type ShuffleOptions, shuffleStage, sliceStage } from "./order-stages.ts";
 import { checkOrder, type ShardOrder } from "./shard-order.ts";
 import { expandUrls } from "./shard-urls.ts";
 import type { StageFactory } from "./stage.ts";
-import {
-  batchedStage,
-  type DecodeOptions,
-  decodeStage,
-  type ErrorHandler,
-  type ExtractOptions,
-  extractKeysStage,
-  filterStage,
-  mapDictStage,
-  mapStage,
-  mapTupleStage,
-  type RenameOptions,
-  renameStage,
-  rethrow,
-  type ShuffleOptions,
-  shuffleStage,
-  sliceStage,
-  type TupleOptions,
-  toTupleStage,
-  unbatchedStage,
-  unlistedStage,
-} from "./stages.ts";
+import { filterStage, mapDictStage, mapStage, mapTupleStage } from "./user-stages.ts";
 import { type IterationPlan, WebDatasetIterator } from "./web-dataset-iterator.ts";
 import { checkState, fingerprintOf, type WebDatasetState } from "./web-dataset-state.ts";
 
@@ -134,15 +133,13 @@ export class WebDatasetParts {
 
 const DEFAULT_SHARD_SHUFFLE = 100;
 
-interface Parts {
+interface Parts extends EpochLimits {
   readonly order: ShardOrder;
   readonly access: ShardAccess;
   readonly handler: ErrorHandler;
   readonly emptyCheck: boolean;
   readonly shuffles: readonly StageFactory[];
   readonly stages: readonly StageFactory[];
-  readonly passes: number;
-  readonly maxItems: number;
   readonly counter: { next: number };
 }
 
@@ -188,13 +185,9 @@ export class WebDataset<T = Sample> implements AsyncIterable<T> {
    */
   iterate(options: IterateOptions = {}): WebDatasetIterator<T> {
     const { counter, ...parts } = this.#parts;
-    const { order, shuffles, stages, passes, maxItems } = parts;
+    const { order, shuffles, stages } = parts;
     const signatures = [...shuffles, ...stages].map(({ signature }) => signature);
-    const limits = [
-      Number.isFinite(passes) ? passes : null,
-      Number.isFinite(maxItems) ? maxItems : null,
-    ];
-    const fingerprint = fingerprintOf([order, signatures, limits]);
+    const fingerprint = fingerprintOf([order, signatures, limitsAsJson(parts)]);
     const state =
       options.state === undefined ? null : checkState(options.state, fingerprint, parts);
     const plan: IterationPlan = {
@@ -298,26 +291,12 @@ export class WebDataset<T = Sample> implements AsyncIterable<T> {
 
   /** Makes every iteration this many items long: passes are cut or repeated. */
   withEpoch(items: number): WebDataset<T> {
-    if (!(Number.isSafeInteger(items) && items >= 1)) {
-      throw new InvalidArgumentError(
-        "items",
-        items,
-        `withEpoch: expected items from 1, found ${items}`,
-      );
-    }
-    return this.#with({ passes: Number.POSITIVE_INFINITY, maxItems: items });
+    return this.#with(epochOfItems(items));
   }
 
   /** Passes an iteration makes. Default: without end. */
   repeat(passes = Number.POSITIVE_INFINITY): WebDataset<T> {
-    if (!(passes >= 1)) {
-      throw new InvalidArgumentError(
-        "passes",
-        passes,
-        `repeat: expected passes from 1, found ${passes}`,
-      );
-    }
-    return this.#with({ passes, maxItems: Number.POSITIVE_INFINITY });
+    return this.#with(epochOfPasses(passes));
   }
 
   /** Hands this data set to a function that adds stages, and returns what it made. */
@@ -383,8 +362,7 @@ function partsOf(urls: string | readonly string[], options: WebDatasetOptions): 
     emptyCheck: options.emptyCheck ?? true,
     shuffles: [],
     stages: [],
-    passes: 1,
-    maxItems: Number.POSITIVE_INFINITY,
+    ...ONE_PASS,
     counter: { next: 0 },
   };
 }

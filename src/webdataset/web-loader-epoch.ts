@@ -1,16 +1,14 @@
-import { flushStages, type Stage, type StageFactory, throughStages } from "./stage.ts";
+import type { EpochLimits } from "./epoch-limits.ts";
+import { allEmpty, flushStages, type StageFactory, throughStages } from "./stage.ts";
 import type { WebDataset } from "./web-dataset.ts";
 import type { WebDatasetIterator } from "./web-dataset-iterator.ts";
 import { pastTheEnd } from "./web-dataset-state.ts";
 import { beginning, type WebLoaderState, type WorkerPlace } from "./web-loader-state.ts";
 
-export interface WebLoaderPlan {
+export interface WebLoaderPlan extends EpochLimits {
   /** One for each worker. */
   readonly datasets: readonly WebDataset<unknown>[];
   readonly stages: readonly StageFactory[];
-  /** Passes of an epoch, and items it gives at most. */
-  readonly passes: number;
-  readonly maxItems: number;
   readonly fingerprint: string;
 }
 
@@ -136,8 +134,4 @@ export class WebLoaderEpoch {
 interface Checkpoint {
   readonly places: readonly WorkerPlace[];
   readonly last: number;
-}
-
-function allEmpty(stages: readonly Stage[]): boolean {
-  return stages.every((stage) => stage.isEmpty);
 }

@@ -1,4 +1,5 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
+import type { EpochLimits } from "./epoch-limits.ts";
 import { pastTheEnd, type WebDatasetState } from "./web-dataset-state.ts";
 
 /** A worker that has not come to its end: which one, and where it stands (null: at its start). */
@@ -46,7 +47,7 @@ export function beginning(fingerprint: string, epoch: number, pass: number): Web
 export function checkLoaderState(
   state: unknown,
   fingerprint: string,
-  limits: { readonly numWorkers: number; readonly passes: number; readonly maxItems: number },
+  limits: EpochLimits & { readonly numWorkers: number },
 ): WebLoaderState {
   if (!isState(state, limits.numWorkers)) {
     throw new IncompatibleError("bad-state", "expected a state of a WebLoader, version 1", {

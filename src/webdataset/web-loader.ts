@@ -9,19 +9,19 @@ import {
   shown,
 } from "../../formats/common/options.ts";
 import { LoaderError } from "../data/loader-error.ts";
+import { batchedStage, unbatchedStage, unlistedStage } from "./batch-stages.ts";
 import type { SampleCollate } from "./collate.ts";
-import type { StageFactory } from "./stage.ts";
 import {
-  batchedStage,
-  type ErrorHandler,
-  filterStage,
-  mapStage,
-  type ShuffleOptions,
-  shuffleStage,
-  sliceStage,
-  unbatchedStage,
-  unlistedStage,
-} from "./stages.ts";
+  type EpochLimits,
+  epochOfItems,
+  epochOfPasses,
+  limitsAsJson,
+  ONE_PASS,
+} from "./epoch-limits.ts";
+import type { ErrorHandler } from "./error-handler.ts";
+import { type ShuffleOptions, shuffleStage, sliceStage } from "./order-stages.ts";
+import type { StageFactory } from "./stage.ts";
+import { filterStage, mapStage } from "./user-stages.ts";
 import type { BatchOptions, WebDataset } from "./web-dataset.ts";
 import { fingerprintOf } from "./web-dataset-state.ts";
 import { WebLoaderEpoch, type WebLoaderPlan } from "./web-loader-epoch.ts";
@@ -48,11 +48,9 @@ export type MakeDataset<T> = (place: {
   readonly numWorkers: number;
 }) => WebDataset<T>;
 
-interface Parts {
+interface Parts extends EpochLimits {
   readonly datasets: readonly WebDataset<unknown>[];
   readonly stages: readonly StageFactory[];
-  readonly passes: number;
-  readonly maxItems: number;
 }
 
 /** Shares and steps put together; only for the loaders that methods return. */
@@ -87,11 +85,11 @@ export class WebLoader<T> implements AsyncIterable<T> {
    */
   constructor(make: MakeDataset<T> | WebLoaderParts, options: WebLoaderOptions = {}) {
     this.#parts = make instanceof WebLoaderParts ? make.parts : partsOf(make, options);
-    const { datasets, stages, passes, maxItems } = this.#parts;
+    const { datasets, stages } = this.#parts;
     this.#fingerprint = fingerprintOf([
       datasets.map((dataset) => dataset.iterate({ pass: 0 }).state().fingerprint),
       stages.map(({ signature }) => signature),
-      [passes, maxItems].map((limit) => (Number.isFinite(limit) ? limit : null)),
+      limitsAsJson(this.#parts),
     ]);
     this.#state = beginning(this.#fingerprint, 0, 0);
   }
@@ -136,20 +134,12 @@ export class WebLoader<T> implements AsyncIterable<T> {
 
   /** Makes every epoch this many items long: passes are cut or repeated. */
   withEpoch(items: number): WebLoader<T> {
-    if (!(Number.isSafeInteger(items) && items >= 1)) {
-      const message = `withEpoch: expected items from 1, found ${items}`;
-      throw new InvalidArgumentError("items", items, message);
-    }
-    return this.#with({ passes: Number.POSITIVE_INFINITY, maxItems: items });
+    return this.#with(epochOfItems(items));
   }
 
   /** Passes of an epoch. Default: without end. */
   repeat(passes = Number.POSITIVE_INFINITY): WebLoader<T> {
-    if (!(passes >= 1)) {
-      const message = `repeat: expected passes from 1, found ${passes}`;
-      throw new InvalidArgumentError("passes", passes, message);
-    }
-    return this.#with({ passes, maxItems: Number.POSITIVE_INFINITY });
+    return this.#with(epochOfPasses(passes));
   }
 
   /** The items from where the loader stands to the end of the epoch. */
@@ -237,5 +227,5 @@ function partsOf<T>(make: MakeDataset<T>, options: WebLoaderOptions): Parts {
       partial: !dropLast,
     });
   });
-  return { datasets, stages: [], passes: 1, maxItems: Number.POSITIVE_INFINITY };
+  return { datasets, stages: [], ...ONE_PASS };
 }

@@ -1,10 +1,12 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { IncompatibleError, InvalidArgumentError } from "../../../formats/common/errors.ts";
 import type { CsrBatch } from "../../../src/data/batch.ts";
 import { alignGenes } from "../../../src/data/gene-alignment.ts";
 import { Loader } from "../../../src/data/loader.ts";
 import { collateNeighborSparseMatrixBatch } from "../../../src/data/sparse-collate.ts";
+import { DatasetCollection } from "../../../src/dataset/dataset-collection.ts";
 import type { NeighborOptions } from "../../../src/dataset/neighbors.ts";
 import { SingleCellDataset } from "../../../src/dataset/single-cell-dataset.ts";
 import { loadBundle, temporaryDirectory, unpack } from "../../helpers/bundle.ts";
@@ -56,6 +58,50 @@ test.each([0, 1, 2])(
     }
   },
 );
+
+test("a collection draws what its data sets draw, in rows of its own, with workers too", async () => {
+  const members = [await openCells({ seed: 5 }), await openCells({ seed: 5 })];
+  const collection = new DatasetCollection(members);
+  const { neighbors } = collection;
+  const [first] = members;
+  if (first === undefined || neighbors === null) throw new Error("neighbours are missing");
+  const nObs = first.nObs;
+  for (let row = 0; row < nObs; row++) {
+    const own = [...(first.neighbors?.indices(row) ?? [])];
+    expect([...neighbors.indices(row)]).toEqual(own);
+    expect([...neighbors.indices(nObs + row)]).toEqual(own.map((found) => found + nObs));
+    expect([...neighbors.weights(nObs + row)]).toEqual([...(first.neighbors?.weights(row) ?? [])]);
+    expect(neighbors.count(nObs + row)).toBe(own.length);
+  }
+  expect(() => neighbors.sample(2 * nObs)).toThrow(InvalidArgumentError);
+  const sampler = stridedSampler(2 * nObs, 3);
+  for (const workers of [0, 1]) {
+    const options = { batchSize: 5, workers, neighbors: true, recycle: false } as const;
+    for (const { rows, nextRows, next } of await epochOf(
+      new Loader(collection, sampler, options),
+      4,
+    )) {
+      const expected = [...rows].map((row) => {
+        const offset = row < nObs ? 0 : nObs;
+        return offset + first.rowWithNeighbor(row - offset, 4).nextIndex;
+      });
+      expect([...(nextRows ?? [])]).toEqual(expected);
+      expect([...(next?.data ?? [])]).toEqual(
+        expected.flatMap((row) => [...collection.row(row).data]),
+      );
+    }
+  }
+  const mixed = new DatasetCollection([first, await openCells({ seed: 6 })]);
+  expect(() => mixed.neighbors).toThrow(IncompatibleError);
+  const plain = await SingleCellDataset.open(
+    await writeSmallDataset(`${temporaryDirectory()}/small.scdl`),
+  );
+  onTestFinished(() => plain.close());
+  const half = new DatasetCollection([first, plain]);
+  expect(half.neighbors).toBeNull();
+  const load = () => new Loader(half, stridedSampler(half.nObs), { batchSize: 1, neighbors: true });
+  expect(load).toThrow(expect.objectContaining({ code: "no-neighbors" }));
+});
 
 test("the neighbour of a cell depends on seed, epoch and row alone", async () => {
   const drawn = async (seed: number, epoch: number, batchSize: number, shift: number) => {
