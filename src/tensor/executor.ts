@@ -1,0 +1,97 @@
+/**
+ * What runs programs.
+ *
+ * An executor compiles programs and holds parameters. A {@link ParameterState} is the training state
+ * of one model: values, accumulated gradients and optimizer moments under the parameters' names. Any
+ * number of programs run against it: training programs of several shapes, evaluation programs
+ * without gradients, exports. Every executor passes `test/src/tensor/executor.suite.ts`.
+ *
+ * ```ts
+ * await using executor = await openExecutor("onnx", { threads: 2 });
+ * await using state = await executor.createState(program.parameters);
+ * state.write("values", initial);
+ * const step = await executor.compile(program);
+ * for (const batch of batches) {
+ *   state.zeroGradients();
+ *   for (const [microBatch, inputs] of batch.entries())
+ *     await state.run(step, inputs, { seed, step: n, microBatch });
+ *   // data parallel training all-reduces state.gradients here
+ *   await state.update(optimizer, { step: n, learningRate, maxGradientNorm: 1 });
+ * }
+ * ```
+ */
+import type { OptimizerSettings, UpdateOptions, UpdateResult } from "./optimizer.ts";
+import type { HostArray, NamedValue, Program } from "./program.ts";
+
+export interface Executor extends AsyncDisposable {
+  /** The name `openExecutor` knows it by. */
+  readonly name: string;
+  /**
+   * Prepares a program. The result is cached: the same `Program` object gives the same executable
+   * until newer ones push it out; a program pushed out is compiled again when it runs.
+   */
+  compile(program: Program, options?: CompileOptions): Promise<Executable>;
+  /** Allocates a state for parameters, all zero. Parameters are those of one or more programs. */
+  createState(parameters: readonly NamedValue[], options?: StateOptions): Promise<ParameterState>;
+  /** Frees programs, states and threads; pending runs reject. */
+  close(): Promise<void>;
+}
+
+export interface CompileOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A program as its executor prepared it. */
+export interface Executable {
+  readonly program: Program;
+}
+
+export interface StateOptions {
+  /** Parameters that are not trained: no memory for gradients and moments. Default: none. */
+  readonly frozen?: Iterable<string>;
+  /** No gradients and moments at all: for evaluation and inference. Default: false. */
+  readonly inferenceOnly?: boolean;
+}
+
+/** `first` and `second` are the optimizer's moments, present once an update has run or was written. */
+export type StateKind = "values" | "gradients" | "first" | "second";
+
+/** Inputs of a run by name. Arrays are read until the run ends: do not change them before. */
+export type RunInputs = Readonly<Record<string, HostArray>>;
+
+export interface RunOptions {
+  /** Key of the dropout masks. Default: all 0. */
+  readonly seed?: number;
+  readonly step?: number;
+  readonly microBatch?: number;
+}
+
+/** Outputs by name, copied out: yours. */
+export type RunOutputs = Readonly<Record<string, HostArray>>;
+
+export interface ParameterState extends AsyncDisposable {
+  readonly names: readonly string[];
+  /** Those that are not frozen; the keys of gradients and moments. */
+  readonly trained: readonly string[];
+  /** Copies arrays in. Names may be a part; unknown names and wrong lengths are errors. */
+  write(kind: StateKind, arrays: ReadonlyMap<string, Float32Array>): Promise<void>;
+  /** Copies arrays out, of all names or those given. */
+  read(kind: StateKind, names?: Iterable<string>): Promise<ReadonlyMap<string, Float32Array>>;
+  /** Sets the accumulated gradients to zero. */
+  zeroGradients(): Promise<void>;
+  /**
+   * Runs a program with this state's values. Gradients of the program are ADDED to the state's; so
+   * micro-batches accumulate. Runs and updates of one executor happen in the order they were asked.
+   */
+  run(executable: Executable, inputs: RunInputs, options?: RunOptions): Promise<RunOutputs>;
+  /**
+   * The accumulated gradients themselves where they lie in host memory (every CPU executor), to be
+   * changed in place between runs, e.g. by an all-reduce; null where they lie elsewhere: use `read`
+   * and `write`.
+   */
+  readonly hostGradients: ReadonlyMap<string, Float32Array> | null;
+  /** Clips by the global norm, applies the optimizer to every trained parameter. Gradients stay. */
+  update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult>;
+  /** Frees its memory. */
+  close(): Promise<void>;
+}

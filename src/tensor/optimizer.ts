@@ -1,0 +1,53 @@
+/**
+ * Optimizers as data: executors apply them, with the formulas of torch.optim.
+ *
+ * With g the gradient after clipping, lr the learning rate and t the number of the update from 1:
+ *
+ * - `adamw`: p -= lr · decay · p; m = β1 m + (1-β1) g; v = β2 v + (1-β2) g²;
+ *   p -= lr · (m / (1-β1^t)) / (sqrt(v / (1-β2^t)) + ε)
+ * - `adam`: the same with decay · p added to g instead of taken from p
+ * - `sgd`: g += decay · p; m = μ m + g (m = g at the first update); p -= lr · m, without momentum
+ *   p -= lr · g
+ *
+ * `first` holds m, `second` v.
+ */
+export type OptimizerSettings = AdamSettings | SgdSettings;
+
+export interface AdamSettings {
+  readonly kind: "adamw" | "adam";
+  /** Default: [0.9, 0.999]. */
+  readonly betas?: readonly [number, number];
+  /** Default: 1e-8. */
+  readonly epsilon?: number;
+  /** Default: 0.01 for adamw, 0 for adam. */
+  readonly weightDecay?: number;
+  /** Parameters without weight decay. Default: none. */
+  readonly noDecay?: ReadonlySet<string>;
+}
+
+export interface SgdSettings {
+  readonly kind: "sgd";
+  /** Default: 0. */
+  readonly momentum?: number;
+  /** Default: 0. */
+  readonly weightDecay?: number;
+  /** Parameters without weight decay. Default: none. */
+  readonly noDecay?: ReadonlySet<string>;
+}
+
+export interface UpdateOptions {
+  /** Number of the update, from 1: corrects the moments' bias. */
+  readonly step: number;
+  readonly learningRate: number;
+  /** Gradients are multiplied by this before all else, e.g. 1 / loss scale. Default: 1. */
+  readonly gradientFactor?: number;
+  /** Gradients are scaled down to this global norm. Default: no clipping. */
+  readonly maxGradientNorm?: number;
+}
+
+export interface UpdateResult {
+  /** Global norm of the gradients, after the factor and before clipping. */
+  readonly gradientNorm: number;
+  /** False when the norm is NaN or infinite: nothing was changed. */
+  readonly applied: boolean;
+}

@@ -1,0 +1,104 @@
+import { checkInputs } from "../check-inputs.ts";
+import type {
+  Executable,
+  Executor,
+  ParameterState,
+  RunInputs,
+  RunOptions,
+  RunOutputs,
+  StateKind,
+  StateOptions,
+} from "../executor.ts";
+import { HostState } from "../host-state.ts";
+import { updateHost } from "../host-update.ts";
+import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import { type HostArray, type NamedValue, newHostArray, type Program } from "../program.ts";
+import { evaluate } from "./evaluate.ts";
+
+/** Plain loops in this thread, float64 inside: slow, exact, for tests. */
+export class ReferenceExecutor implements Executor {
+  readonly name = "reference";
+
+  async compile(program: Program): Promise<Executable> {
+    return { program };
+  }
+
+  async createState(
+    parameters: readonly NamedValue[],
+    options: StateOptions = {},
+  ): Promise<ParameterState> {
+    return new ReferenceState(new HostState(parameters, options));
+  }
+
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+class ReferenceState implements ParameterState {
+  readonly #host: HostState;
+
+  constructor(host: HostState) {
+    this.#host = host;
+  }
+
+  get names(): readonly string[] {
+    return this.#host.places.map(({ name }) => name);
+  }
+
+  get trained(): readonly string[] {
+    return this.#host.trainedPlaces.map(({ name }) => name);
+  }
+
+  get hostGradients(): ReadonlyMap<string, Float32Array> {
+    return this.#host.views("gradients");
+  }
+
+  async write(kind: StateKind, arrays: ReadonlyMap<string, Float32Array>): Promise<void> {
+    this.#host.write(kind, arrays);
+  }
+
+  async read(
+    kind: StateKind,
+    names?: Iterable<string>,
+  ): Promise<ReadonlyMap<string, Float32Array>> {
+    return this.#host.read(kind, names);
+  }
+
+  async zeroGradients(): Promise<void> {
+    for (const gradient of this.hostGradients.values()) gradient.fill(0);
+  }
+
+  async run(
+    { program }: Executable,
+    inputs: RunInputs,
+    options: RunOptions = {},
+  ): Promise<RunOutputs> {
+    checkInputs(program, inputs);
+    const { seed = 0, step = 0, microBatch = 0 } = options;
+    const parameters = Object.fromEntries(this.#host.views("values"));
+    const result = evaluate(program, { inputs, parameters }, { seed, step, microBatch });
+    for (const [name, gradient] of result.gradients) {
+      const sums = this.hostGradients.get(name);
+      sums?.forEach((sum, i) => {
+        sums[i] = sum + (gradient[i] ?? 0);
+      });
+    }
+    const outputs: Record<string, HostArray> = {};
+    for (const { name, value } of program.outputs) {
+      const data = result.outputs.get(name) ?? [];
+      const array = newHostArray(value.dtype, data.length);
+      array.set(data);
+      outputs[name] = array;
+    }
+    return outputs;
+  }
+
+  async update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
+    return updateHost(this.#host, optimizer, options);
+  }
+
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
