@@ -36,3 +36,17 @@ export async function flushOutput(): Promise<void> {
     });
   }
 }
+
+/** Prints text, much of it too: resolves when stdout has room again, or is lost. */
+export async function writeOutput(text: string): Promise<void> {
+  if (outputLost.aborted || process.stdout.write(text)) return;
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      process.stdout.off("drain", done);
+      outputLost.removeEventListener("abort", done);
+      resolve();
+    };
+    process.stdout.once("drain", done);
+    outputLost.addEventListener("abort", done, { once: true });
+  });
+}

@@ -29,6 +29,7 @@ export {
   type FastaRecord,
 } from "../formats/fasta/fasta-reader.ts";
 export type { FastaFormat } from "../formats/fasta/record-parser.ts";
+export type { FastaRegion } from "../formats/fasta/region.ts";
 export type {
   AxisEntry,
   CategoricalValues,
@@ -184,6 +185,15 @@ export {
   Esm2DataModule,
   type Esm2DataModuleOptions,
 } from "./proteins/esm2-data-module.ts";
+export { FastaFile, type FastaFileOptions } from "./proteins/fasta-file.ts";
+export {
+  type FastaIndexReport,
+  type FastaProgress,
+  type IndexFastaOptions,
+  indexFasta,
+  type ScanFastaOptions,
+} from "./proteins/fasta-index.ts";
+export { type FastaStats, type FastaStatsOptions, fastaStats } from "./proteins/fasta-stats.ts";
 export {
   FineTuneDataModule,
   type FineTuneDataModuleOptions,
