@@ -156,6 +156,36 @@ export type {
   WrittenDataset,
 } from "./dataset/write-datasets.ts";
 export { type ProcessPlace, processPlace } from "./distributed/environment.ts";
+export type {
+  BoundCellTokenizer,
+  TokenizeOptions,
+} from "./gene-tokens/bound-cell-tokenizer.ts";
+export {
+  type CellMatrixTypes,
+  CellTokenizer,
+  type CellTokenizerOptions,
+  type EmptyCells,
+} from "./gene-tokens/cell-tokenizer.ts";
+export type { MissingGenes } from "./gene-tokens/gene-columns.ts";
+export { type GeneMedians, readGeneMedians, writeGeneMedians } from "./gene-tokens/gene-medians.ts";
+export { GeneTokenizer } from "./gene-tokens/gene-tokenizer.ts";
+export {
+  GeneVocabulary,
+  type SpecialTokens,
+  type TokenIds,
+  type VocabularyLayout,
+} from "./gene-tokens/gene-vocabulary.ts";
+export { type EnsemblMapping, readEnsemblMapping } from "./gene-tokens/name-dictionary.ts";
+export {
+  SingleCellTokenDataset,
+  type SingleCellTokenOptions,
+} from "./gene-tokens/single-cell-token-dataset.ts";
+export { TokenRows } from "./gene-tokens/token-rows.ts";
+export {
+  type TokenizeDatasetOptions,
+  type TokenizeProgress,
+  tokenizeDataset,
+} from "./gene-tokens/tokenize-dataset.ts";
 export { type InspectOptions, type InspectProgress, inspect } from "./inspect/inspect.ts";
 export type {
   ColumnSummary,

@@ -5,12 +5,14 @@ const MAX_DEPTH = 1000;
 
 /**
  * Dicts with only text keys as objects, everywhere in `value`; what the pickle shares stays shared.
+ * With `keepMaps` a dict stays a Map: an object would move keys that look like numbers to the front.
  * @throws FormatError for nesting beyond 1000 levels and for a bare class or dtype.
  */
-export function plainValue(value: unknown, path: string): unknown {
+export function plainValue(value: unknown, path: string, keepMaps = false): unknown {
   const done = new Map<unknown, unknown>();
 
   function convert(item: unknown, depth: number): unknown {
+    if (typeof item !== "object" || item === null) return item;
     if (item instanceof Allowed || item instanceof PickledDtype) {
       throw new FormatError("bad-pickle", "expected a value in a pickle, found a class or dtype", {
         path,
@@ -44,7 +46,7 @@ export function plainValue(value: unknown, path: string): unknown {
   }
 
   function convertDict(item: Map<unknown, unknown>, depth: number): unknown {
-    if ([...item.keys()].every((key) => typeof key === "string")) {
+    if (!keepMaps && [...item.keys()].every((key) => typeof key === "string")) {
       const record: Record<string, unknown> = {};
       done.set(item, record);
       for (const [key, part] of item) {

@@ -13,6 +13,11 @@ import { plainValue } from "./plain-value.ts";
 
 const MAX_PROTOCOL = 5;
 
+export interface ReadPickleOptions {
+  /** Dicts as a Map in their order, also those with only text keys. Default false. */
+  readonly keepMaps?: boolean;
+}
+
 /**
  * The value of a Python pickle (protocols 0 to 5) that holds data only: None, booleans, numbers,
  * text, bytes, lists, tuples, dicts, sets and numpy arrays. Nothing is executed.
@@ -22,8 +27,12 @@ const MAX_PROTOCOL = 5;
  * @throws UnsupportedFeatureError that names the first class, function or opcode that is not
  *   allowed; FormatError when the bytes are no whole pickle.
  */
-export function readPickle(bytes: Uint8Array, path: string): unknown {
-  return new Unpickler(bytes, path).load();
+export function readPickle(
+  bytes: Uint8Array,
+  path: string,
+  options: ReadPickleOptions = {},
+): unknown {
+  return new Unpickler(bytes, path).load(options.keepMaps === true);
 }
 
 class Unpickler {
@@ -37,7 +46,7 @@ class Unpickler {
     this.#context = { path, unfilled: new Set() };
   }
 
-  load(): unknown {
+  load(keepMaps: boolean): unknown {
     for (;;) {
       const opcode = this.#cursor.byte();
       if (opcode === 0x2e) break;
@@ -55,7 +64,7 @@ class Unpickler {
         offset,
       });
     }
-    return plainValue(value, path);
+    return plainValue(value, path, keepMaps);
   }
 
   /** What an opcode pushes, or {@link NOTHING}. */
@@ -240,7 +249,8 @@ class Unpickler {
   #setItems(items: readonly unknown[]): void {
     const dict = this.#top();
     if (!(dict instanceof Map)) throw this.#cursor.error("expected a dict to set items of");
-    for (const [key, value] of this.#pairs(items)) dict.set(key, value);
+    if (items.length % 2 !== 0) throw this.#cursor.error("expected pairs of keys and values");
+    for (let i = 0; i < items.length; i += 2) dict.set(items[i], items[i + 1]);
   }
 
   #addItems(items: readonly unknown[]): void {
