@@ -30,7 +30,7 @@ const LARGEST_BLOCK = 512;
  */
 export class Pcg64 {
   /** Low and high half of each draw of the block in turn. */
-  readonly #block = new Uint32Array(2 * LARGEST_BLOCK);
+  #block = new Uint32Array(2 * FIRST_BLOCK);
   /** State after the last draw of the block, in limbs, lowest first. */
   readonly #state = new Uint32Array(4);
   readonly #inc = new Uint32Array(4);
@@ -111,9 +111,9 @@ export class Pcg64 {
 
   /** Fills with 64-bit draws as uniforms in [0, 1) of 53 bits. */
   fillDoubles(target: Float64Array): void {
-    const block = this.#block;
     for (let done = 0; done < target.length; ) {
       if (this.#next === this.#length) this.#refill();
+      const block = this.#block;
       const count = Math.min(target.length - done, (this.#length - this.#next) / 2);
       let at = this.#next;
       for (let i = done; i < done + count; i++) {
@@ -159,6 +159,7 @@ export class Pcg64 {
   #refill(): void {
     const count = this.#nextBlock;
     this.#nextBlock = Math.min(count * 4, LARGEST_BLOCK);
+    if (this.#block.length < 2 * count) this.#block = new Uint32Array(2 * count);
     const block = this.#block;
     const state = this.#state;
     let s0 = state[0] as number;

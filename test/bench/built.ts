@@ -2,4 +2,17 @@
 const entry = new URL("../../dist/src/index.js", import.meta.url).href;
 const built: typeof import("../../src/index.ts") = await import(entry);
 
-export const { BlockShuffledSampler, H5adFile, Loader, ShuffledSampler, SingleCellDataset } = built;
+export const {
+  AMINO_ACID_IDS,
+  BlockShuffledSampler,
+  clustersFromArrays,
+  defaultRng,
+  ESM_TOKENS,
+  ESMMaskedResidueDataset,
+  H5adFile,
+  ItemLoader,
+  Loader,
+  SequentialSampler,
+  ShuffledSampler,
+  SingleCellDataset,
+} = built;

@@ -16,6 +16,7 @@ import type { Row } from "./measure.ts";
 import type { PartContext } from "./part.ts";
 import { disagreements, markdown, type PartResult } from "./report.ts";
 import { start } from "./start/start-parts.ts";
+import { esmTokens } from "./tokens/esm-parts.ts";
 import { webdataset } from "./webdataset/webdataset-parts.ts";
 
 interface Part {
@@ -37,6 +38,7 @@ const PARTS: readonly Part[] = [
   { name: "loader-blocks", what: "block-shuffled batches beside C", run: loaderBlocks },
   { name: "loader-memory", what: "memory of a loader over 20 epochs", run: loaderMemory },
   { name: "webdataset", what: "shards of 10 KB samples, written and read", run: webdataset },
+  { name: "esm-tokens", what: "proteins as masked batches", run: esmTokens },
   { name: "start", what: "start-up of package and commands", run: start },
 ];
 
@@ -92,6 +94,7 @@ function help(wrong: readonly string[]): string {
     "",
     "SCDL_BENCH_DIR  where data is made once and kept [scdl-bench in the temporary folder]",
     "SCDL_PEERS_PYTHON  Python with annbatch, scdataset, anndata, zarrs [not measured without]",
+    "SCDL_BIONEMO_SRC  BioNeMo's repository at 1fb789ba^, for esm-tokens [not measured without]",
     "SCDL_PYTHON     Python with bionemo-scdl [the one that npm run conformance makes]",
   ].join("\n");
 }

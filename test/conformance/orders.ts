@@ -35,7 +35,7 @@ export async function checkOrders(tally: Tally, python: string, workspace: strin
   }
 }
 
-function seedOfRun(): number {
+export function seedOfRun(): number {
   const given = process.env["SCDL_CONFORMANCE_SEED"];
   if (given !== undefined && /^\d+$/.test(given)) return Number(given);
   return Number(new Date().toISOString().slice(0, 10).replaceAll("-", ""));

@@ -1,7 +1,8 @@
 /**
  * `npm run conformance`: both directions against the original Python packages, on every fixture and,
  * when they are there, on the files of ../shared/data (SCDL_SHARED_DATA names another folder).
- * SCDL_BIONEMO_SRC names a checkout of bionemo-scdl's repository to check beside the wheel.
+ * SCDL_BIONEMO_SRC names a checkout of bionemo-scdl's repository to check beside the wheel, or of
+ * 1fb789ba^, the last commit with ESM-2's data code, to check the training items.
  */
 import { existsSync, mkdtempSync, readdirSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,6 +18,7 @@ import { checkOrders } from "./orders.ts";
 import { Original, OriginalError } from "./original.ts";
 import { type Build, checkOursToTheirs, startConversions } from "./ours-to-theirs.ts";
 import { Tally } from "./tally.ts";
+import { checkEsmTokens } from "./tokens-esm.ts";
 import { checkWebDataset } from "./webdataset.ts";
 
 const tally = new Tally();
@@ -44,6 +46,7 @@ async function compare(python: string, workspace: string): Promise<void> {
 
   await checkTable(tally);
   await checkOrders(tally, python, join(workspace, "orders"));
+  await checkEsmTokens(tally, python);
   await checkWebDataset(tally, python, join(workspace, "webdataset"));
   for (const build of builds) {
     await checkDTypes(tally, build, join(workspace, build.name, "dtypes"));
@@ -99,6 +102,11 @@ function findHeadSource(): string | null {
   const checkout = process.env["SCDL_BIONEMO_SRC"];
   if (checkout === undefined || checkout === "") {
     tally.skip("bionemo-scdl at the head of its repository", "SCDL_BIONEMO_SRC names no checkout");
+    return null;
+  }
+  if (existsSync(join(checkout, "sub-packages/bionemo-esm2"))) {
+    const reason = "SCDL_BIONEMO_SRC is a checkout of an older one, with ESM-2's data code";
+    tally.skip("bionemo-scdl at the head of its repository", reason);
     return null;
   }
   const candidates = ["", "src", "sub-packages/bionemo-scdl/src"].map((part) =>
