@@ -62,6 +62,16 @@ export async function openShard(
   };
 }
 
+/** What {@link openShard} says of a shard from its first bytes; nothing stays open. */
+export async function identifyShard(
+  url: string,
+  access: ShardAccess,
+): Promise<Pick<OpenShard, "seekable" | "identity">> {
+  const { stream, seekable, identity } = await openStream(await locate(url, access), access, 0);
+  stream.close();
+  return { seekable, identity };
+}
+
 /**
  * The index of a shard: the file beside it, or made by reading its headers where that is missing,
  * damaged or of another shard.
@@ -104,11 +114,11 @@ function storedIndex({ path }: Place, { grouping }: ShardAccess): ShardIndex | n
   }
 }
 
-/** Looks at the first and the last sample: an index may be of another shard of the same length. */
+/** Looks at the last sample: an index may be of another shard of the same length. */
 async function isIndexOf(url: string, access: ShardAccess, index: ShardIndex): Promise<boolean> {
   const last = index.offsets.length - 1;
   if (last < 0) return false;
-  return (await isIndexed(url, access, index, 0)) && (await isIndexed(url, access, index, last));
+  return isIndexed(url, access, index, last);
 }
 
 /** Whether sample number `sample` lies where the index says, by its key, and the last is the last. */

@@ -1,6 +1,7 @@
 import { FormatError } from "../../formats/common/errors.ts";
 import type { ErrorHandler } from "./error-handler.ts";
 import {
+  identifyShard,
   indexShard,
   isIndexed,
   type OpenShard,
@@ -121,9 +122,7 @@ export class ShardSource {
   /** @throws IncompatibleError when passing over did not lead to `expected`, in the same shard. */
   async assertAt(expected: ShardPlace): Promise<void> {
     const url = this.#urlOf(this.#shard);
-    const open = await openShard(url, this.#access);
-    open.close();
-    this.#identity = open.identity;
+    this.#identity = (await identifyShard(url, this.#access)).identity;
     if (this.place !== null) assertSamePlace(expected, this.place, url);
   }
 
@@ -218,16 +217,13 @@ export class ShardSource {
   /** Opens a shard so that the next sample read is number `sample`. */
   async #openAt(shard: number, sample: number, index: ShardIndex): Promise<OpenShard> {
     const url = this.#urlOf(shard);
-    const first = await openShard(url, this.#access);
-    if (sample === 0) return first;
-    if (!first.seekable) {
-      for (let i = 0; i < sample; i++) await first.samples.next();
-      return first;
+    if (sample > 0 && (await identifyShard(url, this.#access)).seekable) {
+      if (!(await isIndexed(url, this.#access, index, sample))) throw this.#stale(shard);
+      return await openShard(url, this.#access, index.offsets[sample]);
     }
-    first.close();
-    const offset = index.offsets[sample] as number;
-    if (!(await isIndexed(url, this.#access, index, sample))) throw this.#stale(shard);
-    return await openShard(url, this.#access, offset);
+    const first = await openShard(url, this.#access);
+    for (let i = 0; i < sample; i++) await first.samples.next();
+    return first;
   }
 
   #stale(shard: number): FormatError {
