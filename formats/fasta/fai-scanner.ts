@@ -283,6 +283,9 @@ export class FaiScanner {
       const expected = `lines of ${entry.lineBytes} bytes as the first, but for the last`;
       throw this.#error("different-line-length", expected, `one of ${lineBytes}`);
     }
+    if (entry.lineBases === 0 && residues > 0) {
+      throw this.#error("bad-record", "no residues after a line of white space", `${residues}`);
+    }
     if (this.#isUneven || residues > entry.lineBases) this.#markIrregular();
     this.#isUneven = residues !== entry.lineBases;
     if (lineBytes < entry.lineBytes) {

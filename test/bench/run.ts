@@ -9,6 +9,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { convertGzip, convertMemory, convertPlain } from "./convert/convert-parts.ts";
 import { readH5ad } from "./convert/read-parts.ts";
+import { fasta } from "./fasta/fasta-parts.ts";
 import { gatherBatches, gatherCold, gatherWarm, open } from "./gather/gather-parts.ts";
 import { loader, loaderBlocks, loaderMemory } from "./loader/loader-parts.ts";
 import { machineFacts } from "./machine.ts";
@@ -39,6 +40,7 @@ const PARTS: readonly Part[] = [
   { name: "loader-memory", what: "memory of a loader over 20 epochs", run: loaderMemory },
   { name: "webdataset", what: "shards of 10 KB samples, written and read", run: webdataset },
   { name: "esm-tokens", what: "proteins as masked batches", run: esmTokens },
+  { name: "fasta", what: "a FASTA file indexed, read at random and as a stream", run: fasta },
   { name: "start", what: "start-up of package and commands", run: start },
 ];
 

@@ -12,6 +12,7 @@ import { differences, dumpH5ad, type Json } from "./anndata.ts";
 import { checkArchives } from "./archives.ts";
 import { checkDivergences, checkTable } from "./divergences.ts";
 import { preparePython } from "./environment.ts";
+import { checkFasta } from "./fasta.ts";
 import { checkDTypes, checkFolder, checkPaginated } from "./folder.ts";
 import { checkOperations } from "./operations.ts";
 import { checkOrders } from "./orders.ts";
@@ -48,6 +49,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkOrders(tally, python, join(workspace, "orders"));
   await checkEsmTokens(tally, python);
   await checkWebDataset(tally, python, join(workspace, "webdataset"));
+  await checkFasta(tally, python, join(workspace, "fasta"));
   for (const build of builds) {
     await checkDTypes(tally, build, join(workspace, build.name, "dtypes"));
     await checkFolder(tally, build, join(workspace, build.name, "folder"));

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { H5adFile } from "../../formats/h5ad/index.ts";
 import { temporaryDirectory } from "../helpers/bundle.ts";
 import { damaged, flipped, typedErrorOf } from "./damage.ts";
+import { faiTarget, fastaTarget } from "./fasta-targets.ts";
 import { h5adTarget, npyTarget, parquetTarget, scdlTarget, type Target } from "./targets.ts";
 
 const FIXTURE = new URL("../../fixtures/h5ad/dtype-int16.h5ad", import.meta.url).pathname;
@@ -20,6 +21,17 @@ describe("a damaged file is a typed error or some sound value", () => {
   test("npy", async () => {
     const found = await outcomes(npyTarget(), 1, 3000);
     expect([...found]).toEqual(expect.arrayContaining(["read", "bad-magic", "truncated"]));
+  });
+
+  test("FASTA, FASTQ, bgzip, and their indexes", async () => {
+    const files = await outcomes(fastaTarget(temporaryDirectory()), 1, 200);
+    expect([...files]).toEqual(
+      expect.arrayContaining(["read/read", "bad-sequence/bad-sequence", "read/bad-record"]),
+    );
+    const indexes = await outcomes(faiTarget(temporaryDirectory()), 1, 150);
+    expect([...indexes]).toEqual(
+      expect.arrayContaining(["fai:read", "fai:bad-fai", "gzi:bad-gzi"]),
+    );
   });
 
   test("parquet", async () => {
