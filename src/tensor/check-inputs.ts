@@ -78,6 +78,9 @@ function rangeOf(node: ProgramNode): Range | undefined {
   if (node.op === "embedding") {
     return { op: node.op, end: node.inputs[0]?.shape[0] ?? 0, also: undefined };
   }
+  if (node.op === "rotary") {
+    return { op: node.op, end: node.inputs[0]?.shape[1] ?? 0, also: undefined };
+  }
   if (node.op !== "crossEntropy") return undefined;
   const { ignoreIndex } = node.attributes;
   return { op: node.op, end: node.inputs[0]?.shape[1] ?? 0, also: ignoreIndex };

@@ -18,12 +18,16 @@ export type ExecutorName = (typeof EXECUTORS)[number];
  */
 export async function openExecutor(
   name: string = "onnx",
-  _options: ExecutorOptions = {},
+  options: ExecutorOptions = {},
 ): Promise<Executor> {
   switch (name) {
     case "reference": {
       const { ReferenceExecutor } = await import("./reference/executor.ts");
       return new ReferenceExecutor();
+    }
+    case "onnx": {
+      const { OnnxExecutor } = await import("./onnx/executor.ts");
+      return new OnnxExecutor(options);
     }
     default:
       throw new NotFoundError("executor-unknown", `there is no executor ${name}`, {

@@ -2,72 +2,24 @@ import { expect, test } from "vitest";
 import {
   add,
   addGradients,
-  attention,
-  crossEntropy,
-  divide,
-  elementCount,
-  embedding,
   gelu,
-  layerNorm,
   linear,
   ProgramBuilder,
   reshape,
-  rotary,
   sum,
 } from "../../../src/tensor/index.ts";
 import { evaluate } from "../../../src/tensor/reference/evaluate.ts";
-
-/** One pre-norm transformer layer with rotary attention, dropout of probabilities, a tied head. */
-function transformer(): ProgramBuilder {
-  const builder = new ProgramBuilder();
-  const p = (name: string, ...shape: number[]) => builder.parameter(name, shape);
-  const ids = builder.input("ids", "int32", [2, 4]);
-  const x = embedding(p("table", 7, 8), ids);
-  const h = layerNorm(x, p("norm.weight", 8), p("norm.bias", 8));
-  const heads = (name: string) =>
-    reshape(linear(h, p(`${name}.weight`, 8, 8), p(`${name}.bias`, 8)), [2, 4, 2, 4]);
-  const mixed = attention(rotary(heads("q")), rotary(heads("k")), heads("v"), {
-    keyMask: builder.input("mask", "bool", [2, 4]),
-    dropout: { rate: 0.2, layer: 3 },
-  });
-  const y = add(x, linear(reshape(mixed, [2, 4, 8]), p("out.weight", 8, 8)));
-  const hidden = gelu(linear(y, p("dense.weight", 8, 8), p("dense.bias", 8)));
-  const logits = linear(reshape(hidden, [8, 8]), p("table", 7, 8));
-  const { sum: total, count } = crossEntropy(logits, builder.input("labels", "int32", [8]));
-  const loss = divide(total, count);
-  builder.output("loss", loss);
-  addGradients(builder, loss);
-  return builder;
-}
-
-const INPUTS = {
-  ids: [0, 1, 2, 3, 4, 5, 6, 0],
-  mask: [1, 1, 1, 1, 1, 1, 1, 0],
-  labels: [1, 2, -100, 3, 3, 3, 1, 0],
-};
-
-function randomParameters(builder: ProgramBuilder): Record<string, Float64Array> {
-  let state = 1;
-  const next = () => {
-    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
-    return state / 2 ** 30 - 1;
-  };
-  return Object.fromEntries(
-    [...builder.parameters].map(([name, { shape }]) => [
-      name,
-      Float64Array.from({ length: elementCount(shape) }, next),
-    ]),
-  );
-}
+import { randomParameters, TRANSFORMER_INPUTS, transformer } from "./transformer.fixture.ts";
 
 test("gradients of a transformer layer equal finite differences to 1e-8", () => {
-  const builder = transformer();
-  const program = builder.build();
-  const parameters = randomParameters(builder);
-  const run = () => evaluate(program, { inputs: INPUTS, parameters });
+  const program = transformer();
+  const parameters = Object.fromEntries(
+    [...randomParameters(program)].map(([name, data]) => [name, Float64Array.from(data)]),
+  );
+  const run = () => evaluate(program, { inputs: TRANSFORMER_INPUTS, parameters });
   const loss = () => run().outputs.get("loss")?.[0] ?? Number.NaN;
   const { gradients } = run();
-  expect(new Set(gradients.keys())).toEqual(new Set(builder.parameters.keys()));
+  expect(new Set(gradients.keys())).toEqual(new Set(Object.keys(parameters)));
   for (const [name, values] of Object.entries(parameters)) {
     for (const at of [0, Math.floor(values.length / 2), values.length - 1]) {
       const value = values[at] ?? 0;
@@ -82,7 +34,7 @@ test("gradients of a transformer layer equal finite differences to 1e-8", () => 
 });
 
 test("only the chosen parameters get gradients, and nothing is computed for the others", () => {
-  const all = transformer().build();
+  const all = transformer();
   const builder = new ProgramBuilder();
   const x = builder.input("x", "float32", [2, 3]);
   const hidden = gelu(linear(x, builder.parameter("first", [4, 3])));

@@ -1,0 +1,83 @@
+import type { EmitRules, Emitter, InputNames } from "./emitter.ts";
+
+const binary =
+  (type: string) =>
+  (_: unknown, [a, b]: InputNames, emitter: Emitter) => [emitter.op(type, [a, b])];
+const unary =
+  (type: string) =>
+  (_: unknown, [x]: InputNames, emitter: Emitter) => [emitter.op(type, [x])];
+
+const SQRT_2_OVER_PI = Math.sqrt(2 / Math.PI);
+
+export const ELEMENTWISE_RULES = {
+  add: binary("Add"),
+  subtract: binary("Sub"),
+  multiply: binary("Mul"),
+  divide: binary("Div"),
+  equal: binary("Equal"),
+  where: (_, [condition, a, b], emitter) => [emitter.op("Where", [condition, a, b])],
+  exp: unary("Exp"),
+  log: unary("Log"),
+  tanh: unary("Tanh"),
+  relu: unary("Relu"),
+  scale: ({ attributes }, [x], emitter) => [
+    emitter.op("Mul", [x, emitter.graph.float(attributes.factor)]),
+  ],
+  reluBackward: (_, [gradient, y], emitter) => {
+    const zero = emitter.graph.float(0);
+    return [emitter.op("Where", [emitter.op("Greater", [y, zero]), gradient, zero])];
+  },
+  gelu: (node, [x], emitter) => {
+    const approximate = node.attributes.approximation;
+    return [emitter.op("Gelu", [x], { approximate })];
+  },
+  geluBackward: (node, [gradient, x], emitter) => {
+    const slope = node.attributes.approximation === "none" ? exactSlope : tanhSlope;
+    return [emitter.op("Mul", [gradient, slope(x, emitter)])];
+  },
+  cast: ({ attributes }, [x], emitter) => {
+    const to = { float32: 1, int32: 6, bool: 9 }[attributes.dtype];
+    return [emitter.op("Cast", [x], { to })];
+  },
+  dropoutMask: ({ attributes }, _, emitter) => {
+    const name = dropoutInput(attributes.layer);
+    emitter.graph.input(name, "bool", attributes.shape);
+    return [name];
+  },
+  dropout: (node, [x, mask], emitter) => {
+    const kept = emitter.op("Cast", [mask], { to: 1 });
+    return [emitter.scaled(emitter.op("Mul", [x, kept]), 1 / (1 - node.attributes.rate))];
+  },
+} satisfies Partial<EmitRules>;
+
+/** Name of the graph input that takes the mask of a dropout. */
+export function dropoutInput(layer: number): string {
+  return `dropout:${layer}`;
+}
+
+/** Φ(x) + x φ(x) */
+function exactSlope(x: string, emitter: Emitter): string {
+  const { graph } = emitter;
+  const erf = emitter.op("Erf", [emitter.scaled(x, Math.SQRT1_2)]);
+  const half = emitter.scaled(emitter.op("Add", [erf, graph.float(1)]), 0.5);
+  const square = emitter.op("Mul", [x, emitter.scaled(x, -0.5)]);
+  const density = emitter.scaled(emitter.op("Exp", [square]), 1 / Math.sqrt(2 * Math.PI));
+  return emitter.op("Add", [half, emitter.op("Mul", [x, density])]);
+}
+
+/** Derivative of 0.5 x (1 + tanh(u)), u = sqrt(2/π) (x + 0.044715 x³) */
+function tanhSlope(x: string, emitter: Emitter): string {
+  const { graph } = emitter;
+  const square = emitter.op("Mul", [x, x]);
+  const cubic = emitter.op("Add", [emitter.scaled(square, 0.044_715), graph.float(1)]);
+  const u = emitter.scaled(emitter.op("Mul", [x, cubic]), SQRT_2_OVER_PI);
+  const t = emitter.op("Tanh", [u]);
+  const slope = emitter.op("Add", [emitter.scaled(square, 3 * 0.044_715), graph.float(1)]);
+  const du = emitter.scaled(emitter.op("Mul", [x, slope]), SQRT_2_OVER_PI);
+  const rest = emitter.op("Sub", [graph.float(1), emitter.op("Mul", [t, t])]);
+  const sum = emitter.op("Add", [
+    emitter.op("Mul", [du, rest]),
+    emitter.op("Add", [t, graph.float(1)]),
+  ]);
+  return emitter.scaled(sum, 0.5);
+}

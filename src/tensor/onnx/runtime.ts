@@ -1,0 +1,32 @@
+import { createRequire } from "node:module";
+import { UnsupportedFeatureError } from "../../../formats/common/errors.ts";
+
+export type OnnxRuntime = typeof import("onnxruntime-node");
+
+let loaded: OnnxRuntime | undefined;
+
+/**
+ * Loads ONNX Runtime's native library, once in a thread.
+ *
+ * @throws UnsupportedFeatureError where the package has no library for this platform.
+ */
+export async function loadRuntime(): Promise<OnnxRuntime> {
+  if (loaded !== undefined) return loaded;
+  try {
+    // The package is CommonJS; its named exports are not visible to an import.
+    const runtime = createRequire(import.meta.url)("onnxruntime-node") as OnnxRuntime; // proof: its types
+    runtime.env.logLevel = "error";
+    loaded = runtime;
+    return runtime;
+  } catch (error) {
+    const place = `${process.platform}-${process.arch}`;
+    const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+    throw new UnsupportedFeatureError("onnx", `ONNX Runtime does not load on ${place}: ${reason}`, {
+      suggestions: [
+        "it runs on Linux with glibc (x64, arm64), macOS (arm64) and Windows (x64, arm64)",
+        "reinstall the package onnxruntime-node",
+      ],
+      cause: error,
+    });
+  }
+}
