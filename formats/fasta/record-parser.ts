@@ -194,10 +194,12 @@ export class RecordParser {
   #readResidues(bytes: Uint8Array, words: Int32Array, limit: number): boolean {
     const isFastq = this.format === "fastq";
     let { position, sequenceEnd: out } = this;
+    let atLineStart = this.#atLineStart;
+    let newlines = 0;
     try {
       while (position < limit) {
         const byte = bytes[position] as number;
-        if (this.#atLineStart) {
+        if (atLineStart) {
           if (byte === GREATER && !isFastq) {
             this.#state = BETWEEN;
             return true;
@@ -208,6 +210,8 @@ export class RecordParser {
           }
           if (isFastq && (byte === AT || byte === GREATER)) {
             this.position = position;
+            this.#line += newlines;
+            newlines = 0;
             throw this.#error("bad-record", 'residues or the line "+"', byte, bytes);
           }
         }
@@ -216,15 +220,26 @@ export class RecordParser {
           if (out !== position) bytes.copyWithin(out, position, end);
           out += end - position;
           position = end;
-          this.#atLineStart = false;
+          atLineStart = false;
           if (position === limit) break;
         }
-        position = this.#pastSpace(bytes, position, "residues");
+        if (bytes[position] === NEWLINE) {
+          newlines++;
+          atLineStart = true;
+          position++;
+        } else {
+          this.#line += newlines;
+          newlines = 0;
+          position = this.#pastSpace(bytes, position, "residues");
+          atLineStart = false;
+        }
       }
       return false;
     } finally {
       this.position = position;
       this.sequenceEnd = out;
+      this.#line += newlines;
+      this.#atLineStart = atLineStart;
     }
   }
 
