@@ -1,6 +1,15 @@
 /**
  * `scdl/models`: networks with their losses, written once as programs of `scdl/tensor`.
  */
+export {
+  ESM2_SIZES,
+  type Esm2Config,
+  type Esm2Options,
+  type Esm2Size,
+  esm2Config,
+} from "./esm2/config.ts";
+export { Esm2 } from "./esm2/esm2.ts";
+export { esm2FromHuggingFace, esm2ToHuggingFace } from "./esm2/hugging-face.ts";
 export { initialParameter, initialParameters } from "./initialise.ts";
 export {
   type BatchSize,
@@ -11,3 +20,5 @@ export {
   sizeKey,
   type TrainableModel,
 } from "./model.ts";
+export { ParameterList, parameterCount, type Weights, weightsOf } from "./parameters.ts";
+export type { MaskedBatch, TokenBatch } from "./token-batch.ts";

@@ -1,0 +1,118 @@
+import { readFileSync } from "node:fs";
+import { expect } from "vitest";
+import type { BuildMode, TokenBatch, TrainableModel } from "../../../src/models/index.ts";
+import {
+  addGradients,
+  type HostArray,
+  openExecutor,
+  ProgramBuilder,
+} from "../../../src/tensor/index.ts";
+
+declare module "vitest" {
+  interface Matchers {
+    toBeBelow(limit: number): void;
+  }
+}
+
+expect.extend({
+  /** For use inside `toEqual`, so that a failure says which of many it was. */
+  toBeBelow: (found: number, limit: number) => ({
+    pass: found < limit,
+    message: () => `${found} is not below ${limit}`,
+  }),
+});
+
+/** Tensors of a small safetensors file by name. */
+export function readTensors(name: string): ReadonlyMap<string, HostArray> {
+  const { buffer } = Uint8Array.from(
+    readFileSync(new URL(`../../../fixtures/models/${name}`, import.meta.url)),
+  );
+  const length = Number(new DataView(buffer).getBigUint64(0, true));
+  // The format's header, in a file that a script of ours made.
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length))) as Record<
+    string,
+    { readonly dtype: string; readonly data_offsets: readonly [number, number] }
+  >;
+  delete header["__metadata__"];
+  return new Map(
+    Object.entries(header).map(([key, { dtype, data_offsets: offsets }]): [string, HostArray] => {
+      const bytes = buffer.slice(8 + length + offsets[0], 8 + length + offsets[1]);
+      if (dtype === "F32") return [key, new Float32Array(bytes)];
+      return [key, dtype === "I32" ? new Int32Array(bytes) : new Uint8Array(bytes)];
+    }),
+  );
+}
+
+/** The weights of a model that transformers saved, which names norms as in old checkpoints. */
+export function readWeights(folder: string): ReadonlyMap<string, Float32Array> {
+  const old = { gamma: "weight", beta: "bias" };
+  const weights = new Map<string, Float32Array>();
+  for (const [name, values] of readTensors(`${folder}/model.safetensors`)) {
+    if (!(values instanceof Float32Array)) continue;
+    weights.set(
+      name.replace(/(?<=LayerNorm\.)(gamma|beta)$/, (part) => old[part as "beta"]),
+      values,
+    );
+  }
+  return weights;
+}
+
+export function readConfig(folder: string): Readonly<Record<string, unknown>> {
+  const url = new URL(`../../../fixtures/models/${folder}/config.json`, import.meta.url);
+  return JSON.parse(readFileSync(url, "utf8")) as Readonly<Record<string, unknown>>; // it is an object
+}
+
+/** The batch of a fixture. */
+export function masked(
+  tensors: ReadonlyMap<string, HostArray>,
+  shape: readonly [number, number],
+): TokenBatch {
+  const text = tensors.get("input_ids") as Int32Array; // the script wrote these types
+  const labels = tensors.get("labels") as Int32Array;
+  const attentionMask = tensors.get("attention_mask") as Uint8Array;
+  const lossMask = Uint8Array.from(labels, (label) => (label === -100 ? 0 : 1));
+  return { text, labels, attentionMask, lossMask, shape };
+}
+
+export interface Ran {
+  readonly outputs: Readonly<Record<string, ArrayLike<number>>>;
+  readonly loss: number | undefined;
+  readonly gradients: ReadonlyMap<string, Float32Array>;
+}
+
+/** Runs a model once with given weights. */
+export async function runModel<B>(
+  model: TrainableModel<B>,
+  weights: ReadonlyMap<string, Float32Array>,
+  batch: B,
+  mode: BuildMode,
+  options: { readonly executor?: string; readonly size?: ReturnType<typeof model.sizeOf> } = {},
+): Promise<Ran> {
+  const size = options.size ?? model.sizeOf(batch);
+  const builder = new ProgramBuilder();
+  const { loss, outputs } = model.build(builder, size, mode);
+  if (loss !== null) builder.output("loss", loss);
+  for (const [name, value] of Object.entries(outputs)) builder.output(name, value);
+  if (mode === "train" && loss !== null) addGradients(builder, loss);
+  const program = builder.build();
+  await using executor = await openExecutor(options.executor ?? "reference");
+  await using state = await executor.createState(program.parameters);
+  const used = program.parameters.map(({ name }) => name);
+  await state.write("values", new Map([...weights].filter(([name]) => used.includes(name))));
+  const executable = await executor.compile(program);
+  const results = await state.run(executable, model.inputs(batch, size, mode));
+  const gradients = await state.read("gradients");
+  return { outputs: results, loss: results["loss"]?.[0], gradients };
+}
+
+/** Largest |a - b| over the largest |b|; infinite when lengths differ. */
+export function relativeError(a: ArrayLike<number> = [], b: ArrayLike<number> = []): number {
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  let [worst, most] = [0, 1e-30];
+  for (let i = 0; i < b.length; i++) {
+    const difference = Math.abs((a[i] as number) - (b[i] as number));
+    if (!(difference <= worst)) worst = difference; // NaN stays
+    most = Math.max(most, Math.abs(b[i] as number));
+  }
+  return worst / most;
+}
