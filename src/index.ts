@@ -175,6 +175,11 @@ export {
   type TokenIds,
   type VocabularyLayout,
 } from "./gene-tokens/gene-vocabulary.ts";
+export {
+  type GeneformerBatch,
+  GeneformerDataModule,
+  type GeneformerDataModuleOptions,
+} from "./gene-tokens/geneformer-data-module.ts";
 export { type EnsemblMapping, readEnsemblMapping } from "./gene-tokens/name-dictionary.ts";
 export {
   SingleCellTokenDataset,

@@ -85,6 +85,7 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
       "GatherBuffers",
       "GeneTokenizer",
       "GeneVocabulary",
+      "GeneformerDataModule",
       "H5adFile",
       "IdentityMultiEpochDatasetWrapper",
       "InMemoryPerTokenValueDataset",
