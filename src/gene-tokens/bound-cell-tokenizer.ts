@@ -1,5 +1,6 @@
+import type { IndexArray } from "../../formats/common/dtype.ts";
 import { FormatError, InvalidArgumentError } from "../../formats/common/errors.ts";
-import type { CsrMatrix } from "../../formats/csr/csr-matrix.ts";
+import type { CsrMatrix, MatrixData } from "../../formats/csr/csr-matrix.ts";
 import type { CellMatrixTypes, CellTokenizer } from "./cell-tokenizer.ts";
 import { columnError, type GeneColumns } from "./gene-columns.ts";
 import { RankSorter } from "./rank-sorter.ts";
@@ -26,6 +27,9 @@ export class BoundCellTokenizer {
   readonly #sorter = new RankSorter();
   readonly #sums: Float64Array;
   readonly #rounding: RankRounding;
+  readonly #hasSpecial: boolean;
+  /** Scale and token of each column side by side: one place in memory for a value. */
+  readonly #table: Float64Array;
   #scales = new Float64Array(0);
   #sorted: Int32Array = new Int32Array(0);
 
@@ -35,6 +39,12 @@ export class BoundCellTokenizer {
     this.columns = columns;
     this.#types = types;
     this.#sums = new Float64Array(columns.merged.token.length);
+    this.#table = new Float64Array(2 * columns.scale.length);
+    for (const [column, scale] of columns.scale.entries()) {
+      this.#table[2 * column] = scale;
+      this.#table[2 * column + 1] = columns.token[column] as number;
+    }
+    this.#hasSpecial = columns.scale.some(Number.isNaN);
     const arithmetic = tokenizer.encoding === "bionemo" ? "bionemo" : tokenizer.matrix;
     this.#rounding = rankRounding(arithmetic, types.data, types.nCounts ?? "float64");
   }
@@ -93,43 +103,63 @@ export class BoundCellTokenizer {
 
   /** Values, scales and tokens of the genes of a row that have a token; returns how many. */
   #collect(block: CsrMatrix, begin: number, end: number, row: number): number {
-    this.#reserve(end - begin + this.#sums.length);
-    const { keys, items } = this.#sorter;
+    this.#reserve(end - begin + this.#sums.length + 1);
     const { data, indices } = block;
-    const { scale, token } = this.columns;
-    const scales = this.#scales;
-    let n = 0;
-    let previous = -1;
-    let isSorted = true;
-    let hasSpecial = false;
+    const { scale } = this.columns;
+    if (data instanceof BigUint64Array) {
+      const numbers = Float64Array.from(data.subarray(begin, end), Number);
+      const narrow = { ...block, data: numbers, indices: indices.subarray(begin, end) };
+      return this.#collect(narrow, 0, end - begin, row);
+    }
+    const n = this.#collectNumbers(data, indices, begin, end);
+    if (n >= 0 && !(end > begin && (indices[end - 1] as number) >= scale.length)) {
+      return this.#hasSpecial ? this.#collectSpecial(block, begin, end, n) : n;
+    }
     for (let k = begin; k < end; k++) {
       const column = indices[k] as number;
-      const factor = scale[column] as number;
-      if (column <= previous) isSorted = false;
-      previous = column;
-      if (factor > 0) {
-        keys[n] = Number(data[k]);
-        scales[n] = factor;
-        items[n] = token[column] as number;
-        n++;
-      } else if (factor !== 0) hasSpecial = true;
+      if (column >= scale.length) throw columnBeyond(column, scale.length, row);
     }
-    if (!isSorted && this.tokenizer.encoding === "geneformer") {
+    if (this.tokenizer.encoding === "geneformer") {
       const sorted = sortedRow(block, begin, end);
       return this.#collect(sorted, 0, sorted.data.length, row);
     }
-    return hasSpecial ? this.#collectSpecial(block, begin, end, n, row) : n;
+    return this.#hasSpecial ? this.#collectSpecial(block, begin, end, ~n) : ~n;
+  }
+
+  /** How many genes there are; -1 - that many when the columns are not in order. */
+  #collectNumbers(
+    data: Exclude<MatrixData, BigUint64Array>,
+    indices: IndexArray,
+    begin: number,
+    end: number,
+  ): number {
+    const { keys, items } = this.#sorter;
+    const table = this.#table;
+    const scales = this.#scales;
+    let n = 0;
+    let previous = -1;
+    let disorder = 0;
+    // Without branches: which genes have a token is as good as random.
+    for (let k = begin; k < end; k++) {
+      const column = indices[k] as number;
+      const factor = table[2 * column] as number;
+      disorder |= column - previous - 1;
+      previous = column;
+      keys[n] = data[k] as number;
+      scales[n] = factor;
+      items[n] = table[2 * column + 1] as number;
+      n += factor > 0 ? 1 : 0;
+    }
+    return disorder < 0 ? ~n : n;
   }
 
   /** Adds the genes that several columns sum up to, behind the n others. */
-  #collectSpecial(block: CsrMatrix, begin: number, end: number, n: number, row: number): number {
+  #collectSpecial(block: CsrMatrix, begin: number, end: number, n: number): number {
     const { columns } = this;
     const sums = this.#sums.fill(0);
     for (let k = begin; k < end; k++) {
       const column = block.indices[k] as number;
-      const factor = columns.scale[column];
-      if (factor === undefined) throw columnBeyond(column, columns.genes.length, row);
-      if (!Number.isNaN(factor)) continue;
+      if (!Number.isNaN(columns.scale[column])) continue;
       const slot = columns.special[column] as number;
       if (slot < 0) throw columnError(columns, column);
       sums[slot] = (sums[slot] as number) + Number(block.data[k]);

@@ -2,16 +2,15 @@
  * Sorts the genes of a cell by their keys, largest first: exactly the order of a stable argsort of
  * the negated float64 keys, at a few nanoseconds a key.
  *
- * The high words of positive doubles sort as integers. One counting pass by the upper bits of their
- * distance from the largest puts nearly every key in place; an insertion sort by the whole keys does
- * the rest. Keys that are zero, negative or NaN, and keys that differ only in their low bits, go to a
- * merge sort.
+ * The high words of positive doubles sort as integers. Sixteen bits of their distance from the
+ * largest, enough for nearly every key, are sorted in two counting passes; an insertion sort by the
+ * whole keys does the rest. Keys that are zero, negative or NaN, and keys that differ only in their
+ * low bits, go to a merge sort.
  */
 
-/** Buckets of the counting pass for each key: more save moves, fewer save counting. */
-const BUCKETS_PER_KEY = 2;
-const MIN_BUCKETS = 64;
-const MAX_BUCKETS = 1 << 16;
+/** Bits of a distance that are sorted by counting; the other half of a word is the key's number. */
+const DISTANCE_BITS = 16;
+const MAX_COUNTED = 1 << (32 - DISTANCE_BITS);
 /** Moves of the insertion sort for each key before the merge sort takes over. */
 const MOVES_PER_KEY = 16;
 const INFINITY_WORD = 0x7ff0_0000;
@@ -24,7 +23,11 @@ export class RankSorter {
   #words: Int32Array = new Int32Array(0);
   #sortedKeys: Float64Array = new Float64Array(0);
   #sortedItems: Int32Array = new Int32Array(0);
-  #starts = new Int32Array(MAX_BUCKETS + 1);
+  /** Distance in the upper half, number of the key in the lower. */
+  #packed: Int32Array = new Int32Array(0);
+  #spare: Int32Array = new Int32Array(0);
+  readonly #lowStarts = new Int32Array(257);
+  readonly #highStarts = new Int32Array(257);
 
   /** Makes room for n keys; those written before are lost when it must grow. */
   reserve(n: number): void {
@@ -35,6 +38,8 @@ export class RankSorter {
     this.#words = new Int32Array(this.keys.buffer);
     this.#sortedKeys = new Float64Array(room);
     this.#sortedItems = new Int32Array(room);
+    this.#packed = new Int32Array(room);
+    this.#spare = new Int32Array(room);
   }
 
   /**
@@ -51,63 +56,79 @@ export class RankSorter {
       if (word > high) high = word;
     }
     // Zero, subnormal, negative, NaN: rare, and not in the order of their words.
-    if (low <= 0 || high > INFINITY_WORD) return this.#merge(this.keys, this.items, n);
-    const target = Math.min(MAX_BUCKETS, Math.max(MIN_BUCKETS, n * BUCKETS_PER_KEY));
-    const shift = Math.max(0, 32 - Math.clz32(high - low) - (31 - Math.clz32(target)));
-    this.#scatter(n, high, shift, ((high - low) >> shift) + 1);
+    if (low <= 0 || high > INFINITY_WORD || n > MAX_COUNTED) {
+      return this.#merge(this.keys, this.items, n);
+    }
+    this.#count(n, high, Math.max(0, 32 - Math.clz32(high - low) - DISTANCE_BITS));
     return this.#insert(n);
   }
 
-  /** Copies keys and items into their buckets, in order inside each. */
-  #scatter(n: number, high: number, shift: number, buckets: number): void {
-    const starts = this.#starts;
+  /** Brings #packed into the order of the distances, equal ones in their order. */
+  #count(n: number, high: number, shift: number): void {
     const words = this.#words;
-    const { keys, items } = this;
-    const sortedKeys = this.#sortedKeys;
-    const sortedItems = this.#sortedItems;
-    starts.fill(0, 0, buckets + 1);
+    const packed = this.#packed;
+    const spare = this.#spare;
+    const lowStarts = this.#lowStarts.fill(0);
+    const highStarts = this.#highStarts.fill(0);
     for (let i = 0, at = HIGH_WORD; i < n; i++, at += 2) {
-      const bucket = ((high - (words[at] as number)) >> shift) + 1;
-      starts[bucket] = (starts[bucket] as number) + 1;
+      const distance = (high - (words[at] as number)) >> shift;
+      packed[i] = (distance << DISTANCE_BITS) | i;
+      const lowDigit = (distance & 255) + 1;
+      const highDigit = (distance >> 8) + 1;
+      lowStarts[lowDigit] = (lowStarts[lowDigit] as number) + 1;
+      highStarts[highDigit] = (highStarts[highDigit] as number) + 1;
     }
-    for (let b = 1, sum = 0; b < buckets; b++) {
-      sum += starts[b] as number;
-      starts[b] = sum;
+    for (let digit = 1, lowSum = 0, highSum = 0; digit < 256; digit++) {
+      lowSum += lowStarts[digit] as number;
+      lowStarts[digit] = lowSum;
+      highSum += highStarts[digit] as number;
+      highStarts[digit] = highSum;
     }
-    for (let i = 0, at = HIGH_WORD; i < n; i++, at += 2) {
-      const bucket = (high - (words[at] as number)) >> shift;
-      const place = starts[bucket] as number;
-      starts[bucket] = place + 1;
-      sortedKeys[place] = keys[i] as number;
-      sortedItems[place] = items[i] as number;
+    for (let i = 0; i < n; i++) {
+      const word = packed[i] as number;
+      const digit = (word >>> 16) & 255;
+      const place = lowStarts[digit] as number;
+      lowStarts[digit] = place + 1;
+      spare[place] = word;
+    }
+    for (let i = 0; i < n; i++) {
+      const word = spare[i] as number;
+      const digit = word >>> 24;
+      const place = highStarts[digit] as number;
+      highStarts[digit] = place + 1;
+      packed[place] = word;
     }
   }
 
-  /** Finishes what {@link #scatter} left; keys are positive here. */
+  /** Takes keys and items in the order of #packed and moves the few that are out of place. */
   #insert(n: number): Int32Array {
-    const keys = this.#sortedKeys;
-    const items = this.#sortedItems;
+    const packed = this.#packed;
+    const { keys, items } = this;
+    const sortedKeys = this.#sortedKeys;
+    const sortedItems = this.#sortedItems;
     let moves = n * MOVES_PER_KEY;
-    let before = keys[0] as number;
-    for (let i = 1; i < n; i++) {
-      const key = keys[i] as number;
+    let before = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < n; i++) {
+      const from = (packed[i] as number) & (MAX_COUNTED - 1);
+      const key = keys[from] as number;
+      sortedKeys[i] = key;
+      sortedItems[i] = items[from] as number;
       if (key <= before) {
         before = key;
         continue;
       }
-      const item = items[i] as number;
       let place = i;
       do {
-        keys[place] = keys[place - 1] as number;
-        items[place] = items[place - 1] as number;
+        sortedKeys[place] = sortedKeys[place - 1] as number;
+        sortedItems[place] = sortedItems[place - 1] as number;
         place--;
-      } while (place > 0 && (keys[place - 1] as number) < key);
-      keys[place] = key;
-      items[place] = item;
+      } while (place > 0 && (sortedKeys[place - 1] as number) < key);
+      sortedKeys[place] = key;
+      sortedItems[place] = items[from] as number;
       moves -= i - place;
       if (moves < 0) return this.#merge(keys, items, n);
     }
-    return items;
+    return sortedItems;
   }
 
   /** A stable merge sort of any keys, NaN last. Takes its own path from the copy of `keys`. */

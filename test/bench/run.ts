@@ -7,6 +7,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { cellTokens } from "./cell-tokens/cell-tokens-parts.ts";
 import { convertGzip, convertMemory, convertPlain } from "./convert/convert-parts.ts";
 import { readH5ad } from "./convert/read-parts.ts";
 import { fasta } from "./fasta/fasta-parts.ts";
@@ -41,6 +42,7 @@ const PARTS: readonly Part[] = [
   { name: "webdataset", what: "shards of 10 KB samples, written and read", run: webdataset },
   { name: "esm-tokens", what: "proteins as masked batches", run: esmTokens },
   { name: "fasta", what: "a FASTA file indexed, read at random and as a stream", run: fasta },
+  { name: "cell-tokens", what: "cells to ranked genes on disk", run: cellTokens },
   { name: "start", what: "start-up of package and commands", run: start },
 ];
 
@@ -97,6 +99,7 @@ function help(wrong: readonly string[]): string {
     "SCDL_BENCH_DIR  where data is made once and kept [scdl-bench in the temporary folder]",
     "SCDL_PEERS_PYTHON  Python with annbatch, scdataset, anndata, zarrs [not measured without]",
     "SCDL_BIONEMO_SRC  BioNeMo's repository at 1fb789ba^, for esm-tokens [not measured without]",
+    "SCDL_GENEFORMER_TOKENIZER  geneformer/tokenizer.py [not measured without]",
     "SCDL_PYTHON     Python with bionemo-scdl [the one that npm run conformance makes]",
   ].join("\n");
 }

@@ -35,6 +35,7 @@ export async function checkOrders(tally: Tally, python: string, workspace: strin
   }
 }
 
+/** The seed of this run's random cases. */
 export function seedOfRun(): number {
   const given = process.env["SCDL_CONFORMANCE_SEED"];
   if (given !== undefined && /^\d+$/.test(given)) return Number(given);

@@ -10,6 +10,7 @@ import { join, relative, resolve } from "node:path";
 import { REPOSITORY_ROOT } from "../helpers/run-process.ts";
 import { differences, dumpH5ad, type Json } from "./anndata.ts";
 import { checkArchives } from "./archives.ts";
+import { checkCellTokens } from "./cell-tokens.ts";
 import { checkDivergences, checkTable } from "./divergences.ts";
 import { preparePython } from "./environment.ts";
 import { checkFasta } from "./fasta.ts";
@@ -50,6 +51,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkEsmTokens(tally, python);
   await checkWebDataset(tally, python, join(workspace, "webdataset"));
   await checkFasta(tally, python, join(workspace, "fasta"));
+  await checkCellTokens(tally, python);
   for (const build of builds) {
     await checkDTypes(tally, build, join(workspace, build.name, "dtypes"));
     await checkFolder(tally, build, join(workspace, build.name, "folder"));
