@@ -80,8 +80,9 @@ export interface ParameterState extends AsyncDisposable {
   /** Sets the accumulated gradients to zero. */
   zeroGradients(): Promise<void>;
   /**
-   * Runs a program with this state's values. Gradients of the program are ADDED to the state's; so
-   * micro-batches accumulate. Runs and updates of one executor happen in the order they were asked.
+   * Runs a program with this state's values. Gradients of the program are ADDED to the state's, so
+   * micro-batches accumulate; those of frozen parameters are dropped (give `addGradients` the trained
+   * ones, then they are not computed either). Runs and updates of one executor happen in the order they were asked.
    */
   run(executable: Executable, inputs: RunInputs, options?: RunOptions): Promise<RunOutputs>;
   /**

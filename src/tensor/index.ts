@@ -18,6 +18,7 @@ export type {
   StateOptions,
 } from "./executor.ts";
 export { addGradients, type GradientOptions } from "./gradients.ts";
+export { exportedModel } from "./onnx/model.ts";
 export type {
   AttentionAttributes,
   GeluApproximation,

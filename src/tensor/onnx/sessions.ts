@@ -95,7 +95,14 @@ export class Sessions {
       feeds[graphNames.value(parameter.name)] = tensor(runtime, parameter, array);
     }
     for (const gradient of info.gradients) {
-      const sums = tensor(runtime, gradient, arrays.gradients.get(gradient.name));
+      const array = arrays.gradients.get(gradient.name);
+      if (array === undefined) {
+        // Frozen here: the sum is computed from zeros and not fetched.
+        const zeros = new Float32Array(elementCount(gradient.shape));
+        feeds[graphNames.gradient(gradient.name)] = tensor(runtime, gradient, zeros);
+        continue;
+      }
+      const sums = tensor(runtime, gradient, array);
       // One memory for both: the graph adds element by element and reads the sum nowhere else.
       feeds[graphNames.gradient(gradient.name)] = sums;
       fetches[graphNames.sum(gradient.name)] = sums;

@@ -1,6 +1,9 @@
 import { expect, test } from "vitest";
 import { openExecutor } from "../../../src/tensor/index.ts";
+import { executorSuite } from "./executor.suite.ts";
 import { randomParameters, TRANSFORMER_INPUTS, transformer } from "./transformer.fixture.ts";
+
+executorSuite(() => openExecutor("onnx", { threads: 2 }), { tolerance: 4e-6 });
 
 const program = transformer();
 
