@@ -55,6 +55,10 @@ export { H5adFile } from "../formats/h5ad/index.ts";
 export { MsgpackExtension } from "../formats/msgpack/decode.ts";
 export type { NdArray, TextArray } from "../formats/npy/npy-array.ts";
 export {
+  ProteinStoreWriter,
+  type ProteinStoreWriterOptions,
+} from "../formats/protein-store/store-writer.ts";
+export {
   type Problem,
   type VerifyOptions,
   type VerifyProgress,
@@ -202,6 +206,12 @@ export type {
   RowSummary,
   VarBlockSummary,
 } from "./inspect/report.ts";
+export {
+  type BuildProteinsOptions,
+  type BuildProteinsProgress,
+  type BuiltProteins,
+  buildProteins,
+} from "./proteins/build-proteins.ts";
 export type { ClusterSplit } from "./proteins/cluster-parquet.ts";
 export {
   type ClusterParquetOptions,
@@ -233,6 +243,11 @@ export {
   FineTuneDataModule,
   type FineTuneDataModuleOptions,
 } from "./proteins/fine-tune-data-module.ts";
+export {
+  type InspectProteinsOptions,
+  inspectProteins,
+  type ProteinsReport,
+} from "./proteins/inspect-proteins.ts";
 export { type Label, LabelMap } from "./proteins/label-map.ts";
 export { NamedClusters, type SequencesByName } from "./proteins/named-clusters.ts";
 export type { PendingFileOptions } from "./proteins/pending-file.ts";
@@ -257,12 +272,14 @@ export {
   type ProteinItem,
 } from "./proteins/protein-dataset.ts";
 export type { ClusteredProteins, ProteinSource } from "./proteins/protein-source.ts";
+export { ProteinStore, type ProteinStoreOptions } from "./proteins/protein-store.ts";
 export {
   InMemorySingleValueDataset,
   type SingleValueFileOptions,
   type SingleValueOptions,
   type TaskType,
 } from "./proteins/single-value-dataset.ts";
+export type { StoreClusters } from "./proteins/store-clusters.ts";
 export type { ChoiceOptions } from "./random/numpy-choice.ts";
 export {
   defaultRng,

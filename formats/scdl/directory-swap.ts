@@ -98,9 +98,13 @@ function sibling(target: string, kind: "tmp" | "old"): string {
 
 /**
  * Checks that `output` may be written: absent, or replaceable because `overwrite` was asked for and
- * it is an empty directory or a data set with nothing else in it.
+ * it is an empty directory or a data set with nothing else in it. `known` are the names in one.
  */
-export function checkOutput(output: string, overwrite: boolean): void {
+export function checkOutput(
+  output: string,
+  overwrite: boolean,
+  known: ReadonlySet<string> = KNOWN_NAMES,
+): void {
   if (!existsSync(output)) return;
   const refuse = (message: string, suggestion: string): never => {
     throw new StorageError("already-exists", message, { path: output, suggestions: [suggestion] });
@@ -109,7 +113,7 @@ export function checkOutput(output: string, overwrite: boolean): void {
     refuse("already exists", "choose another name, or ask to overwrite (--overwrite)");
   if (!statSync(output).isDirectory()) refuse("is a file, not a data set", "choose another name");
   const names = namesIn(output);
-  const foreign = names.filter((name) => !KNOWN_NAMES.has(name));
+  const foreign = names.filter((name) => !known.has(name));
   if (foreign.length > 0) {
     refuse(
       `holds files that are not part of a data set (${foreign.slice(0, 3).join(", ")}), will not be replaced`,

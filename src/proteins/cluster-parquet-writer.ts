@@ -1,6 +1,7 @@
 import { type Data, Field, List, makeData, RecordBatch, Schema, Struct, Utf8 } from "apache-arrow";
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import { ParquetWriter } from "../../formats/parquet/parquet-writer.ts";
-import { TRAIN_COLUMN, VALIDATION_COLUMN } from "./cluster-parquet.ts";
+import { type ClusterSplit, TRAIN_COLUMN, VALIDATION_COLUMN } from "./cluster-parquet.ts";
 import { PendingFile, type PendingFileOptions } from "./pending-file.ts";
 
 /** Text of a batch before it goes to the file. */
@@ -11,7 +12,9 @@ export interface ClusterParquetOptions extends PendingFileOptions {
    * `train` writes lists of names as `ur90_id`, and the names of the clusters as `ur50_id` when they
    * have any; `validation` only the names of the clusters. Default "train".
    */
-  readonly split?: "train" | "validation";
+  readonly split?: ClusterSplit;
+  /** Whether clusters have names, for training. Default true. */
+  readonly hasIds?: boolean;
 }
 
 /**
@@ -23,29 +26,34 @@ export class ClusterParquetWriter {
   readonly #schema: Schema;
   readonly #writer: ParquetWriter;
   readonly #hasMembers: boolean;
+  readonly #hasIds: boolean;
   #ids: string[] = [];
   #ends: number[] = [0];
   #members: string[] = [];
   #pendingBytes = 0;
   #length = 0;
 
-  private constructor(file: PendingFile, schema: Schema, hasMembers: boolean) {
+  private constructor(file: PendingFile, schema: Schema) {
     this.#file = file;
     this.#schema = schema;
-    this.#hasMembers = hasMembers;
+    this.#hasMembers = schema.names.includes(TRAIN_COLUMN);
+    this.#hasIds = schema.names.includes(VALIDATION_COLUMN);
     this.#writer = ParquetWriter.create(file.path, schema);
   }
 
   /** @throws StorageError */
   static create(output: string, options: ClusterParquetOptions = {}): ClusterParquetWriter {
     const hasMembers = options.split !== "validation";
-    const fields: Field[] = [new Field(VALIDATION_COLUMN, new Utf8(), true)];
+    const fields: Field[] = [];
+    if (!hasMembers || options.hasIds !== false) {
+      fields.push(new Field(VALIDATION_COLUMN, new Utf8(), true));
+    }
     if (hasMembers) {
       fields.push(new Field(TRAIN_COLUMN, new List(new Field("item", new Utf8(), true)), true));
     }
     const file = new PendingFile(output, options);
     try {
-      return new ClusterParquetWriter(file, new Schema(fields), hasMembers);
+      return new ClusterParquetWriter(file, new Schema(fields));
     } catch (error) {
       file.abort();
       throw error;
@@ -57,10 +65,20 @@ export class ClusterParquetWriter {
     return this.#length;
   }
 
-  /** `id` names the cluster: in UniRef its representative. */
-  async add(id: string, members: readonly string[]): Promise<void> {
-    this.#ids.push(id);
-    this.#pendingBytes += id.length + 8;
+  /**
+   * `id` names the cluster: in UniRef its representative; null only where none has a name. Waits
+   * when a batch is written.
+   */
+  add(id: string | null, members: readonly string[]): Promise<void> | undefined {
+    if ((id !== null) !== this.#hasIds) {
+      throw new InvalidArgumentError(
+        "id",
+        id,
+        this.#hasIds ? "expected the name of the cluster" : "clusters were said to have no names",
+      );
+    }
+    this.#ids.push(id ?? "");
+    this.#pendingBytes += (id?.length ?? 0) + 8;
     if (this.#hasMembers) {
       for (const member of members) {
         this.#members.push(member);
@@ -69,7 +87,7 @@ export class ClusterParquetWriter {
       this.#ends.push(this.#members.length);
     }
     this.#length++;
-    if (this.#pendingBytes >= BATCH_BYTES) await this.#flush();
+    return this.#pendingBytes >= BATCH_BYTES ? this.#flush() : undefined;
   }
 
   /** Writes the rest and puts the file in its place. */
@@ -91,7 +109,7 @@ export class ClusterParquetWriter {
   }
 
   async #flush(): Promise<void> {
-    const columns: Data[] = [textData(this.#ids)];
+    const columns: Data[] = this.#hasIds ? [textData(this.#ids)] : [];
     if (this.#hasMembers) {
       columns.push(
         makeData({

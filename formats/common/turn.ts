@@ -1,0 +1,24 @@
+import { setImmediate } from "node:timers/promises";
+
+const TURN_MS = 40;
+const CALLS_PER_LOOK = 64;
+
+/** Lets other code run now and then during long synchronous work: signals, timers, Ctrl-C. */
+export class Turn {
+  #calls = 0;
+  #sinceMs = performance.now();
+
+  /** Whether it is time to wait for {@link pass}; cheap enough for every record. */
+  get isDue(): boolean {
+    return ++this.#calls % CALLS_PER_LOOK === 0 && performance.now() - this.#sinceMs > TURN_MS;
+  }
+
+  /** Gives a turn when 40 ms have passed. @throws the signal's reason */
+  async pass(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    if (performance.now() - this.#sinceMs <= TURN_MS) return;
+    await setImmediate();
+    this.#sinceMs = performance.now();
+    signal?.throwIfAborted();
+  }
+}

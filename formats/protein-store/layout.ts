@@ -1,0 +1,180 @@
+/** Files of a protein store and its header; docs/proteins.md describes them. */
+import { crc32Hex } from "../common/crc32.ts";
+import { FormatError, UnsupportedFeatureError } from "../common/errors.ts";
+import type { FileDigest } from "../common/output-file.ts";
+
+export const STORE_HEADER = "header.json";
+export const STORE_FILES = {
+  sequences: "sequences.bin",
+  sequenceOffsets: "sequence_offsets.u64",
+  names: "names.bin",
+  nameOffsets: "name_offsets.u64",
+  nameIndex: "name_index.u32",
+  clusterOffsets: "cluster_offsets.u64",
+  clusterMembers: "cluster_members.u32",
+} as const;
+export type StoreFile = (typeof STORE_FILES)[keyof typeof STORE_FILES];
+
+/** Every name that a store may hold: what may be replaced by another one. */
+export const STORE_NAMES: ReadonlySet<string> = new Set([
+  STORE_HEADER,
+  ...Object.values(STORE_FILES),
+]);
+
+const FORMAT = "scdl-proteins";
+const VERSION = 1;
+/** Rows are uint32 and the largest marks an empty slot. */
+export const MAX_PROTEINS = 2 ** 32 - 2;
+export const SLOT_BYTES = 8;
+/** A longer header is none of ours. */
+export const MAX_HEADER_BYTES = 1 << 16;
+
+export interface NameIndexShape {
+  /** Slots that a hash may point at. */
+  readonly homes: number;
+  /** Slots in the file: `homes`, and more when the last ones are taken. */
+  readonly slots: number;
+  /** Slots after its home in which the last name found lies. */
+  readonly longestProbe: number;
+}
+
+export interface StoreHeader {
+  readonly proteins: number;
+  readonly sequenceBytes: number;
+  readonly nameBytes: number;
+  readonly nameIndex: NameIndexShape;
+  readonly clusters: { readonly clusters: number; readonly members: number } | null;
+  /** Length and CRC-32 of every file. */
+  readonly files: ReadonlyMap<StoreFile, FileDigest>;
+}
+
+export function encodeStoreHeader(header: StoreHeader): Uint8Array {
+  const files = Object.fromEntries(
+    [...header.files].map(([name, { bytes, crc32 }]) => [name, { bytes, crc32: crc32Hex(crc32) }]),
+  );
+  const { proteins, sequenceBytes, nameBytes, nameIndex, clusters } = header;
+  const fields = { proteins, sequenceBytes, nameBytes, nameIndex, clusters, files };
+  return Buffer.from(
+    `${JSON.stringify({ format: FORMAT, version: VERSION, ...fields }, null, 2)}\n`,
+  );
+}
+
+/** @throws FormatError, UnsupportedFeatureError for a later version */
+export function decodeStoreHeader(text: string, path: string): StoreHeader {
+  const root = new Fields(parsed(text, path), path, "");
+  const format = root.value("format");
+  if (format !== FORMAT) {
+    throw new FormatError(
+      "not-a-store",
+      `expected format "${FORMAT}", found ${JSON.stringify(format) ?? "none"}`,
+      { path, suggestions: ["name the folder that scdl proteins build --store has made"] },
+    );
+  }
+  const version = root.value("version");
+  if (version !== VERSION) {
+    throw new UnsupportedFeatureError(
+      "store version",
+      `${path}: expected version ${VERSION}, found ${JSON.stringify(version)}`,
+      { suggestions: ["update scdl, or build the store again"] },
+    );
+  }
+  const index = root.fields("nameIndex");
+  const clusters = root.value("clusters") === null ? null : root.fields("clusters");
+  const header = {
+    proteins: root.count("proteins", MAX_PROTEINS),
+    sequenceBytes: root.count("sequenceBytes"),
+    nameBytes: root.count("nameBytes"),
+    nameIndex: {
+      homes: index.count("homes", 2 ** 33),
+      slots: index.count("slots", 2 ** 33),
+      longestProbe: index.count("longestProbe", 2 ** 32),
+    },
+    clusters:
+      clusters === null
+        ? null
+        : { clusters: clusters.count("clusters"), members: clusters.count("members") },
+  };
+  if (index.count("homes") > header.nameIndex.slots || header.nameIndex.homes < 1) {
+    index.fail("homes", `1 to ${header.nameIndex.slots}`, header.nameIndex.homes);
+  }
+  const files = new Map<StoreFile, FileDigest>();
+  const listed = root.fields("files");
+  for (const [name, bytes] of expectedLengths(header)) {
+    const digest = listed.fields(name);
+    const crc = digest.value("crc32");
+    if (digest.count("bytes") !== bytes) digest.fail("bytes", String(bytes), digest.value("bytes"));
+    if (typeof crc !== "string" || !/^[0-9a-f]{8}$/.test(crc)) {
+      return digest.fail("crc32", "eight hex digits", crc);
+    }
+    files.set(name, { bytes, crc32: Number.parseInt(crc, 16) });
+  }
+  return { ...header, files };
+}
+
+/** Length of every file that goes with the counts of a header. */
+export function expectedLengths(header: Omit<StoreHeader, "files">): Map<StoreFile, number> {
+  const lengths = new Map<StoreFile, number>([
+    [STORE_FILES.sequences, header.sequenceBytes],
+    [STORE_FILES.sequenceOffsets, 8 * (header.proteins + 1)],
+    [STORE_FILES.names, header.nameBytes],
+    [STORE_FILES.nameOffsets, 8 * (header.proteins + 1)],
+    [STORE_FILES.nameIndex, SLOT_BYTES * header.nameIndex.slots],
+  ]);
+  if (header.clusters !== null) {
+    lengths.set(STORE_FILES.clusterOffsets, 8 * (header.clusters.clusters + 1));
+    lengths.set(STORE_FILES.clusterMembers, 4 * header.clusters.members);
+  }
+  return lengths;
+}
+
+function parsed(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new FormatError("bad-header", "expected JSON", {
+      path,
+      cause,
+      suggestions: ["build the store again: the header is damaged or truncated"],
+    });
+  }
+}
+
+/** Checked fields of an object in the header. */
+class Fields {
+  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #path: string;
+  readonly #prefix: string;
+
+  constructor(value: unknown, path: string, prefix: string) {
+    this.#path = path;
+    this.#prefix = prefix;
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    if (!isObject) this.fail("", "an object", value);
+    this.#values = value as Record<string, unknown>; // a JSON object
+  }
+
+  value(name: string): unknown {
+    return Object.hasOwn(this.#values, name) ? this.#values[name] : undefined;
+  }
+
+  fields(name: string): Fields {
+    return new Fields(this.value(name), this.#path, `${this.#prefix}${name}.`);
+  }
+
+  count(name: string, max = 2 ** 50): number {
+    const value = this.value(name);
+    if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max) {
+      return value;
+    }
+    return this.fail(name, `a count of 0 to ${max}`, value);
+  }
+
+  fail(name: string, expected: string, found: unknown): never {
+    const what = `${this.#prefix}${name}`.replace(/\.$/, "") || "the header";
+    throw new FormatError(
+      "bad-header",
+      `${what}: expected ${expected}, found ${JSON.stringify(found) ?? "nothing"}`,
+      { path: this.#path, suggestions: ["build the store again: the header is damaged"] },
+    );
+  }
+}
