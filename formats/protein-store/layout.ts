@@ -1,14 +1,18 @@
-/** Files of a protein store and its header; docs/proteins.md describes them. */
+/**
+ * Files of a protein store and its header; docs/proteins.md describes them.
+ *
+ * A record is the name of a protein and then its residues: who has found the one has the other in the
+ * same lines of the processor's cache. Of the entries that the record offsets divide, 2 x row is the
+ * name of a row and the next one its residues.
+ */
 import { crc32Hex } from "../common/crc32.ts";
 import { FormatError, UnsupportedFeatureError } from "../common/errors.ts";
 import type { FileDigest } from "../common/output-file.ts";
 
 export const STORE_HEADER = "header.json";
 export const STORE_FILES = {
-  sequences: "sequences.bin",
-  sequenceOffsets: "sequence_offsets.u64",
-  names: "names.bin",
-  nameOffsets: "name_offsets.u64",
+  records: "records.bin",
+  recordOffsets: "record_offsets.u64",
   nameIndex: "name_index.u32",
   clusterOffsets: "cluster_offsets.u64",
   clusterMembers: "cluster_members.u32",
@@ -114,10 +118,8 @@ export function decodeStoreHeader(text: string, path: string): StoreHeader {
 /** Length of every file that goes with the counts of a header. */
 export function expectedLengths(header: Omit<StoreHeader, "files">): Map<StoreFile, number> {
   const lengths = new Map<StoreFile, number>([
-    [STORE_FILES.sequences, header.sequenceBytes],
-    [STORE_FILES.sequenceOffsets, 8 * (header.proteins + 1)],
-    [STORE_FILES.names, header.nameBytes],
-    [STORE_FILES.nameOffsets, 8 * (header.proteins + 1)],
+    [STORE_FILES.records, header.nameBytes + header.sequenceBytes],
+    [STORE_FILES.recordOffsets, 8 * (2 * header.proteins + 1)],
     [STORE_FILES.nameIndex, SLOT_BYTES * header.nameIndex.slots],
   ]);
   if (header.clusters !== null) {

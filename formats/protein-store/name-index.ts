@@ -13,7 +13,7 @@ export const EMPTY = 0xffff_ffff;
  */
 export class NameIndex {
   readonly #source: ByteSource;
-  readonly #names: RaggedBytes;
+  readonly #records: RaggedBytes;
   readonly #homes: number;
   readonly #slots: number;
   readonly #longestProbe: number;
@@ -22,9 +22,9 @@ export class NameIndex {
   #words: Uint32Array | null | undefined;
 
   /** The caller has checked that the file holds as many slots as `shape` says. */
-  constructor(source: ByteSource, shape: NameIndexShape, names: RaggedBytes) {
+  constructor(source: ByteSource, shape: NameIndexShape, records: RaggedBytes) {
     this.#source = source;
-    this.#names = names;
+    this.#records = records;
     this.#homes = shape.homes;
     this.#slots = shape.slots;
     this.#longestProbe = shape.longestProbe;
@@ -73,13 +73,15 @@ export class NameIndex {
     begin: number,
     end: number,
   ): boolean {
-    const names = this.#names;
-    if (row >= names.length) this.#fail(row, slot);
-    names.seek(row);
-    const length = names.end - names.begin;
+    const records = this.#records;
+    const entry = 2 * row;
+    if (entry >= records.length) this.#fail(row, slot);
+    records.seek(entry);
+    const length = records.end - records.begin;
     if (length !== (text === null ? end - begin : text.length)) return false;
-    const memory = names.memory ?? names.copy(row);
-    const nameBegin = names.memory === null ? 0 : names.begin;
+    const mapped = records.memory;
+    const memory = mapped ?? records.copy(entry);
+    const nameBegin = mapped === null ? 0 : records.begin;
     if (text !== null) {
       for (let i = 0; i < length; i++) {
         if (memory[nameBegin + i] !== text.charCodeAt(i)) return false;
@@ -107,7 +109,7 @@ export class NameIndex {
   #fail(row: number, slot: number): never {
     throw new FormatError(
       "bad-name-index",
-      `slot ${slot} names row ${row}, expected one of ${this.#names.length} proteins`,
+      `slot ${slot} names row ${row}, expected one of ${this.#records.length / 2} proteins`,
       {
         path: this.#source.path,
         offset: SLOT_BYTES * slot,

@@ -15,6 +15,7 @@ export class RaggedBytes {
   readonly #offsets: ByteSource;
   readonly #end: number;
   #words: Uint32Array | null | undefined;
+  #memory: Uint8Array | null | undefined;
   #buffer: Buffer | null = null;
   readonly #slab = new ByteSlab();
   readonly #pair = new Uint32Array(4);
@@ -33,7 +34,8 @@ export class RaggedBytes {
 
   /** The file itself in memory, or null where only reads serve. */
   get memory(): Uint8Array | null {
-    return this.#bytes?.bytes ?? null;
+    if (this.#memory === undefined) this.#memory = this.#bytes?.bytes ?? null;
+    return this.#memory;
   }
 
   /** Sets {@link begin} and {@link end} to those of entry i, 0 to length - 1. @throws FormatError */

@@ -20,8 +20,8 @@ import { RaggedBytes } from "./ragged-bytes.ts";
 export interface StoreFiles {
   readonly header: StoreHeader;
   readonly gate: CheckGate;
-  readonly sequences: RaggedBytes;
-  readonly names: RaggedBytes;
+  /** Entry 2 x row is the name of a row, the next one its residues. */
+  readonly records: RaggedBytes;
   readonly index: NameIndex;
   /** Members of cluster i are [begin, end) of {@link members}; null without clusters. */
   readonly clusters: RaggedBytes | null;
@@ -55,15 +55,14 @@ export function openStoreFiles(directory: string, options: OpenSourceOptions = {
   }
   // The loop above has opened each of them.
   const source = (name: StoreFile) => sources.get(name) as ByteSource;
-  const names = new RaggedBytes(source(STORE_FILES.names), source(STORE_FILES.nameOffsets));
+  const records = new RaggedBytes(source(STORE_FILES.records), source(STORE_FILES.recordOffsets));
   const gate = new CheckGate([...sources.values()]);
   const { clusters } = header;
   return {
     header,
     gate,
-    sequences: new RaggedBytes(source(STORE_FILES.sequences), source(STORE_FILES.sequenceOffsets)),
-    names,
-    index: new NameIndex(source(STORE_FILES.nameIndex), header.nameIndex, names),
+    records,
+    index: new NameIndex(source(STORE_FILES.nameIndex), header.nameIndex, records),
     clusters:
       clusters === null
         ? null

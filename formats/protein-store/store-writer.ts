@@ -53,13 +53,12 @@ export class ProteinStoreWriter {
   readonly #overwrite: boolean;
   readonly #open = new Map<StoreFile, BufferedOutput>();
   readonly #digests = new Map<StoreFile, FileDigest>();
-  readonly #sequences: BufferedOutput;
-  readonly #sequenceOffsets: BufferedOutput;
-  readonly #names: BufferedOutput;
-  readonly #nameOffsets: BufferedOutput;
+  readonly #records: BufferedOutput;
+  readonly #offsets: BufferedOutput;
   readonly #builder: NameIndexBuilder;
   readonly #turn = new Turn();
   #proteins = 0;
+  #sequenceBytes = 0;
   #shape: NameIndexShape | undefined;
   #lookup: { readonly index: NameIndex; close(): void } | undefined;
   #clusters = 0;
@@ -73,12 +72,9 @@ export class ProteinStoreWriter {
     sweepLeftovers(output, () => {});
     this.#directory = createTemporary(output);
     try {
-      this.#sequences = this.#create(STORE_FILES.sequences);
-      this.#sequenceOffsets = this.#create(STORE_FILES.sequenceOffsets);
-      this.#names = this.#create(STORE_FILES.names);
-      this.#nameOffsets = this.#create(STORE_FILES.nameOffsets);
-      this.#sequenceOffsets.writeUint64(0);
-      this.#nameOffsets.writeUint64(0);
+      this.#records = this.#create(STORE_FILES.records);
+      this.#offsets = this.#create(STORE_FILES.recordOffsets);
+      this.#offsets.writeUint64(0);
       this.#builder = new NameIndexBuilder(this.#directory);
     } catch (error) {
       this.abort();
@@ -104,16 +100,17 @@ export class ProteinStoreWriter {
     }
     const hash = hashAscii(name);
     if (hash >= 0) {
-      this.#names.writeAscii(name);
+      this.#records.writeAscii(name);
       this.#builder.add(hash);
     } else {
       const bytes = Buffer.from(name);
-      this.#names.write(bytes);
+      this.#records.write(bytes);
       this.#builder.add(hashName(bytes, 0, bytes.byteLength));
     }
-    this.#sequences.write(sequence);
-    this.#sequenceOffsets.writeUint64(this.#sequences.position);
-    this.#nameOffsets.writeUint64(this.#names.position);
+    this.#offsets.writeUint64(this.#records.position);
+    this.#records.write(sequence);
+    this.#offsets.writeUint64(this.#records.position);
+    this.#sequenceBytes += sequence.byteLength;
     this.#proteins++;
   }
 
@@ -126,12 +123,12 @@ export class ProteinStoreWriter {
     const { signal, onProgress } = options;
     if (this.#shape !== undefined || this.#isDone) throw this.#closed();
     for (const name of [...this.#open.keys()]) this.#finish(name);
-    const names = this.#openNames();
+    const records = this.#openRecords();
     try {
       const output = this.#create(STORE_FILES.nameIndex);
-      const isSame = (row: number, other: number) => sameBytes(names.ragged, row, other);
+      const isSame = (row: number, other: number) => sameNames(records.ragged, row, other);
       const onDuplicate = (row: number, other: number): never => {
-        const name = Buffer.from(names.ragged.copy(row)).toString();
+        const name = Buffer.from(records.ragged.copy(2 * row)).toString();
         throw new IncompatibleError(
           "duplicate-protein",
           `rows ${row} and ${other} (from 0) are both named ${JSON.stringify(name)}`,
@@ -144,7 +141,7 @@ export class ProteinStoreWriter {
       });
       this.#finish(STORE_FILES.nameIndex);
     } finally {
-      names.close();
+      records.close();
       this.#builder[Symbol.dispose]();
     }
   }
@@ -189,8 +186,8 @@ export class ProteinStoreWriter {
       const hasClusters = this.#digests.has(STORE_FILES.clusterOffsets);
       const header = encodeStoreHeader({
         proteins: this.#proteins,
-        sequenceBytes: bytesOf(STORE_FILES.sequences),
-        nameBytes: bytesOf(STORE_FILES.names),
+        sequenceBytes: this.#sequenceBytes,
+        nameBytes: bytesOf(STORE_FILES.records) - this.#sequenceBytes,
         nameIndex: this.#shape as NameIndexShape, // set by endProteins
         clusters: hasClusters
           ? { clusters: this.#clusters, members: bytesOf(STORE_FILES.clusterMembers) / 4 }
@@ -239,9 +236,9 @@ export class ProteinStoreWriter {
     if (digest !== undefined) this.#digests.set(name, digest);
   }
 
-  #openNames(): { readonly ragged: RaggedBytes; close(): void } {
-    const bytes = MappedSource.open(join(this.#directory, STORE_FILES.names));
-    const offsets = MappedSource.open(join(this.#directory, STORE_FILES.nameOffsets));
+  #openRecords(): { readonly ragged: RaggedBytes; close(): void } {
+    const bytes = MappedSource.open(join(this.#directory, STORE_FILES.records));
+    const offsets = MappedSource.open(join(this.#directory, STORE_FILES.recordOffsets));
     const close = () => {
       bytes.close();
       offsets.close();
@@ -251,13 +248,13 @@ export class ProteinStoreWriter {
 
   #openLookup(): { readonly index: NameIndex; close(): void } {
     if (this.#shape === undefined) throw this.#closed();
-    const names = this.#openNames();
+    const records = this.#openRecords();
     const slots = MappedSource.open(join(this.#directory, STORE_FILES.nameIndex));
     const close = () => {
-      names.close();
+      records.close();
       slots.close();
     };
-    return { index: new NameIndex(slots, this.#shape, names.ragged), close };
+    return { index: new NameIndex(slots, this.#shape, records.ragged), close };
   }
 
   #closed(): ScdlError {
@@ -268,6 +265,6 @@ export class ProteinStoreWriter {
   }
 }
 
-function sameBytes(names: RaggedBytes, row: number, other: number): boolean {
-  return Buffer.compare(names.copy(row), names.copy(other)) === 0;
+function sameNames(records: RaggedBytes, row: number, other: number): boolean {
+  return Buffer.compare(records.copy(2 * row), records.copy(2 * other)) === 0;
 }

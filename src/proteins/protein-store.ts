@@ -47,7 +47,7 @@ export class ProteinStore implements ProteinSource, Disposable {
 
   id(row: number): string {
     this.#check(row);
-    return this.#files.names.text(row, "utf8");
+    return this.#files.records.text(2 * row, "utf8");
   }
 
   indexOf(id: string): number {
@@ -61,12 +61,12 @@ export class ProteinStore implements ProteinSource, Disposable {
    */
   sequence(row: number): Uint8Array {
     this.#check(row);
-    return this.#files.sequences.copy(row);
+    return this.#files.records.copy(2 * row + 1);
   }
 
   /** Residues by name as text. @throws NotFoundError no such protein */
   get(id: string): string {
-    return this.#files.sequences.text(this.#rowOf(id), "latin1");
+    return this.#files.records.text(2 * this.#rowOf(id) + 1, "latin1");
   }
 
   /** Whether there is such a protein. */
@@ -76,14 +76,17 @@ export class ProteinStore implements ProteinSource, Disposable {
 
   /** Residues by name. @throws NotFoundError no such protein */
   sequenceOf(id: string): Uint8Array {
-    return this.#files.sequences.copy(this.#rowOf(id));
+    return this.#files.records.copy(2 * this.#rowOf(id) + 1);
   }
 
   /** Every protein once, in the order of rows. */
   *entries(): Generator<readonly [id: string, sequence: string]> {
     for (let row = 0; row < this.length; row++) {
       this.#files.gate.pass();
-      yield [this.#files.names.text(row, "utf8"), this.#files.sequences.text(row, "latin1")];
+      yield [
+        this.#files.records.text(2 * row, "utf8"),
+        this.#files.records.text(2 * row + 1, "latin1"),
+      ];
     }
   }
 

@@ -16,6 +16,7 @@ import { loader, loaderBlocks, loaderMemory } from "./loader/loader-parts.ts";
 import { machineFacts } from "./machine.ts";
 import type { Row } from "./measure.ts";
 import type { PartContext } from "./part.ts";
+import { proteins } from "./proteins/proteins-parts.ts";
 import { disagreements, markdown, type PartResult } from "./report.ts";
 import { start } from "./start/start-parts.ts";
 import { esmTokens } from "./tokens/esm-parts.ts";
@@ -43,6 +44,7 @@ const PARTS: readonly Part[] = [
   { name: "esm-tokens", what: "proteins as masked batches", run: esmTokens },
   { name: "fasta", what: "a FASTA file indexed, read at random and as a stream", run: fasta },
   { name: "cell-tokens", what: "cells to ranked genes on disk", run: cellTokens },
+  { name: "proteins", what: "1 M proteins by row and name, beside SQLite", run: proteins },
   { name: "start", what: "start-up of package and commands", run: start },
 ];
 

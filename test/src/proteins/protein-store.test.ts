@@ -114,7 +114,7 @@ describe("a store", () => {
     cpSync(sound, path, { recursive: true });
     using store = ProteinStore.open(path, { access: "map" });
     expect(store.sequence(0).length).toBeGreaterThan(0);
-    truncateSync(join(path, "sequences.bin"), 10);
+    truncateSync(join(path, "records.bin"), 10);
     await new Promise((resolve) => setImmediate(resolve));
     expect(errorOf(() => store.sequence(200), StorageError).code).toBe("file-changed");
   });
@@ -182,10 +182,11 @@ describe("writing", () => {
       const bytes = new Uint8Array(readFileSync(join(sound, name)));
       return [...new BigUint64Array(bytes.buffer)].map(Number);
     };
-    const lengths = proteins.map(([, sequence]) => sequence.length);
-    expect(numbers("sequence_offsets.u64")).toEqual(
+    const lengths = proteins.flatMap(([id, sequence]) => [Buffer.byteLength(id), sequence.length]);
+    expect(numbers("record_offsets.u64")).toEqual(
       [0, ...lengths].map((_, i) => lengths.slice(0, i).reduce((sum, length) => sum + length, 0)),
     );
+    expect(readFileSync(join(sound, "records.bin"), "utf8")).toBe(proteins.flat().join(""));
     expect(numbers("cluster_offsets.u64")).toEqual([0, 3, 3, 4, 7, 8]);
     const members = new Uint8Array(readFileSync(join(sound, "cluster_members.u32")));
     expect([...new Uint32Array(members.buffer)]).toEqual(clusters.flat());

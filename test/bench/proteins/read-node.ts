@@ -1,0 +1,43 @@
+/**
+ *     node test/bench/proteins/read-node.ts store|sqlite FOLDER row|name ROWS READS
+ *
+ * Seven passes over the same reads; the first, which takes the files into memory, is not counted. The
+ * check is the number of residues read.
+ */
+import path from "node:path";
+import { ProteinStore } from "../built.ts";
+import { nameOf, rowRead } from "./names.ts";
+
+const PASSES = 7;
+const [program = "", folder = "", by = "", ...numbers] = process.argv.slice(2);
+const [rows = 0, reads = 0] = numbers.map(Number);
+const wanted = Array.from({ length: reads }, (_, i) => rowRead(i, rows));
+const names = wanted.map(nameOf);
+const seconds: number[] = [];
+let check = 0;
+
+function measure<T>(items: readonly T[], lengthOf: (item: T) => number): void {
+  for (let pass = 0; pass < PASSES; pass++) {
+    const begin = process.hrtime.bigint();
+    check = 0;
+    for (const item of items) check += lengthOf(item);
+    if (pass > 0) seconds.push(Number(process.hrtime.bigint() - begin) / 1e9);
+  }
+}
+
+if (program === "store") {
+  using store = ProteinStore.open(path.join(folder, "store"));
+  if (by === "row") measure(wanted, (row) => store.sequence(row).length);
+  else measure(names, (name) => store.sequenceOf(name).length);
+} else {
+  const { DatabaseSync } = await import("node:sqlite");
+  const database = new DatabaseSync(path.join(folder, "proteins.db"), { readOnly: true });
+  database.exec("PRAGMA mmap_size = 2147418112");
+  const key = by === "row" ? "rowid" : "id";
+  const statement = database.prepare(`SELECT sequence FROM protein WHERE ${key} = ?`);
+  const lengthOf = (found: Record<string, unknown> | undefined) =>
+    String(found?.["sequence"]).length;
+  if (by === "row") measure(wanted, (row) => lengthOf(statement.get(row + 1)));
+  else measure(names, (name) => lengthOf(statement.get(name)));
+}
+process.stdout.write(`${JSON.stringify({ seconds, check })}\n`);
