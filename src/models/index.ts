@@ -10,6 +10,17 @@ export {
 } from "./esm2/config.ts";
 export { Esm2 } from "./esm2/esm2.ts";
 export { esm2FromHuggingFace, esm2ToHuggingFace } from "./esm2/hugging-face.ts";
+export {
+  type Activation,
+  GENEFORMER_SIZES,
+  type GeneformerConfig,
+  type GeneformerLayout,
+  type GeneformerOptions,
+  type GeneformerSize,
+  geneformerConfig,
+} from "./geneformer/config.ts";
+export { geneformerFromJson, geneformerToJson } from "./geneformer/config-json.ts";
+export { Geneformer } from "./geneformer/geneformer.ts";
 export { initialParameter, initialParameters } from "./initialise.ts";
 export {
   type BatchSize,

@@ -12,7 +12,7 @@ import {
 } from "../tensor/index.ts";
 import type { Sight } from "./layers.ts";
 import { rowsOf } from "./layers.ts";
-import { meanOfResidues } from "./mean-embedding.ts";
+import { meanOfResidues, meanOfTokens } from "./mean-embedding.ts";
 import type { BatchSize, BuildMode, ModelOutputs } from "./model.ts";
 import { isPacked, lossLabels, lossRows, type MaskedBatch, packedSegments } from "./token-batch.ts";
 
@@ -52,15 +52,22 @@ export function maskedLanguageInputs(
   return { ...inputs, loss_rows: rows, labels };
 }
 
+/** What is built. */
+export interface MaskedLanguageContext {
+  readonly builder: ProgramBuilder;
+  readonly size: BatchSize;
+  readonly mode: BuildMode;
+  /** Rows begin and end with a special token, which mean embeddings leave out. */
+  readonly specialTokens: boolean;
+}
+
 /**
  * Loss and outputs over the last hidden states [batch, length, hidden]. `head` makes logits
  * [rows, vocabulary] of hidden states [rows, hidden]; it is asked for the loss positions alone where
  * the size gives their number.
  */
 export function maskedLanguageOutputs(
-  builder: ProgramBuilder,
-  size: BatchSize,
-  mode: BuildMode,
+  { builder, size, mode, specialTokens }: MaskedLanguageContext,
   hidden: Value,
   tokens: TokenInputs,
   head: (rows: Value) => Value,
@@ -72,7 +79,8 @@ export function maskedLanguageOutputs(
       hidden_states: hidden,
     };
     if (tokens.keyMask === undefined) return { loss: null, outputs };
-    const embeddings = meanOfResidues(builder, hidden, tokens.keyMask);
+    const mean = specialTokens ? meanOfResidues : meanOfTokens;
+    const embeddings = mean(builder, hidden, tokens.keyMask);
     return { loss: null, outputs: { ...outputs, embeddings } };
   }
   const { lossPositions } = size;

@@ -20,8 +20,16 @@ import {
  * @param keyMask bool [batch, length]: tokens first, then padding
  */
 export function meanOfResidues(builder: ProgramBuilder, hidden: Value, keyMask: Value): Value {
+  return weightedMean(builder, hidden, residueWeights(builder, keyMask));
+}
+
+/** The mean of hidden states over all tokens of each row; see {@link meanOfResidues}. */
+export function meanOfTokens(builder: ProgramBuilder, hidden: Value, keyMask: Value): Value {
+  return weightedMean(builder, hidden, cast(keyMask, "float32"));
+}
+
+function weightedMean(builder: ProgramBuilder, hidden: Value, weights: Value): Value {
   const [batch = 1, length = 1, width = 1] = hidden.shape;
-  const weights = residueWeights(builder, keyMask);
   const totals = matmul(reshape(weights, [batch, 1, length]), hidden);
   const counts = sum(weights, { axes: [1], keepDims: true });
   return divide(reshape(totals, [batch, width]), orOne(builder, counts));

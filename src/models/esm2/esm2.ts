@@ -59,7 +59,8 @@ export class Esm2 implements TrainableModel<MaskedBatch> {
     const tokens = tokenInputs(builder, size);
     const dropouts = new Dropouts(mode === "train");
     const hidden = esm2Trunk(builder, weights, tokens, this.settings, dropouts);
-    return maskedLanguageOutputs(builder, size, mode, hidden, tokens, (rows) =>
+    const context = { builder, size, mode, specialTokens: true };
+    return maskedLanguageOutputs(context, hidden, tokens, (rows) =>
       esm2Head(weights, rows, this.settings),
     );
   }

@@ -13,6 +13,7 @@ import {
   readTensors,
   readWeights,
   relativeError,
+  rowsOf,
   runModel,
 } from "./model-fixture.ts";
 
@@ -62,20 +63,10 @@ test("the head at loss positions alone gives the loss of the head at all positio
   expect(metrics["accuracy"]).toBeCloseTo(2 / 7, 12);
 });
 
-/** The rows of a batch without their padding. */
-function rows({ text, labels, lossMask, attentionMask, shape: [count, length] }: TokenBatch) {
-  return Array.from({ length: count }, (_, row) => {
-    const begin = row * length;
-    const end = begin + attentionMask.subarray(begin, begin + length).reduce((a, b) => a + b, 0);
-    const cut = <A extends Int32Array | Uint8Array>(array: A) => array.slice(begin, end) as A;
-    return { text: cut(text), labels: cut(labels), lossMask: cut(lossMask) };
-  });
-}
-
 test.each([[{}], [{ padToMultipleOf: 16 }], [{ padSequencesToMultipleOf: 8 }]])(
   "sequences packed into one row have the loss and gradients of padded rows %o",
   async (padding) => {
-    const packed = packBatch(rows(batch), padding);
+    const packed = packBatch(rowsOf(batch), padding);
     const one = await runModel(model, weights, packed, "train");
     expect(relativeError([one.loss ?? 0], expected.get("loss"))).toBeLessThan(1e-6);
     for (const [name, gradient] of one.gradients) {

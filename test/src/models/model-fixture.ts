@@ -1,11 +1,17 @@
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
-import type { BuildMode, TokenBatch, TrainableModel } from "../../../src/models/index.ts";
+import type {
+  BatchSize,
+  BuildMode,
+  TokenBatch,
+  TrainableModel,
+} from "../../../src/models/index.ts";
 import {
   addGradients,
   type HostArray,
   openExecutor,
   ProgramBuilder,
+  type RunOptions,
 } from "../../../src/tensor/index.ts";
 
 declare module "vitest" {
@@ -47,7 +53,8 @@ export function readTensors(name: string): ReadonlyMap<string, HostArray> {
 export function readWeights(folder: string): ReadonlyMap<string, Float32Array> {
   const old = { gamma: "weight", beta: "bias" };
   const weights = new Map<string, Float32Array>();
-  for (const [name, values] of readTensors(`${folder}/model.safetensors`)) {
+  const file = folder === "megatron" ? "weights" : "model";
+  for (const [name, values] of readTensors(`${folder}/${file}.safetensors`)) {
     if (!(values instanceof Float32Array)) continue;
     weights.set(
       name.replace(/(?<=LayerNorm\.)(gamma|beta)$/, (part) => old[part as "beta"]),
@@ -74,6 +81,20 @@ export function masked(
   return { text, labels, attentionMask, lossMask, shape };
 }
 
+/** The rows of a batch without their padding. */
+export function rowsOf({ text, labels, lossMask, attentionMask, shape }: TokenBatch) {
+  const [count, length] = shape;
+  return Array.from({ length: count }, (_, row) => {
+    const begin = row * length;
+    const end = begin + attentionMask.subarray(begin, begin + length).reduce((a, b) => a + b, 0);
+    return {
+      text: text.slice(begin, end),
+      labels: labels.slice(begin, end),
+      lossMask: lossMask.slice(begin, end),
+    };
+  });
+}
+
 export interface Ran {
   readonly outputs: Readonly<Record<string, ArrayLike<number>>>;
   readonly loss: number | undefined;
@@ -86,7 +107,11 @@ export async function runModel<B>(
   weights: ReadonlyMap<string, Float32Array>,
   batch: B,
   mode: BuildMode,
-  options: { readonly executor?: string; readonly size?: ReturnType<typeof model.sizeOf> } = {},
+  options: {
+    readonly executor?: string;
+    readonly size?: BatchSize;
+    readonly run?: RunOptions;
+  } = {},
 ): Promise<Ran> {
   const size = options.size ?? model.sizeOf(batch);
   const builder = new ProgramBuilder();
@@ -100,7 +125,7 @@ export async function runModel<B>(
   const used = program.parameters.map(({ name }) => name);
   await state.write("values", new Map([...weights].filter(([name]) => used.includes(name))));
   const executable = await executor.compile(program);
-  const results = await state.run(executable, model.inputs(batch, size, mode));
+  const results = await state.run(executable, model.inputs(batch, size, mode), options.run);
   const gradients = await state.read("gradients");
   return { outputs: results, loss: results["loss"]?.[0], gradients };
 }

@@ -1,0 +1,91 @@
+import { IncompatibleError } from "../../../formats/common/errors.ts";
+import type { ProgramBuilder, RunInputs } from "../../tensor/index.ts";
+import { Dropouts } from "../layers.ts";
+import {
+  maskedLanguageInputs,
+  maskedLanguageMetrics,
+  maskedLanguageOutputs,
+  tokenInputs,
+} from "../masked-language.ts";
+import type {
+  BatchSize,
+  BuildMode,
+  ModelOutputs,
+  ParameterSpec,
+  TrainableModel,
+} from "../model.ts";
+import { weightsOf } from "../parameters.ts";
+import { countLossPositions, isPacked, type MaskedBatch, maskedBatchSize } from "../token-batch.ts";
+import { BERT_LAYOUT } from "./bert-layout.ts";
+import { BIONEMO_LAYOUT } from "./bionemo-layout.ts";
+import {
+  type GeneformerConfig,
+  type GeneformerOptions,
+  type GeneformerSize,
+  geneformerConfig,
+} from "./config.ts";
+import { geneformerToJson } from "./config-json.ts";
+import type { GeneformerNetwork } from "./layout.ts";
+
+/**
+ * Geneformer with its masked language loss: learned positions, dropout, the embedding as output
+ * matrix; in BioNeMo's layout or in the authors'.
+ *
+ * ```ts
+ * const model = new Geneformer("10M");
+ * const model = new Geneformer({ layout: "bert", layers: 4, hiddenSize: 128, heads: 4 });
+ * ```
+ *
+ * "predict" gives `logits` [batch, length, vocabulary], `hidden_states` [batch, length, hidden] and,
+ * for padded rows, `embeddings` [batch, hidden]: the mean over a cell's genes.
+ */
+export class Geneformer implements TrainableModel<MaskedBatch> {
+  readonly name = "geneformer";
+  readonly settings: GeneformerConfig;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly parameters: readonly ParameterSpec[];
+  readonly #network: GeneformerNetwork;
+
+  constructor(options: GeneformerSize | GeneformerOptions) {
+    this.settings = geneformerConfig(options);
+    this.config = geneformerToJson(this.settings);
+    this.#network = this.settings.layout === "bert" ? BERT_LAYOUT : BIONEMO_LAYOUT;
+    const { trunk, head } = this.#network.parameters(this.settings);
+    this.parameters = [...trunk.specs, ...head.specs];
+  }
+
+  sizeOf(batch: MaskedBatch): BatchSize {
+    const size = maskedBatchSize(batch);
+    const longest = isPacked(batch) ? batch.maxSeqlen : size.length;
+    const { maxPositions } = this.settings;
+    if (longest <= maxPositions) return size;
+    throw new IncompatibleError(
+      "too-long",
+      `a sequence of ${longest} tokens in the batch: the model has ${maxPositions} positions`,
+      { suggestions: ["cut the sequences, with maxLength of the data module"] },
+    );
+  }
+
+  build(builder: ProgramBuilder, size: BatchSize, mode: BuildMode): ModelOutputs {
+    const weights = weightsOf(builder, this.parameters);
+    const tokens = tokenInputs(builder, size);
+    const dropouts = new Dropouts(mode === "train");
+    const hidden = this.#network.trunk(builder, weights, tokens, this.settings, dropouts);
+    const { specialTokens } = this.settings;
+    return maskedLanguageOutputs({ builder, size, mode, specialTokens }, hidden, tokens, (rows) =>
+      this.#network.head(weights, rows, this.settings),
+    );
+  }
+
+  inputs(batch: MaskedBatch, size: BatchSize, mode: BuildMode): RunInputs {
+    return maskedLanguageInputs(batch, size, mode);
+  }
+
+  lossCount(batch: MaskedBatch): number {
+    return countLossPositions(batch);
+  }
+
+  reduce(sums: Readonly<Record<string, number>>, count: number): Readonly<Record<string, number>> {
+    return maskedLanguageMetrics(sums, count);
+  }
+}
