@@ -59,6 +59,28 @@ export {
   type ProteinStoreWriterOptions,
 } from "../formats/protein-store/store-writer.ts";
 export {
+  type FloatStoredDType,
+  float32Values,
+  floatTensor,
+} from "../formats/safetensors/float-values.ts";
+export type { TensorEntry } from "../formats/safetensors/header.ts";
+export {
+  type OpenSafetensorsOptions,
+  SafetensorsFile,
+} from "../formats/safetensors/safetensors-file.ts";
+export {
+  SafetensorsCheckpoint,
+  type WriteShardsOptions,
+  type WrittenFile,
+  writeShards,
+} from "../formats/safetensors/shards.ts";
+export type { StoredArrays, StoredDType, StoredTensor } from "../formats/safetensors/tensor.ts";
+export {
+  encodeSafetensors,
+  type WriteSafetensorsOptions,
+  writeSafetensors,
+} from "../formats/safetensors/write-safetensors.ts";
+export {
   type Problem,
   type VerifyOptions,
   type VerifyProgress,
@@ -384,6 +406,53 @@ export {
   paddingCollate,
 } from "./tokenize/padding-collate.ts";
 export type { CropWindows } from "./tokenize/random-crop.ts";
+export {
+  type Checkpoint,
+  type OpenCheckpoint,
+  openCheckpoint,
+  verifyCheckpoint,
+  type WriteCheckpointOptions,
+  writeCheckpoint,
+} from "./train/checkpoint.ts";
+
+export {
+  CheckpointFiles,
+  type CheckpointFilesOptions,
+  type CheckpointInfo,
+  findCheckpoint,
+} from "./train/checkpoint-files.ts";
+export { CsvLogger } from "./train/loggers/csv-logger.ts";
+export { JsonLinesLogger } from "./train/loggers/json-lines-logger.ts";
+export {
+  type LogFileOptions,
+  type Logger,
+  LoggerGroup,
+  type Scalars,
+} from "./train/loggers/logger.ts";
+export { ProgressLineLogger, type ProgressLineOptions } from "./train/loggers/progress-line.ts";
+export { TensorBoardLogger, type TensorBoardOptions } from "./train/loggers/tensorboard-logger.ts";
+export {
+  AccuracyMetric,
+  MeanMetric,
+  type Metric,
+  MseMetric,
+  PearsonMetric,
+  PerplexityMetric,
+  SpearmanMetric,
+} from "./train/metrics.ts";
+export {
+  type CosineAnnealingOptions,
+  type CosineDecayOptions,
+  constantSchedule,
+  cosineAnnealing,
+  cosineDecay,
+  type DecayOptions,
+  linearDecay,
+  type Schedule,
+  type WarmupAnnealOptions,
+  warmupAnnealDecayHold,
+} from "./train/schedule.ts";
+export type { TrainerState } from "./train/trainer-file.ts";
 export type { SampleCollate } from "./webdataset/collate.ts";
 export type { FieldDecoder } from "./webdataset/decode-field.ts";
 export type { ErrorHandler } from "./webdataset/error-handler.ts";

@@ -19,12 +19,12 @@ export class OutputFile {
     this.#fd = fd;
   }
 
-  /** Creates the file; an existing one is an error. */
-  static create(path: string): OutputFile {
+  /** Creates the file; an existing one is an error. Errors name `named`, default the path. */
+  static create(path: string, named = path): OutputFile {
     try {
-      return new OutputFile(path, openSync(path, "wx"));
+      return new OutputFile(named, openSync(path, "wx"));
     } catch (error) {
-      throw fromFsError(error, path);
+      throw fromFsError(error, named);
     }
   }
 

@@ -8,14 +8,9 @@ import { itemBytes, type ScdlDType, type UnsignedDType } from "../common/dtype.t
 import { fromFsError, InvalidArgumentError } from "../common/errors.ts";
 import { type FileDigest, writeSmallFile } from "../common/output-file.ts";
 import { pythonJson } from "../common/python-json.ts";
+import { syncDirectory } from "../common/sync-directory.ts";
 import { digestFile, encodeChecksums } from "./checksums.ts";
-import {
-  checkOutput,
-  createTemporary,
-  moveIntoPlace,
-  sweepLeftovers,
-  syncDirectory,
-} from "./directory-swap.ts";
+import { checkOutput, createTemporary, moveIntoPlace, sweepLeftovers } from "./directory-swap.ts";
 import { FeatureIndexWriter, type WrittenFeatureIndex } from "./feature-index-writer.ts";
 import { encodeHeader, HEADER_FILE, SCHEMA_VERSION } from "./header.ts";
 import {

@@ -4,12 +4,9 @@
  */
 import crypto from "node:crypto";
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
   lstatSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -23,6 +20,7 @@ import { createRequire } from "node:module";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fromFsError, InvalidArgumentError, StorageError } from "../common/errors.ts";
+import { syncDirectory } from "../common/sync-directory.ts";
 import { HEADER_FILE } from "./header.ts";
 import {
   ARRAY_FILES,
@@ -226,17 +224,5 @@ function exchange(a: string, b: string): boolean {
     return renameat2(currentDirectory, a, currentDirectory, b, exchangeFlag) === 0;
   } catch {
     return false;
-  }
-}
-
-/** Makes renames and new names in a directory survive a power failure. */
-export function syncDirectory(directory: string): void {
-  // Windows cannot open a directory; its renames are journalled.
-  if (process.platform === "win32") return;
-  const fd = openSync(directory, "r");
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }

@@ -1,11 +1,11 @@
 import { existsSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fromFsError, StorageError } from "../../formats/common/errors.ts";
+import { syncDirectory } from "../../formats/common/sync-directory.ts";
 import {
   createTemporary,
   outputTarget,
   sweepLeftovers,
-  syncDirectory,
 } from "../../formats/scdl/directory-swap.ts";
 
 export interface PendingFileOptions {

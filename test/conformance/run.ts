@@ -19,6 +19,7 @@ import { checkOperations } from "./operations.ts";
 import { checkOrders } from "./orders.ts";
 import { Original, OriginalError } from "./original.ts";
 import { type Build, checkOursToTheirs, startConversions } from "./ours-to-theirs.ts";
+import { checkSafetensors } from "./safetensors.ts";
 import { Tally } from "./tally.ts";
 import { checkEsmTokens } from "./tokens-esm.ts";
 import { checkWebDataset } from "./webdataset.ts";
@@ -49,6 +50,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkTable(tally);
   await checkOrders(tally, python, join(workspace, "orders"));
   await checkEsmTokens(tally, python);
+  await checkSafetensors(tally, python, join(workspace, "safetensors"));
   await checkWebDataset(tally, python, join(workspace, "webdataset"));
   await checkFasta(tally, python, join(workspace, "fasta"));
   await checkCellTokens(tally, python);

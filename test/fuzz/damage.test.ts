@@ -5,7 +5,14 @@ import { H5adFile } from "../../formats/h5ad/index.ts";
 import { temporaryDirectory } from "../helpers/bundle.ts";
 import { damaged, flipped, typedErrorOf } from "./damage.ts";
 import { faiTarget, fastaTarget } from "./fasta-targets.ts";
-import { h5adTarget, npyTarget, parquetTarget, scdlTarget, type Target } from "./targets.ts";
+import {
+  h5adTarget,
+  npyTarget,
+  parquetTarget,
+  safetensorsTarget,
+  scdlTarget,
+  type Target,
+} from "./targets.ts";
 
 const FIXTURE = new URL("../../fixtures/h5ad/dtype-int16.h5ad", import.meta.url).pathname;
 
@@ -31,6 +38,13 @@ describe("a damaged file is a typed error or some sound value", () => {
     const indexes = await outcomes(faiTarget(temporaryDirectory()), 1, 150);
     expect([...indexes]).toEqual(
       expect.arrayContaining(["fai:read", "fai:bad-fai", "gzi:bad-gzi"]),
+    );
+  });
+
+  test("safetensors", async () => {
+    const found = await outcomes(safetensorsTarget(), 1, 1500);
+    expect([...found]).toEqual(
+      expect.arrayContaining(["read", "bad-header", "truncated", "bad-offsets", "bad-shape"]),
     );
   });
 

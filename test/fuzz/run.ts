@@ -1,13 +1,20 @@
 /**
  * Reads damaged files for as long as asked: `node test/fuzz/run.ts FORMAT SECONDS [FIRST_SEED]`,
- * FORMAT being h5ad, scdl, parquet, npy, fasta or fai. Prints a line per finding and a count of outcomes; a
+ * FORMAT being h5ad, scdl, parquet, npy, fasta, fai or safetensors. Prints a line per finding and a count of outcomes; a
  * finding is reproduced with `SECONDS` 0 and its seed. Ends with 1 when there was one.
  */
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { faiTarget, fastaTarget } from "./fasta-targets.ts";
-import { h5adTarget, npyTarget, parquetTarget, scdlTarget, type Target } from "./targets.ts";
+import {
+  h5adTarget,
+  npyTarget,
+  parquetTarget,
+  safetensorsTarget,
+  scdlTarget,
+  type Target,
+} from "./targets.ts";
 
 const [format = "", seconds = "60", first = "1"] = process.argv.slice(2);
 const parent = fs.existsSync("/dev/shm") ? "/dev/shm" : os.tmpdir();
@@ -28,6 +35,8 @@ async function targetOf(name: string): Promise<Target> {
       return fastaTarget(folder);
     case "fai":
       return faiTarget(folder);
+    case "safetensors":
+      return safetensorsTarget();
     default:
       throw new Error(`no such format: ${name}`);
   }

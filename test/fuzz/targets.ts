@@ -6,10 +6,12 @@ import { isScdlError } from "../../formats/common/errors.ts";
 import { H5adFile, type MatrixReader } from "../../formats/h5ad/index.ts";
 import { decodeNpy } from "../../formats/npy/npy.ts";
 import { ParquetFile } from "../../formats/parquet/parquet-file.ts";
+import { encodeSafetensors } from "../../formats/safetensors/write-safetensors.ts";
 import { verifyArchive } from "../../formats/scdl/verify.ts";
 import { convertH5ad } from "../../src/convert/convert-h5ad.ts";
 import { SingleCellDataset } from "../../src/dataset/single-cell-dataset.ts";
 import { inspect } from "../../src/inspect/inspect.ts";
+import { bytesOf, loadSafetensorsGolden, openBytes } from "../helpers/safetensors-files.ts";
 import { damaged, flipped, randomOf, typedErrorOf } from "./damage.ts";
 
 const FIXTURES = new URL("../../fixtures/", import.meta.url).pathname;
@@ -155,6 +157,22 @@ export function npyTarget(): Target {
     return outcome(
       await typedErrorOf(async () => decodeNpy(damaged(bytes, seed, 128), "labels.npy")),
     );
+  };
+}
+
+/** Files of Python's safetensors; what opens is read to its end and written again. */
+export function safetensorsTarget(): Target {
+  const { files } = loadSafetensorsGolden();
+  const contents = Object.values(files).map(({ hex }) => bytesOf(hex));
+  return async (seed) => {
+    const bytes = contents[randomOf(seed)(contents.length)] ?? new Uint8Array(1);
+    const error = await typedErrorOf(async () => {
+      using opened = openBytes(damaged(bytes, seed, 512));
+      const tensors = opened.readAll();
+      using again = openBytes(encodeSafetensors(tensors, { metadata: opened.metadata }));
+      if (again.tensors.length !== tensors.size) throw new Error("a tensor was lost");
+    });
+    return outcome(error);
   };
 }
 
