@@ -12,7 +12,7 @@ export default class ProteinsBuild extends BaseCommand {
     "INPUT is FASTA or FASTQ (also gzip, bgzip, zstd), an SQLite data base of proteins, or a parquet " +
     "table with the columns id and sequence. --table gives their clusters: parquet with lists in " +
     "ur90_id, or lines cluster<TAB>member as mmseqs createtsv writes them. --database and --clusters " +
-    "are what bionemo-esm2 reads; --store is read twenty times as fast.";
+    "are what bionemo-esm2 reads; --store is read ten times as fast.";
   static override examples = [
     "<%= config.bin %> <%= command.id %> uniref90.fasta.gz --table clusters.tsv --database uniref.db --clusters train.parquet",
     "<%= config.bin %> <%= command.id %> uniref.db --table train.parquet --store uniref.proteins",
