@@ -421,6 +421,9 @@ export {
   type CheckpointInfo,
   findCheckpoint,
 } from "./train/checkpoint-files.ts";
+export { expandFileRange } from "./train/config/file-range.ts";
+export { loadRunConfig, type RunConfigOptions, runConfigYaml } from "./train/config/run-config.ts";
+export type { RunConfig } from "./train/config/sections.ts";
 export { CsvLogger } from "./train/loggers/csv-logger.ts";
 export { JsonLinesLogger } from "./train/loggers/json-lines-logger.ts";
 export {
