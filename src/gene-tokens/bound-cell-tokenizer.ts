@@ -3,6 +3,7 @@ import { FormatError, InvalidArgumentError } from "../../formats/common/errors.t
 import type { CsrMatrix, MatrixData } from "../../formats/csr/csr-matrix.ts";
 import type { CellMatrixTypes, CellTokenizer } from "./cell-tokenizer.ts";
 import { columnError, type GeneColumns } from "./gene-columns.ts";
+import { rankRow, rowFactor } from "./rank-row.ts";
 import { RankSorter } from "./rank-sorter.ts";
 import { numpySum, type RankRounding, rankRounding, rankValues } from "./rank-values.ts";
 import { sortedRow } from "./sorted-row.ts";
@@ -31,7 +32,6 @@ export class BoundCellTokenizer {
   /** Scale and token of each column side by side: one place in memory for a value. */
   readonly #table: Float64Array;
   #scales = new Float64Array(0);
-  #sorted: Int32Array = new Int32Array(0);
 
   /** @internal Made by {@link CellTokenizer.bind}. */
   constructor(tokenizer: CellTokenizer, columns: GeneColumns, types: CellMatrixTypes) {
@@ -71,13 +71,15 @@ export class BoundCellTokenizer {
       const end = indptr[i + 1] as number;
       const count = this.#rank(block, begin, end, row, options.nCounts?.[i]);
       if (count === 0 && !this.#keepsEmpty(end - begin, row)) continue;
+      const target = out.room(count);
+      this.#sorter.sort(count, target, out.tokens + (tokenizer.clsId >= 0 ? 1 : 0));
       const kept = Math.min(count, tokenizer.maxGenes);
-      out.push(row, tokenizer.clsId, this.#sorted, kept, tokenizer.eosId);
+      out.push(row, tokenizer.clsId, kept, tokenizer.eosId);
     }
     return out;
   }
 
-  /** Ranks one row into #sorted; returns how many tokens there are. */
+  /** Puts keys and tokens of one row into the sorter; returns how many there are. */
   #rank(
     block: CsrMatrix,
     begin: number,
@@ -86,6 +88,10 @@ export class BoundCellTokenizer {
     given: number | undefined,
   ): number {
     const { arithmetic } = this.#rounding;
+    if (arithmetic !== "bionemo" && !this.#hasSpecial) {
+      const n = this.#rankDirectly(block, begin, end, given);
+      if (n >= 0) return arithmetic === "dense" ? this.#dropZeros(n) : n;
+    }
     const n = this.#collect(block, begin, end, row);
     if (n === 0) return 0;
     const { keys } = this.#sorter;
@@ -93,12 +99,27 @@ export class BoundCellTokenizer {
     if (arithmetic === "bionemo") sum = numpySum(keys, n, this.#types.data);
     else {
       sum = given ?? sumOf(block, begin, end);
-      if (!(sum > 0 && sum < Number.POSITIVE_INFINITY)) throw badCounts(sum, row);
+      if (!isCounts(sum)) throw badCounts(sum, row);
     }
     rankValues(keys, this.#scales, n, sum, this.#rounding);
-    const left = arithmetic === "dense" ? this.#dropZeros(n) : n;
-    this.#sorted = this.#sorter.sort(left);
-    return left;
+    return arithmetic === "dense" ? this.#dropZeros(n) : n;
+  }
+
+  /** The usual row, in one pass; -1 for one that {@link #collect} has to look at. */
+  #rankDirectly(
+    { data, indices }: CsrMatrix,
+    begin: number,
+    end: number,
+    given: number | undefined,
+  ): number {
+    if (data instanceof BigUint64Array || end === begin) return -1;
+    if ((indices[end - 1] as number) >= this.columns.scale.length) return -1;
+    const sum = given ?? sumOfNumbers(data, begin, end);
+    if (!isCounts(sum)) return -1;
+    this.#reserve(end - begin + 1);
+    const { keys, items } = this.#sorter;
+    const factor = rowFactor(sum, this.#rounding);
+    return rankRow(data, indices, begin, end, this.#table, factor, this.#rounding, keys, items);
   }
 
   /** Values, scales and tokens of the genes of a row that have a token; returns how many. */
@@ -208,6 +229,20 @@ export class BoundCellTokenizer {
       { path: `row ${row}`, suggestions: ['leave such cells out with emptyCells: "skip"'] },
     );
   }
+}
+
+function isCounts(sum: number): boolean {
+  return sum > 0 && sum < Number.POSITIVE_INFINITY;
+}
+
+function sumOfNumbers(
+  data: Exclude<MatrixData, BigUint64Array>,
+  begin: number,
+  end: number,
+): number {
+  let sum = 0;
+  for (let k = begin; k < end; k++) sum += data[k] as number;
+  return sum;
 }
 
 function sumOf({ data }: CsrMatrix, begin: number, end: number): number {

@@ -22,7 +22,7 @@ export class RankSorter {
   items: Int32Array = new Int32Array(0);
   #words: Int32Array = new Int32Array(0);
   #sortedKeys: Float64Array = new Float64Array(0);
-  #sortedItems: Int32Array = new Int32Array(0);
+  #spareItems: Int32Array = new Int32Array(0);
   /** Distance in the upper half, number of the key in the lower. */
   #packed: Int32Array = new Int32Array(0);
   #spare: Int32Array = new Int32Array(0);
@@ -37,16 +37,16 @@ export class RankSorter {
     this.items = new Int32Array(room);
     this.#words = new Int32Array(this.keys.buffer);
     this.#sortedKeys = new Float64Array(room);
-    this.#sortedItems = new Int32Array(room);
+    this.#spareItems = new Int32Array(room);
     this.#packed = new Int32Array(room);
     this.#spare = new Int32Array(room);
   }
 
   /**
-   * The items of the first n keys by descending key, equal keys in their order, NaN last. The array
-   * is this object's and holds them until the next call.
+   * Writes the items of the first n keys to `target` from `begin` on: by descending key, equal keys
+   * in their order, NaN last. `target` must have room for n. Keys and items are lost.
    */
-  sort(n: number): Int32Array {
+  sort(n: number, target: Int32Array, begin: number): void {
     const words = this.#words;
     let low = INFINITY_WORD;
     let high = 0;
@@ -57,10 +57,11 @@ export class RankSorter {
     }
     // Zero, subnormal, negative, NaN: rare, and not in the order of their words.
     if (low <= 0 || high > INFINITY_WORD || n > MAX_COUNTED) {
-      return this.#merge(this.keys, this.items, n);
+      this.#merge(n, target, begin);
+      return;
     }
     this.#count(n, high, Math.max(0, 32 - Math.clz32(high - low) - DISTANCE_BITS));
-    return this.#insert(n);
+    if (!this.#insert(n, target, begin)) this.#merge(n, target, begin);
   }
 
   /** Brings #packed into the order of the distances, equal ones in their order. */
@@ -100,19 +101,22 @@ export class RankSorter {
     }
   }
 
-  /** Takes keys and items in the order of #packed and moves the few that are out of place. */
-  #insert(n: number): Int32Array {
+  /**
+   * Takes keys and items in the order of #packed and moves the few that are out of place. False when
+   * they are not few.
+   */
+  #insert(n: number, target: Int32Array, begin: number): boolean {
     const packed = this.#packed;
     const { keys, items } = this;
     const sortedKeys = this.#sortedKeys;
-    const sortedItems = this.#sortedItems;
     let moves = n * MOVES_PER_KEY;
     let before = Number.POSITIVE_INFINITY;
     for (let i = 0; i < n; i++) {
       const from = (packed[i] as number) & (MAX_COUNTED - 1);
       const key = keys[from] as number;
+      const item = items[from] as number;
       sortedKeys[i] = key;
-      sortedItems[i] = items[from] as number;
+      target[begin + i] = item;
       if (key <= before) {
         before = key;
         continue;
@@ -120,33 +124,33 @@ export class RankSorter {
       let place = i;
       do {
         sortedKeys[place] = sortedKeys[place - 1] as number;
-        sortedItems[place] = sortedItems[place - 1] as number;
+        target[begin + place] = target[begin + place - 1] as number;
         place--;
       } while (place > 0 && (sortedKeys[place - 1] as number) < key);
       sortedKeys[place] = key;
-      sortedItems[place] = items[from] as number;
+      target[begin + place] = item;
       moves -= i - place;
-      if (moves < 0) return this.#merge(keys, items, n);
+      if (moves < 0) return false;
     }
-    return sortedItems;
+    return true;
   }
 
-  /** A stable merge sort of any keys, NaN last. Takes its own path from the copy of `keys`. */
-  #merge(fromKeys: Float64Array, fromItems: Int32Array, n: number): Int32Array {
-    let keys = fromKeys;
-    let items = fromItems;
-    let otherKeys = keys === this.keys ? this.#sortedKeys : this.keys;
-    let otherItems = items === this.items ? this.#sortedItems : this.items;
+  /** A stable merge sort of any keys, NaN last. */
+  #merge(n: number, target: Int32Array, begin: number): void {
+    let keys = this.keys;
+    let items = this.items;
+    let otherKeys = this.#sortedKeys;
+    let otherItems = this.#spareItems;
     for (let width = 1; width < n; width *= 2) {
-      for (let begin = 0; begin < n; begin += 2 * width) {
-        const middle = Math.min(n, begin + width);
-        const end = Math.min(n, begin + 2 * width);
-        mergeRuns(keys, items, begin, middle, end, otherKeys, otherItems);
+      for (let first = 0; first < n; first += 2 * width) {
+        const middle = Math.min(n, first + width);
+        const end = Math.min(n, first + 2 * width);
+        mergeRuns(keys, items, first, middle, end, otherKeys, otherItems);
       }
       [keys, otherKeys] = [otherKeys, keys];
       [items, otherItems] = [otherItems, items];
     }
-    return items;
+    target.set(items.subarray(0, n), begin);
   }
 }
 

@@ -7,7 +7,7 @@ import { float16Table, toFloat16Bits } from "../../formats/common/float16.ts";
 import { pairwiseSum32, pairwiseSum64 } from "./pairwise-sum.ts";
 
 /** What the counts of a cell are made to sum to. */
-const TARGET_SUM = 10_000;
+export const TARGET_SUM = 10_000;
 
 /** In which type the share of a value is computed; the division by the median is float64 always. */
 export type ShareType = "float16" | "float32" | "float64";

@@ -42,14 +42,21 @@ export class TokenRows {
     this.count = 0;
   }
 
-  /** @internal Adds `first`, then `count` of `ids`, then `last`; ids below 0 are left out. */
-  push(row: number, first: number, ids: Int32Array, count: number, last: number): void {
-    const begin = this.tokens;
-    this.#reserve(begin + count + 2);
+  /**
+   * @internal Room for one more cell of up to `count` tokens and two around them; the tokens go to the
+   * result from {@link tokens} + 1 on (from {@link tokens} on without a first one), then
+   * {@link push} makes them a cell.
+   */
+  room(count: number): Int32Array {
+    this.#reserve(this.tokens + count + 2);
+    return this.#ids;
+  }
+
+  /** @internal A cell of `first`, `count` tokens that are in place, `last`; ids below 0 are left out. */
+  push(row: number, first: number, count: number, last: number): void {
     const target = this.#ids;
-    let at = begin;
+    let at = this.tokens;
     if (first >= 0) target[at++] = first;
-    for (let i = 0; i < count; i++) target[at + i] = ids[i] as number;
     at += count;
     if (last >= 0) target[at++] = last;
     this.#rows[this.count] = row;
