@@ -1,58 +1,74 @@
-import { IncompatibleError, NotFoundError } from "../../formats/common/errors.ts";
+import {
+  IncompatibleError,
+  InvalidArgumentError,
+  NotFoundError,
+} from "../../formats/common/errors.ts";
 import type { StateKind, StateOptions } from "./executor.ts";
 import { elementCount, type NamedValue } from "./program.ts";
+import { type SharedMemory, wasm } from "./update/webassembly.ts";
 
-/** Where a parameter lies in the blocks of a state, in elements. */
+/** Where a parameter lies: byte offsets in the memory of its segment. */
 export interface ParameterPlace {
   readonly name: string;
-  readonly begin: number;
   readonly length: number;
+  readonly segment: number;
+  /** Offsets by kind; only `values` for a parameter that is not trained. */
+  readonly offsets: Readonly<Partial<Record<StateKind, number>>>;
 }
 
-/** Parameters begin at multiples of a cache line. */
-const ALIGNMENT = 16;
+/** The memory of a state as threads share it. */
+export interface SharedState {
+  readonly memories: readonly SharedMemory[];
+  readonly places: readonly ParameterPlace[];
+}
+
+/** Elements of a parameter are padded to a cache line, so that vector code needs no rest. */
+export const ALIGNMENT = 16;
+const PAGE_BYTES = 65_536;
+/** A WebAssembly memory holds less than 4 GiB; larger states have several. */
+const SEGMENT_BYTES = 65_000 * PAGE_BYTES;
+const TRAINED: readonly StateKind[] = ["values", "gradients", "first", "second"];
 
 /**
- * Parameters in host memory that threads share: one block for values and, for trained parameters,
- * one each for gradients and the two moments, which is allocated when it is first used.
+ * Parameters in host memory that threads share. The memory is WebAssembly's, so that the optimizer's
+ * vector code works on it in place; the system provides pages of it when they are first written.
  */
 export class HostState {
-  readonly places: readonly ParameterPlace[];
-  readonly trainedPlaces: readonly ParameterPlace[];
+  readonly shared: SharedState;
+  readonly trained: readonly string[];
   readonly #views = new Map<StateKind, ReadonlyMap<string, Float32Array>>();
-  readonly #blocks = new Map<StateKind, SharedArrayBuffer>();
 
   constructor(parameters: readonly NamedValue[], options: StateOptions) {
+    const names = parameters.map(({ name }) => name);
     const frozen = new Set(options.frozen ?? []);
-    const unknown = [...frozen].find((name) => !parameters.some((known) => known.name === name));
-    if (unknown !== undefined)
-      throw this.#missing(
-        unknown,
-        parameters.map(({ name }) => name),
-      );
-    const trained =
-      options.inferenceOnly === true ? [] : parameters.filter(({ name }) => !frozen.has(name));
-    this.places = placed(parameters);
-    this.trainedPlaces = placed(trained);
-    this.#allocate("values");
+    for (const name of frozen) if (!names.includes(name)) throw missing(name, names);
+    const trains = (name: string) => options.inferenceOnly !== true && !frozen.has(name);
+    this.trained = names.filter(trains);
+    this.shared = allocate(parameters, trains);
   }
 
-  /** The block of a kind; zeroed when it is new. Elements of `places` or `trainedPlaces`. */
-  block(kind: StateKind): SharedArrayBuffer {
-    this.views(kind);
-    return this.#blocks.get(kind) as SharedArrayBuffer; // proof: views() allocated it
+  get names(): readonly string[] {
+    return this.shared.places.map(({ name }) => name);
   }
 
   /** The arrays of a kind by name: the memory itself, not copies. */
   views(kind: StateKind): ReadonlyMap<string, Float32Array> {
-    return this.#views.get(kind) ?? this.#allocate(kind);
+    const known = this.#views.get(kind);
+    if (known !== undefined) return known;
+    const views = viewsOf(this.shared, kind);
+    this.#views.set(kind, views);
+    return views;
+  }
+
+  zeroGradients(): void {
+    for (const gradient of this.views("gradients").values()) gradient.fill(0);
   }
 
   write(kind: StateKind, arrays: ReadonlyMap<string, Float32Array>): void {
     const views = this.views(kind);
     for (const [name, array] of arrays) {
       const view = views.get(name);
-      if (view === undefined) throw this.#missing(name, [...views.keys()]);
+      if (view === undefined) throw missing(name, [...views.keys()]);
       if (view.length !== array.length) {
         throw new IncompatibleError(
           "shape-mismatch",
@@ -68,46 +84,61 @@ export class HostState {
     const copies = new Map<string, Float32Array>();
     for (const name of names ?? views.keys()) {
       const view = views.get(name);
-      if (view === undefined) throw this.#missing(name, [...views.keys()]);
+      if (view === undefined) throw missing(name, [...views.keys()]);
       copies.set(name, Float32Array.from(view));
     }
     return copies;
   }
-
-  #allocate(kind: StateKind): ReadonlyMap<string, Float32Array> {
-    const places = kind === "values" ? this.places : this.trainedPlaces;
-    const last = places.at(-1);
-    const block = new SharedArrayBuffer(4 * (last === undefined ? 0 : last.begin + last.length));
-    const views = viewsOf(block, places);
-    this.#blocks.set(kind, block);
-    this.#views.set(kind, views);
-    return views;
-  }
-
-  #missing(name: string, available: readonly string[]): NotFoundError {
-    return new NotFoundError("parameter-missing", `there is no parameter ${name}`, {
-      what: name,
-      available,
-    });
-  }
 }
 
-/** Views of a block by name. */
-export function viewsOf(
-  block: SharedArrayBuffer,
-  places: readonly ParameterPlace[],
-): ReadonlyMap<string, Float32Array> {
-  return new Map(
-    places.map(({ name, begin, length }) => [name, new Float32Array(block, 4 * begin, length)]),
-  );
+/** Arrays over shared memory by name, of the parameters that have this kind. */
+export function viewsOf(shared: SharedState, kind: StateKind): ReadonlyMap<string, Float32Array> {
+  const views = new Map<string, Float32Array>();
+  for (const { name, length, segment, offsets } of shared.places) {
+    const memory = shared.memories[segment];
+    const offset = offsets[kind];
+    if (memory === undefined || offset === undefined) continue;
+    views.set(name, new Float32Array(memory.buffer, offset, length));
+  }
+  return views;
 }
 
-function placed(parameters: readonly NamedValue[]): ParameterPlace[] {
-  let begin = 0;
-  return parameters.map(({ name, value }) => {
+function allocate(
+  parameters: readonly NamedValue[],
+  trains: (name: string) => boolean,
+): SharedState {
+  const places: ParameterPlace[] = [];
+  const sizes = [0];
+  for (const { name, value } of parameters) {
     const length = elementCount(value.shape);
-    const place = { name, begin, length };
-    begin += Math.ceil(length / ALIGNMENT) * ALIGNMENT;
-    return place;
+    const bytes = 4 * Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+    const kinds: readonly StateKind[] = trains(name) ? TRAINED : ["values"];
+    if (bytes * kinds.length > SEGMENT_BYTES) {
+      throw new InvalidArgumentError(
+        "parameter",
+        name,
+        `parameter ${name} has ${length} elements`,
+        {
+          suggestions: [`split it: at most ${SEGMENT_BYTES / 16} elements`],
+        },
+      );
+    }
+    if ((sizes.at(-1) ?? 0) + bytes * kinds.length > SEGMENT_BYTES) sizes.push(0);
+    const begin = sizes.at(-1) ?? 0;
+    const offsets = Object.fromEntries(kinds.map((kind, at) => [kind, begin + at * bytes]));
+    sizes[sizes.length - 1] = begin + bytes * kinds.length;
+    places.push({ name, length, segment: sizes.length - 1, offsets });
+  }
+  const memories = sizes.map((size) => {
+    const pages = Math.max(1, Math.ceil(size / PAGE_BYTES));
+    return new wasm.Memory({ initial: pages, maximum: pages, shared: true });
+  });
+  return { memories, places };
+}
+
+function missing(name: string, available: readonly string[]): NotFoundError {
+  return new NotFoundError("parameter-missing", `there is no parameter ${name}`, {
+    what: name,
+    available,
   });
 }

@@ -1,65 +1,50 @@
 import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
-import { errorFromMessage } from "../../../formats/common/error-message.ts";
-import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
+import { InvalidArgumentError } from "../../../formats/common/errors.ts";
 import type {
   CompileOptions,
   Executable,
   Executor,
   ParameterState,
-  RunOutputs,
   StateOptions,
 } from "../executor.ts";
 import { HostState } from "../host-state.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
 import type { NamedValue, Program } from "../program.ts";
-import type { Envelope, Reply, Request, TensorInfo } from "./messages.ts";
+import type { TensorInfo } from "./messages.ts";
 import { trainingModel } from "./model.ts";
 import { OnnxState } from "./state.ts";
+import { OnnxThread } from "./thread.ts";
+
+interface LoadedProgram {
+  readonly id: number;
+  readonly loaded: Promise<null>;
+}
 
 /**
  * ONNX Runtime on the CPU, in a thread of its own. A program becomes one ordinary ONNX graph;
- * weights, the same on every run, lie in memory that both threads see.
+ * weights and gradients lie in memory that all threads see.
  */
 export class OnnxExecutor implements Executor {
   readonly name = "onnx";
-  readonly #worker: Worker;
-  readonly #pending = new Map<
-    number,
-    { resolve: (outputs: RunOutputs) => void; reject: (error: Error) => void }
-  >();
+  readonly #threads: number;
+  /** The first runs programs; the others, started when they are first needed, share updates. */
+  readonly #workers: OnnxThread[] = [];
   /** Loaded programs, the one used last at the end. */
-  readonly #programs = new Map<
-    Program,
-    { readonly id: number; readonly loaded: Promise<unknown> }
-  >();
+  readonly #programs = new Map<Program, LoadedProgram>();
   readonly #cachedPrograms: number;
   #ids = 0;
-  #failure: Error | null = null;
+  #closed = false;
 
   constructor(options: ExecutorOptions = {}) {
     const { threads = availableParallelism(), cachedPrograms = 8 } = options;
     for (const [name, value] of Object.entries({ threads, cachedPrograms })) {
       if (Number.isSafeInteger(value) && value >= 1) continue;
-      throw new InvalidArgumentError(
-        name,
-        value,
-        `${name}: expected a whole number of at least 1, found ${value}`,
-      );
+      const message = `${name}: expected a whole number of at least 1, found ${value}`;
+      throw new InvalidArgumentError(name, value, message);
     }
+    this.#threads = threads;
     this.#cachedPrograms = cachedPrograms;
-    const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
-    // No inherited flags: a --import or --input-type of the parent must not reach the thread.
-    this.#worker = new Worker(new URL(file, import.meta.url), {
-      execArgv: [],
-      workerData: { threads },
-    });
-    this.#worker.unref();
-    this.#worker.on("message", (reply: Reply) => this.#onReply(reply));
-    this.#worker.on("error", (error) => this.#fail(error));
-    this.#worker.on("exit", () => {
-      this.#fail(new UnsupportedFeatureError("onnx", "the thread of ONNX Runtime has ended"));
-    });
+    this.#startWorkers(1);
   }
 
   async compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
@@ -72,33 +57,51 @@ export class OnnxExecutor implements Executor {
     parameters: readonly NamedValue[],
     options: StateOptions = {},
   ): Promise<ParameterState> {
-    const host = new HostState(parameters, options);
-    const id = this.#ids++;
-    await this.send({
-      kind: "attach",
-      state: id,
-      parameters: {
-        values: host.block("values"),
-        places: host.places,
-        gradients: host.trainedPlaces.length === 0 ? null : host.block("gradients"),
-        trained: host.trainedPlaces,
-      },
-    });
-    return new OnnxState(this, id, host);
+    return new OnnxState(this, this.#ids++, new HostState(parameters, options));
   }
 
-  /** The number under which the thread knows a program, which is compiled if it is not. */
+  /** The thread that runs programs. */
+  get runner(): OnnxThread {
+    return this.#workers[0] as OnnxThread; // proof: the constructor started it
+  }
+
+  /** All threads, started if they are not. */
+  allThreads(): readonly OnnxThread[] {
+    this.#startWorkers(this.#threads);
+    return this.#workers;
+  }
+
+  /** The number under which the runner knows a program, which is compiled if it is not. */
   async load(program: Program): Promise<number> {
     const known = this.#programs.get(program);
-    if (known !== undefined) {
+    const entry = known ?? this.#compile(program);
+    this.#programs.delete(program);
+    this.#programs.set(program, entry);
+    this.#evict();
+    try {
+      await entry.loaded;
+    } catch (error) {
       this.#programs.delete(program);
-      this.#programs.set(program, known);
-      await known.loaded;
-      return known.id;
+      throw error;
     }
+    return entry.id;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#programs.clear();
+    const reason = new InvalidArgumentError("executor", this.name, "the executor was closed");
+    await Promise.all(this.#workers.map((worker) => worker.close(reason)));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #compile(program: Program): LoadedProgram {
     const id = this.#ids++;
     const { bytes, masks } = trainingModel(program);
-    const loaded = this.send({
+    const loaded = this.runner.send<"load">({
       kind: "load",
       program: id,
       bytes,
@@ -108,55 +111,23 @@ export class OnnxExecutor implements Executor {
       outputs: program.outputs.map(info),
       masks,
     });
-    this.#programs.set(program, { id, loaded });
-    for (const [oldest, { id: unused }] of this.#programs) {
+    return { id, loaded };
+  }
+
+  #evict(): void {
+    for (const [oldest, { id }] of this.#programs) {
       if (this.#programs.size <= this.#cachedPrograms) break;
       this.#programs.delete(oldest);
       // Runs asked for before are done first: the thread works in order.
-      this.send({ kind: "unload", program: unused }).catch(() => {});
+      this.runner.send<"unload">({ kind: "unload", program: id }).catch(() => {});
     }
-    try {
-      await loaded;
-    } catch (error) {
-      this.#programs.delete(program);
-      throw error;
+  }
+
+  #startWorkers(count: number): void {
+    if (this.#closed) return;
+    while (this.#workers.length < count) {
+      this.#workers.push(new OnnxThread({ threads: this.#threads }));
     }
-    return id;
-  }
-
-  /** Asks the thread; requests are done in the order they are sent. */
-  send(request: Request): Promise<RunOutputs> {
-    if (this.#failure !== null) return Promise.reject(this.#failure);
-    const envelope: Envelope = { id: this.#ids++, request };
-    return new Promise((resolve, reject) => {
-      this.#pending.set(envelope.id, { resolve, reject });
-      this.#worker.ref();
-      this.#worker.postMessage(envelope);
-    });
-  }
-
-  async close(): Promise<void> {
-    this.#fail(new InvalidArgumentError("executor", this.name, "the executor was closed"));
-    this.#programs.clear();
-    await this.#worker.terminate();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  #onReply(reply: Reply): void {
-    const pending = this.#pending.get(reply.id);
-    this.#pending.delete(reply.id);
-    if (this.#pending.size === 0) this.#worker.unref();
-    if ("error" in reply) pending?.reject(errorFromMessage(reply.error));
-    else pending?.resolve(reply.outputs);
-  }
-
-  #fail(error: Error): void {
-    this.#failure ??= error;
-    for (const { reject } of this.#pending.values()) reject(this.#failure);
-    this.#pending.clear();
   }
 }
 

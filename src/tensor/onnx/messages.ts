@@ -1,6 +1,7 @@
 import type { ErrorMessage } from "../../../formats/common/error-message.ts";
 import type { RunInputs, RunOptions, RunOutputs } from "../executor.ts";
-import type { ParameterPlace } from "../host-state.ts";
+import type { SharedState } from "../host-state.ts";
+import type { OptimizerSettings, UpdateOptions } from "../optimizer.ts";
 import type { Shape, TensorDType } from "../program.ts";
 import type { MaskInput } from "./model.ts";
 
@@ -22,30 +23,6 @@ export interface LoadRequest {
   readonly masks: readonly MaskInput[];
 }
 
-export interface UnloadRequest {
-  readonly kind: "unload";
-  readonly program: number;
-}
-
-/** Memory of parameters that the thread may read and write during runs. */
-export interface SharedParameters {
-  readonly values: SharedArrayBuffer;
-  readonly places: readonly ParameterPlace[];
-  readonly gradients: SharedArrayBuffer | null;
-  readonly trained: readonly ParameterPlace[];
-}
-
-export interface AttachRequest {
-  readonly kind: "attach";
-  readonly state: number;
-  readonly parameters: SharedParameters;
-}
-
-export interface DetachRequest {
-  readonly kind: "detach";
-  readonly state: number;
-}
-
 export interface RunRequest {
   readonly kind: "run";
   readonly program: number;
@@ -54,7 +31,41 @@ export interface RunRequest {
   readonly options: Required<RunOptions>;
 }
 
-export type Request = LoadRequest | UnloadRequest | AttachRequest | DetachRequest | RunRequest;
+/** Which chunks of a state's parameters: see `UpdateChunks`. */
+export interface ChunkRange {
+  readonly state: number;
+  readonly begin: number;
+  readonly end: number;
+}
+
+export interface AdamRequest extends ChunkRange {
+  readonly kind: "adam";
+  readonly gradientFactor: number;
+  readonly optimizer: OptimizerSettings;
+  readonly options: UpdateOptions;
+}
+
+/** Questions to a thread by what they ask; `attach` gives it the memory of a state. */
+export type Request =
+  | LoadRequest
+  | { readonly kind: "unload"; readonly program: number }
+  | { readonly kind: "attach"; readonly state: number; readonly shared: SharedState }
+  | { readonly kind: "detach"; readonly state: number }
+  | RunRequest
+  | ({ readonly kind: "squares" } & ChunkRange)
+  | AdamRequest;
+
+export interface Answers {
+  readonly load: null;
+  readonly unload: null;
+  readonly attach: null;
+  readonly detach: null;
+  readonly run: RunOutputs;
+  readonly squares: Float64Array;
+  readonly adam: null;
+}
+
+export type Answer = Answers[keyof Answers];
 
 export interface Envelope {
   readonly id: number;
@@ -62,10 +73,11 @@ export interface Envelope {
 }
 
 export type Reply =
-  | { readonly id: number; readonly outputs: RunOutputs }
+  | { readonly id: number; readonly answer: Answer }
   | { readonly id: number; readonly error: ErrorMessage };
 
 /** Given to the thread when it starts. */
 export interface ThreadSettings {
+  /** Threads of one operation of ONNX Runtime. */
   readonly threads: number;
 }

@@ -3,11 +3,12 @@ import { fillDropoutMask } from "../dropout-bits.ts";
 import type { RunOutputs } from "../executor.ts";
 import { viewsOf } from "../host-state.ts";
 import { elementCount, type HostArray, newHostArray } from "../program.ts";
+import { UpdateChunks } from "../update/chunks.ts";
 import type {
+  Answer,
   LoadRequest,
   Request,
   RunRequest,
-  SharedParameters,
   TensorInfo,
   ThreadSettings,
 } from "./messages.ts";
@@ -19,39 +20,57 @@ interface LoadedProgram {
   readonly info: LoadRequest;
 }
 
-type Arrays = ReadonlyMap<string, Float32Array>;
+interface AttachedState {
+  readonly values: ReadonlyMap<string, Float32Array>;
+  readonly gradients: ReadonlyMap<string, Float32Array>;
+  readonly chunks: UpdateChunks;
+}
 
 /** Sessions and attached parameters of one thread. */
 export class Sessions {
   readonly #settings: ThreadSettings;
   readonly #programs = new Map<number, LoadedProgram>();
-  readonly #states = new Map<number, { readonly values: Arrays; readonly gradients: Arrays }>();
+  readonly #states = new Map<number, AttachedState>();
 
   constructor(settings: ThreadSettings) {
     this.#settings = settings;
   }
 
-  async handle(request: Request): Promise<RunOutputs> {
+  async handle(request: Request): Promise<Answer> {
     switch (request.kind) {
       case "load":
         await this.#load(request);
-        break;
+        return null;
       case "unload":
         await this.#programs.get(request.program)?.session.release();
         this.#programs.delete(request.program);
-        break;
+        return null;
       case "attach":
-        this.#attach(request.state, request.parameters);
-        break;
+        this.#states.set(request.state, {
+          values: viewsOf(request.shared, "values"),
+          gradients: viewsOf(request.shared, "gradients"),
+          chunks: new UpdateChunks(request.shared),
+        });
+        return null;
       case "detach":
         this.#states.delete(request.state);
-        break;
+        return null;
       case "run":
         return this.#run(request);
-      default:
-        request satisfies never;
+      case "squares":
+        return this.#state(request.state).chunks.squares(request.begin, request.end);
+      case "adam": {
+        const { begin, end, gradientFactor, optimizer, options } = request;
+        this.#state(request.state).chunks.adam(begin, end, gradientFactor, optimizer, options);
+        return null;
+      }
     }
-    return {};
+  }
+
+  #state(id: number): AttachedState {
+    const state = this.#states.get(id);
+    if (state === undefined) throw new Error("the state was closed");
+    return state;
   }
 
   async #load(info: LoadRequest): Promise<void> {
@@ -67,18 +86,11 @@ export class Sessions {
     this.#programs.set(info.program, { session, info: { ...info, bytes: new Uint8Array(0) } });
   }
 
-  #attach(state: number, { values, places, gradients, trained }: SharedParameters): void {
-    this.#states.set(state, {
-      values: viewsOf(values, places),
-      gradients: gradients === null ? new Map() : viewsOf(gradients, trained),
-    });
-  }
-
   async #run({ program, state, inputs, options }: RunRequest): Promise<RunOutputs> {
     const runtime = await loadRuntime();
     const loaded = this.#programs.get(program);
-    const arrays = this.#states.get(state);
-    if (loaded === undefined || arrays === undefined) throw new Error("the executor was closed");
+    const arrays = this.#state(state);
+    if (loaded === undefined) throw new Error("the program was unloaded");
     const { session, info } = loaded;
     const feeds: Record<string, Tensor> = {};
     const fetches: Record<string, Tensor> = {};

@@ -8,30 +8,41 @@ import type {
   StateKind,
 } from "../executor.ts";
 import type { HostState } from "../host-state.ts";
-import { updateHost } from "../host-update.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
-import type { OnnxExecutor } from "./executor.ts";
+import { UpdateChunks } from "../update/chunks.ts";
+import { clipFactor, updateHost } from "../update/host-update.ts";
+import type { OnnxThread } from "./thread.ts";
 
-/** Parameters in shared memory: this thread writes and reads them, ONNX Runtime's runs on them. */
+/** What a state needs of its executor. */
+export interface StateThreads {
+  readonly runner: OnnxThread;
+  allThreads(): readonly OnnxThread[];
+  load(program: Executable["program"]): Promise<number>;
+}
+
+/** Parameters in shared memory: this thread writes and reads them, the others run on them. */
 export class OnnxState implements ParameterState {
-  readonly #executor: OnnxExecutor;
+  readonly #executor: StateThreads;
   readonly #id: number;
   readonly #host: HostState;
+  readonly #chunks: number;
+  readonly #attached = new Set<OnnxThread>();
   /** What was asked last; the next waits for it. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(executor: OnnxExecutor, id: number, host: HostState) {
+  constructor(executor: StateThreads, id: number, host: HostState) {
     this.#executor = executor;
     this.#id = id;
     this.#host = host;
+    this.#chunks = new UpdateChunks(host.shared).length;
   }
 
   get names(): readonly string[] {
-    return this.#host.places.map(({ name }) => name);
+    return this.#host.names;
   }
 
   get trained(): readonly string[] {
-    return this.#host.trainedPlaces.map(({ name }) => name);
+    return this.#host.trained;
   }
 
   get hostGradients(): ReadonlyMap<string, Float32Array> {
@@ -47,17 +58,17 @@ export class OnnxState implements ParameterState {
   }
 
   zeroGradients(): Promise<void> {
-    return this.#inOrder(() => {
-      new Float32Array(this.#host.block("gradients")).fill(0);
-    });
+    return this.#inOrder(() => this.#host.zeroGradients());
   }
 
   run({ program }: Executable, inputs: RunInputs, options: RunOptions = {}): Promise<RunOutputs> {
     const { seed = 0, step = 0, microBatch = 0 } = options;
     return this.#inOrder(async () => {
       checkInputs(program, inputs);
+      const { runner } = this.#executor;
+      await this.#attach(runner);
       const id = await this.#executor.load(program);
-      return this.#executor.send({
+      return runner.send<"run">({
         kind: "run",
         program: id,
         state: this.#id,
@@ -68,15 +79,56 @@ export class OnnxState implements ParameterState {
   }
 
   update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
-    return this.#inOrder(() => updateHost(this.#host, optimizer, options));
+    return this.#inOrder(async () => {
+      if (optimizer.kind === "sgd") return updateHost(this.#host, optimizer, options);
+      const threads = this.#executor.allThreads();
+      await Promise.all(threads.map((thread) => this.#attach(thread)));
+      const squares = await this.#share((thread, range) =>
+        thread.send<"squares">({ kind: "squares", ...range }),
+      );
+      const sum = squares.flatMap((part) => [...part]).reduce((total, part) => total + part, 0);
+      const gradientNorm = Math.sqrt(sum) * (options.gradientFactor ?? 1);
+      const gradientFactor = clipFactor(gradientNorm, options);
+      if (gradientFactor === null) return { gradientNorm, applied: false };
+      await this.#share((thread, range) =>
+        thread.send<"adam">({ kind: "adam", ...range, gradientFactor, optimizer, options }),
+      );
+      return { gradientNorm, applied: true };
+    });
   }
 
   async close(): Promise<void> {
-    await this.#inOrder(() => this.#executor.send({ kind: "detach", state: this.#id }));
+    await this.#inOrder(() =>
+      Promise.all(
+        [...this.#attached].map((thread) =>
+          thread.send<"detach">({ kind: "detach", state: this.#id }),
+        ),
+      ),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Gives a thread the memory, once. */
+  async #attach(thread: OnnxThread): Promise<void> {
+    if (this.#attached.has(thread)) return;
+    this.#attached.add(thread);
+    await thread.send<"attach">({ kind: "attach", state: this.#id, shared: this.#host.shared });
+  }
+
+  /** Asks every thread for its share of the chunks; answers in the order of the chunks. */
+  #share<T>(
+    ask: (thread: OnnxThread, range: { state: number; begin: number; end: number }) => Promise<T>,
+  ): Promise<T[]> {
+    const threads = this.#executor.allThreads();
+    const bound = (share: number) => Math.floor((share * this.#chunks) / threads.length);
+    return Promise.all(
+      threads.map((thread, at) =>
+        ask(thread, { state: this.#id, begin: bound(at), end: bound(at + 1) }),
+      ),
+    );
   }
 
   #inOrder<T>(work: () => T | Promise<T>): Promise<T> {

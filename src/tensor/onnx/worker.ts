@@ -11,7 +11,7 @@ parentPort?.on("message", ({ id, request }: Envelope) => {
   last = last.then(async () => {
     const reply = (message: Reply) => parentPort?.postMessage(message);
     try {
-      reply({ id, outputs: await sessions.handle(request) });
+      reply({ id, answer: await sessions.handle(request) });
     } catch (error) {
       reply({ id, error: errorToMessage(error, "onnx") });
     }

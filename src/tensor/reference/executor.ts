@@ -10,9 +10,9 @@ import type {
   StateOptions,
 } from "../executor.ts";
 import { HostState } from "../host-state.ts";
-import { updateHost } from "../host-update.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import { type HostArray, type NamedValue, newHostArray, type Program } from "../program.ts";
+import { updateHost } from "../update/host-update.ts";
 import { evaluate } from "./evaluate.ts";
 
 /** Plain loops in this thread, float64 inside: slow, exact, for tests. */
@@ -43,11 +43,11 @@ class ReferenceState implements ParameterState {
   }
 
   get names(): readonly string[] {
-    return this.#host.places.map(({ name }) => name);
+    return this.#host.names;
   }
 
   get trained(): readonly string[] {
-    return this.#host.trainedPlaces.map(({ name }) => name);
+    return this.#host.trained;
   }
 
   get hostGradients(): ReadonlyMap<string, Float32Array> {
@@ -66,7 +66,7 @@ class ReferenceState implements ParameterState {
   }
 
   async zeroGradients(): Promise<void> {
-    for (const gradient of this.hostGradients.values()) gradient.fill(0);
+    this.#host.zeroGradients();
   }
 
   async run(

@@ -1,5 +1,5 @@
-import type { HostState } from "./host-state.ts";
-import type { OptimizerSettings, UpdateOptions, UpdateResult } from "./optimizer.ts";
+import type { HostState } from "../host-state.ts";
+import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 
 /** The numbers of one update of one parameter; the meaning of each is in `optimizer.ts`. */
 export interface UpdateFactors {
