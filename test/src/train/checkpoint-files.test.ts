@@ -19,6 +19,7 @@ import {
   findCheckpoint,
 } from "../../../src/train/checkpoint-files.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
+import { runProcess } from "../../helpers/run-process.ts";
 
 const f32 = (...values: number[]): StoredTensor => ({
   dtype: "F32",
@@ -231,5 +232,30 @@ describe("the checkpoints of a run", () => {
     expect(files().newest()).toBeNull();
     expect(() => findCheckpoint(temporaryDirectory())).toThrow(NotFoundError);
     expect(() => openCheckpoint(temporaryDirectory())).toThrow(NotFoundError);
+  });
+
+  test.skipIf(process.platform === "win32")("a full disk leaves those that are there", async () => {
+    const run = files();
+    run.save(checkpointAt(1));
+    const module = new URL("../../../src/train/checkpoint-files.ts", import.meta.url).href;
+    const script = `
+      const { CheckpointFiles } = await import(${JSON.stringify(module)});
+      const trainer = { step: 2, epoch: 0, consumedSamples: 0, metrics: {}, versions: {} };
+      const large = { dtype: "F32", shape: [60_000], data: new Float32Array(60_000) };
+      const checkpoint = { model: new Map([["x", large]]), optimizer: new Map(), trainer };
+      try {
+        new CheckpointFiles(process.argv[1]).save(checkpoint);
+      } catch (error) {
+        console.log(error.code);
+      }`;
+    // Blocks of 512 or 1024 bytes, by shell; the weights need 240 KB.
+    const limited = 'ulimit -f 100; exec "$0" --input-type=module --eval "$1" "$2"';
+    const result = await runProcess("sh", ["-c", limited, process.execPath, script, run.directory]);
+    expect(result.stdout).toBe("disk-full\n");
+    expect(readdirSync(run.directory).sort((a, b) => (a < b ? -1 : 1))).toEqual([
+      "last",
+      "step=000001",
+    ]);
+    expect(run.newest()?.step).toBe(1);
   });
 });
