@@ -192,7 +192,21 @@ export {
   type CellTokenizerOptions,
   type EmptyCells,
 } from "./gene-tokens/cell-tokenizer.ts";
+export {
+  type ComputedMedians,
+  type ComputeMediansOptions,
+  computeGeneMedians,
+} from "./gene-tokens/compute-medians.ts";
+export {
+  readGeneDistributions,
+  writeGeneDistributions,
+} from "./gene-tokens/distributions-file.ts";
 export type { MissingGenes } from "./gene-tokens/gene-columns.ts";
+export {
+  type CollectMediansOptions,
+  GeneDistributions,
+  type MediansProgress,
+} from "./gene-tokens/gene-distributions.ts";
 export { type GeneMedians, readGeneMedians, writeGeneMedians } from "./gene-tokens/gene-medians.ts";
 export { GeneTokenizer } from "./gene-tokens/gene-tokenizer.ts";
 export {

@@ -2,7 +2,7 @@ import { NotFoundError } from "../../formats/common/errors.ts";
 import type { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 
 /** Var columns that hold Ensembl ids, in the order in which they are looked for. */
-const GENE_COLUMNS = ["feature_id", "ensembl_id", "var_feature_id"] as const;
+export const GENE_COLUMNS = ["feature_id", "ensembl_id", "var_feature_id"] as const;
 
 /**
  * The genes of every var block: of `column`, or else of `feature_id` (CELLxGENE, BioNeMo),

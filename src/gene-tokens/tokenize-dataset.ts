@@ -1,7 +1,6 @@
-import { FormatError, InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
+import { type CellSource, chosenColumn, readNumbers, ScdlCells } from "./cell-source.ts";
 import type { CellTokenizer } from "./cell-tokenizer.ts";
-import { readGeneNames } from "./gene-names.ts";
 import { TokenRows } from "./token-rows.ts";
 
 export interface TokenizeProgress {
@@ -39,22 +38,26 @@ export async function* tokenizeDataset(
   tokenizer: CellTokenizer,
   options: TokenizeDatasetOptions = {},
 ): AsyncGenerator<{ readonly tokens: TokenRows; readonly rowEnd: number }> {
-  const { signal, begin = 0, end = dataset.nObs } = options;
-  const genes = await readGeneNames(dataset, options.genes);
-  const obs = (await dataset.obsColumns()).map(({ name }) => name);
-  const counts =
-    tokenizer.encoding === "bionemo"
-      ? null
-      : await numbers(dataset, chosen(options.nCounts, "n_counts", obs));
-  const passing = await numbers(dataset, chosen(options.filterPass, "filter_pass", obs));
+  yield* tokenizeCells(await ScdlCells.of(dataset, options.genes), tokenizer, options);
+}
+
+/** @internal The same for cells stored in any format, whose genes are known. */
+export async function* tokenizeCells(
+  cells: CellSource,
+  tokenizer: CellTokenizer,
+  options: Omit<TokenizeDatasetOptions, "genes"> = {},
+): AsyncGenerator<{ readonly tokens: TokenRows; readonly rowEnd: number }> {
+  const { signal, begin = 0, end = cells.nObs, blockBytes = 2 ** 23 } = options;
+  const isBionemo = tokenizer.encoding === "bionemo";
+  const counts = isBionemo ? null : await numbers(cells, options.nCounts, "n_counts");
+  const passing = await numbers(cells, options.filterPass, "filter_pass");
   const nCounts = counts?.isSingle === true ? "float32" : "float64";
   const tokens = new TokenRows();
-  const blockBytes = options.blockBytes ?? 2 ** 23;
-  for (const [number, { rowBegin, rowEnd }] of dataset.varBlocks.entries()) {
+  for (const { rowBegin, rowEnd, genes } of cells.geneRanges) {
     if (rowEnd <= begin || rowBegin >= end) continue;
-    const bound = tokenizer.bind(genes[number] ?? [], { data: dataset.dtypes.data, nCounts });
+    const bound = tokenizer.bind(genes, { data: cells.dtype, nCounts });
     const range = { begin: Math.max(begin, rowBegin), end: Math.min(end, rowEnd), blockBytes };
-    for (const block of dataset.rowBlocks({ ...range, validate: false })) {
+    for await (const block of cells.blocks({ ...range, signal })) {
       signal?.throwIfAborted();
       tokens.clear();
       bound.tokenize(block, tokens, {
@@ -67,40 +70,12 @@ export async function* tokenizeDataset(
           : { passing: passing.values.subarray(block.rowBegin, block.rowEnd) }),
       });
       yield { tokens, rowEnd: block.rowEnd };
-      options.onProgress?.({ rows: block.rowEnd, totalRows: dataset.nObs });
+      options.onProgress?.({ rows: block.rowEnd, totalRows: cells.nObs });
     }
   }
 }
 
-function chosen(
-  asked: string | null | undefined,
-  usual: string,
-  columns: readonly string[],
-): string | null {
-  if (asked !== undefined) return asked;
-  return columns.includes(usual) ? usual : null;
-}
-
-/** A numeric obs column as float64; NaN where missing. */
-async function numbers(
-  dataset: SingleCellDataset,
-  name: string | null,
-): Promise<{ readonly values: Float64Array; readonly isSingle: boolean } | null> {
-  if (name === null) return null;
-  const column = await dataset.obsColumn(name);
-  if (column.kind !== "numeric") {
-    throw new FormatError("not-numbers", `expected numbers in the obs column ${name}`, {
-      path: dataset.directory,
-    });
-  }
-  const { values, missing } = column;
-  if (values.length !== dataset.nObs) {
-    throw new InvalidArgumentError("obs", values.length, `${name} has ${values.length} rows`);
-  }
-  return {
-    values: Float64Array.from(values, (value: number | bigint, row: number) =>
-      missing?.[row] === 1 ? Number.NaN : Number(value),
-    ),
-    isSingle: values instanceof Float32Array,
-  };
+async function numbers(cells: CellSource, asked: string | null | undefined, usual: string) {
+  const name = chosenColumn(cells, asked, usual);
+  return name === null ? null : readNumbers(cells, name);
 }
