@@ -308,7 +308,11 @@ export {
   type ProteinItem,
 } from "./proteins/protein-dataset.ts";
 export type { ClusteredProteins, ProteinSource } from "./proteins/protein-source.ts";
-export { ProteinStore, type ProteinStoreOptions } from "./proteins/protein-store.ts";
+export {
+  type GatheredSequences,
+  ProteinStore,
+  type ProteinStoreOptions,
+} from "./proteins/protein-store.ts";
 export {
   InMemorySingleValueDataset,
   type SingleValueFileOptions,

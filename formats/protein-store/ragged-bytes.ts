@@ -18,6 +18,9 @@ export class RaggedBytes {
   #memory: Uint8Array | null | undefined;
   #buffer: Buffer | null = null;
   readonly #slab = new ByteSlab();
+  #begins = new Float64Array(0);
+  /** Of {@link gather}; kept so that its reads are not left out as without use. */
+  touched = 0;
   readonly #pair = new Uint32Array(4);
   readonly #pairBytes = new Uint8Array(this.#pair.buffer);
   /** Where the entry of the last {@link seek} lies. */
@@ -66,6 +69,41 @@ export class RaggedBytes {
     return copy;
   }
 
+  /**
+   * Copies of many entries, one behind the other: entry k is bytes [offsets[k], offsets[k + 1]) of
+   * `bytes`. Entry numbers are `stride * rows[k] + first`. All places are looked up before the first
+   * copy, so that the memory answers many at a time.
+   */
+  gather(
+    rows: ArrayLike<number>,
+    stride: number,
+    first: number,
+    reuse: Uint8Array,
+  ): { readonly bytes: Uint8Array; readonly offsets: Float64Array } {
+    const count = rows.length;
+    const offsets = new Float64Array(count + 1);
+    const begins = this.#begins.length < count ? new Float64Array(2 * count) : this.#begins;
+    this.#begins = begins;
+    let total = 0;
+    for (let k = 0; k < count; k++) {
+      this.seek(stride * (rows[k] as number) + first);
+      begins[k] = this.begin;
+      total += this.end - this.begin;
+      offsets[k + 1] = total;
+    }
+    const bytes = reuse.length >= total ? reuse : new Uint8Array(total);
+    const { memory } = this;
+    if (memory !== null) this.touched = touch(memory, begins, count);
+    for (let k = 0; k < count; k++) {
+      const at = offsets[k] as number;
+      const begin = begins[k] as number;
+      const length = (offsets[k + 1] as number) - at;
+      if (memory === null) this.#bytes?.readInto(begin, bytes.subarray(at, at + length));
+      else bytes.set(memory.subarray(begin, begin + length), at);
+    }
+    return { bytes, offsets };
+  }
+
   /** Entry i as text of one byte a character, or in UTF-8. */
   text(i: number, encoding: "latin1" | "utf8"): string {
     this.seek(i);
@@ -99,4 +137,11 @@ export class RaggedBytes {
       },
     );
   }
+}
+
+/** Reads a byte of each place: many are on their way at once, which copies one by one are not. */
+function touch(memory: Uint8Array, begins: Float64Array, count: number): number {
+  let sum = 0;
+  for (let k = 0; k < count; k++) sum ^= memory[begins[k] as number] as number;
+  return sum;
 }

@@ -23,7 +23,13 @@ export async function proteins(context: PartContext): Promise<Row[]> {
   for (const by of ["row", "name"]) {
     const args = [folder, by, String(count), String(READS)];
     const node = (program: string) => [process.execPath, here("./read-node.ts"), program, ...args];
+    const batch = [process.execPath, here("./read-node.ts"), "store", folder, "batch"];
+    const inBatches = {
+      name: `${OURS}, 256 at a time`,
+      command: [...batch, String(count), String(READS)],
+    };
     const programs: readonly Program[] = [
+      ...(by === "row" ? [inBatches] : []),
       { name: OURS, command: node("store") },
       { name: "node:sqlite, mmap_size 2 GiB", command: node("sqlite") },
       pythonProgram("Python sqlite3", here("./read_sqlite.py"), ...args),

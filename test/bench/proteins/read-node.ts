@@ -1,5 +1,5 @@
 /**
- *     node test/bench/proteins/read-node.ts store|sqlite FOLDER row|name ROWS READS
+ *     node test/bench/proteins/read-node.ts store|sqlite FOLDER row|batch|name ROWS READS
  *
  * Seven passes over the same reads; the first, which takes the files into memory, is not counted. The
  * check is the number of residues read.
@@ -9,6 +9,7 @@ import { ProteinStore } from "../built.ts";
 import { nameOf, rowRead } from "./names.ts";
 
 const PASSES = 7;
+const BATCH = 256;
 const [program = "", folder = "", by = "", ...numbers] = process.argv.slice(2);
 const [rows = 0, reads = 0] = numbers.map(Number);
 const wanted = Array.from({ length: reads }, (_, i) => rowRead(i, rows));
@@ -25,9 +26,28 @@ function measure<T>(items: readonly T[], lengthOf: (item: T) => number): void {
   }
 }
 
+function batches(rows: readonly number[]): number[][] {
+  return Array.from({ length: Math.ceil(rows.length / BATCH) }, (_, i) =>
+    rows.slice(BATCH * i, BATCH * (i + 1)),
+  );
+}
+
+/** Reads batches into the same memory again and again; gives their residues. */
+function gathered(
+  store: Pick<InstanceType<typeof ProteinStore>, "gather">,
+): (rows: readonly number[]) => number {
+  let memory: Uint8Array = new Uint8Array(0);
+  return (rows) => {
+    const { bytes, offsets } = store.gather(rows, memory);
+    memory = bytes;
+    return offsets[rows.length] as number;
+  };
+}
+
 if (program === "store") {
   using store = ProteinStore.open(path.join(folder, "store"));
   if (by === "row") measure(wanted, (row) => store.sequence(row).length);
+  else if (by === "batch") measure(batches(wanted), gathered(store));
   else measure(names, (name) => store.sequenceOf(name).length);
 } else {
   const { DatabaseSync } = await import("node:sqlite");

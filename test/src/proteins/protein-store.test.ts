@@ -47,6 +47,23 @@ const sound = join(folder, "sound.proteins");
 beforeAll(() => write(sound));
 
 describe("a store", () => {
+  test.each(["map", "read"] as const)("gathers many proteins behind one another (%s)", (access) => {
+    using store = ProteinStore.open(sound, { access });
+    const rows = [299, 12, 0, 0, 12, 7, 150];
+    const texts = rows.map((row) => (proteins[row] as (typeof proteins)[number])[1]);
+    const { bytes, offsets } = store.gather(rows);
+    const textAt = (k: number) =>
+      Buffer.from(bytes.subarray(offsets[k], offsets[k + 1])).toString();
+    expect(rows.map((_, k) => textAt(k))).toEqual(texts);
+    const again = store.gather(Float64Array.of(7, 12), bytes);
+    expect(again.bytes).toBe(bytes);
+    expect(Buffer.from(bytes.subarray(0, again.offsets[2])).toString()).toBe(texts[5]);
+    expect([...store.gather([]).offsets]).toEqual([0]);
+    for (const row of [-1, 300, 1.5, Number.NaN]) {
+      expect(() => store.gather([0, row])).toThrow(`expected a row of 0 to 299, found ${row}`);
+    }
+  });
+
   test.each(["map", "read"] as const)("gives proteins by row and by name (%s)", (access) => {
     using store = ProteinStore.open(sound, { access });
     expect(store.length).toBe(300);
