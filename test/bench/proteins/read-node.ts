@@ -34,7 +34,7 @@ function batches(rows: readonly number[]): number[][] {
 
 /** Reads batches into the same memory again and again; gives their residues. */
 function gathered(
-  store: Pick<InstanceType<typeof ProteinStore>, "gather">,
+  store: Pick<ReturnType<typeof ProteinStore.open>, "gather">,
 ): (rows: readonly number[]) => number {
   let memory: Uint8Array = new Uint8Array(0);
   return (rows) => {

@@ -30,11 +30,20 @@ export const ESM2_SHAPES: Readonly<Record<"8M" | "35M" | "150M", Esm2Shape>> = {
 
 export const VOCABULARY = 33;
 
-export function esm2Program(shape: Esm2Shape, batch: number, length: number, train: boolean): Program {
+export function esm2Program(
+  shape: Esm2Shape,
+  batch: number,
+  length: number,
+  train: boolean,
+): Program {
   const { layers, hidden, heads } = shape;
   const builder = new ProgramBuilder();
   const norm = (x: Value, name: string) =>
-    layerNorm(x, builder.parameter(`${name}.weight`, [hidden]), builder.parameter(`${name}.bias`, [hidden]));
+    layerNorm(
+      x,
+      builder.parameter(`${name}.weight`, [hidden]),
+      builder.parameter(`${name}.bias`, [hidden]),
+    );
   const dense = (x: Value, name: string, width: number) =>
     linear(
       x,

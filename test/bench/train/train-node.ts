@@ -3,7 +3,7 @@
  * train-node.ts SIZE BATCH LENGTH STEPS [infer]. Prints {"seconds": [...], "rssMiB": ...}.
  */
 import { elementCount, openExecutor, type Program } from "../../../src/tensor/index.ts";
-import { ESM2_SHAPES, esm2Program, type Esm2Shape } from "./esm2-program.ts";
+import { ESM2_SHAPES, type Esm2Shape, esm2Program } from "./esm2-program.ts";
 
 const [size = "8M", batch = 8, length = 128, steps = 8, mode = "train"] = process.argv.slice(2);
 const train = mode !== "infer";
