@@ -33,3 +33,13 @@ export {
 } from "./model.ts";
 export { ParameterList, parameterCount, type Weights, weightsOf } from "./parameters.ts";
 export type { MaskedBatch, TokenBatch } from "./token-batch.ts";
+export {
+  type LoadedWeights,
+  type LoadWeightsOptions,
+  loadWeights,
+} from "./weights/load-weights.ts";
+export { openModel, readModelConfig } from "./weights/open-model.ts";
+export { type SaveWeightsOptions, saveWeights } from "./weights/save-weights.ts";
+export { type VocabularyRows, vocabularyRows } from "./weights/vocabulary-rows.ts";
+export type { WeightNotes } from "./weights/weight-notes.ts";
+export { type WeightReport, weightReportLines } from "./weights/weight-report.ts";

@@ -6,6 +6,7 @@
  * weights and inference know nothing else of a model.
  */
 import type { ProgramBuilder, RunInputs, Shape, Value } from "../tensor/index.ts";
+import type { WeightNotes } from "./weights/weight-notes.ts";
 
 /** How the values of a parameter begin. */
 export type Initialisation =
@@ -62,6 +63,8 @@ export interface TrainableModel<B> {
   /** JSON; `config.json` of a checkpoint, in Hugging Face's form where they have the model. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly parameters: readonly ParameterSpec[];
+  /** How files of other programs name and hold its weights. Default: as the parameters. */
+  readonly weightNotes?: WeightNotes;
   /**
    * The program that a batch needs.
    * @throws IncompatibleError for a batch that the model cannot take, e.g. more tokens than positions.

@@ -15,6 +15,7 @@ import { checkDivergences, checkTable } from "./divergences.ts";
 import { preparePython } from "./environment.ts";
 import { checkFasta } from "./fasta.ts";
 import { checkDTypes, checkFolder, checkPaginated } from "./folder.ts";
+import { checkModels } from "./models.ts";
 import { checkOperations } from "./operations.ts";
 import { checkOrders } from "./orders.ts";
 import { Original, OriginalError } from "./original.ts";
@@ -50,6 +51,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkTable(tally);
   await checkOrders(tally, python, join(workspace, "orders"));
   await checkEsmTokens(tally, python);
+  await checkModels(tally, python, join(workspace, "models"));
   await checkSafetensors(tally, python, join(workspace, "safetensors"));
   await checkWebDataset(tally, python, join(workspace, "webdataset"));
   await checkFasta(tally, python, join(workspace, "fasta"));

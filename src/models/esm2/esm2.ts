@@ -21,6 +21,7 @@ import {
   maskedBatchSize,
   packedSequences,
 } from "../token-batch.ts";
+import { esm2Notes, type WeightNotes } from "../weights/weight-notes.ts";
 import { type Esm2Config, type Esm2Options, type Esm2Size, esm2Config } from "./config.ts";
 import { esm2ToHuggingFace } from "./hugging-face.ts";
 import { esm2Head, esm2Parameters, esm2Trunk, MASK_RATIO } from "./network.ts";
@@ -42,10 +43,13 @@ export class Esm2 implements TrainableModel<MaskedBatch> {
   readonly settings: Esm2Config;
   readonly config: Readonly<Record<string, unknown>>;
   readonly parameters: readonly ParameterSpec[];
+  readonly weightNotes: WeightNotes;
 
   constructor(options: Esm2Size | Esm2Options) {
     this.settings = esm2Config(options);
     this.config = esm2ToHuggingFace(this.settings);
+    const { layers, heads, hiddenSize, rotaryBase: base } = this.settings;
+    this.weightNotes = esm2Notes(layers, heads, { base, headSize: hiddenSize / heads });
     const { trunk, head } = esm2Parameters(this.settings);
     this.parameters = [...trunk.specs, ...head.specs];
   }

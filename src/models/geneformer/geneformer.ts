@@ -16,6 +16,7 @@ import type {
 } from "../model.ts";
 import { weightsOf } from "../parameters.ts";
 import { countLossPositions, isPacked, type MaskedBatch, maskedBatchSize } from "../token-batch.ts";
+import { BERT_NOTES, BIONEMO_NOTES, type WeightNotes } from "../weights/weight-notes.ts";
 import { BERT_LAYOUT } from "./bert-layout.ts";
 import { BIONEMO_LAYOUT } from "./bionemo-layout.ts";
 import {
@@ -44,12 +45,15 @@ export class Geneformer implements TrainableModel<MaskedBatch> {
   readonly settings: GeneformerConfig;
   readonly config: Readonly<Record<string, unknown>>;
   readonly parameters: readonly ParameterSpec[];
+  readonly weightNotes: WeightNotes;
   readonly #network: GeneformerNetwork;
 
   constructor(options: GeneformerSize | GeneformerOptions) {
     this.settings = geneformerConfig(options);
     this.config = geneformerToJson(this.settings);
-    this.#network = this.settings.layout === "bert" ? BERT_LAYOUT : BIONEMO_LAYOUT;
+    const isBert = this.settings.layout === "bert";
+    this.weightNotes = isBert ? BERT_NOTES : BIONEMO_NOTES;
+    this.#network = isBert ? BERT_LAYOUT : BIONEMO_LAYOUT;
     const { trunk, head } = this.#network.parameters(this.settings);
     this.parameters = [...trunk.specs, ...head.specs];
   }

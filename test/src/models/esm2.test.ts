@@ -3,22 +3,24 @@ import {
   Esm2,
   esm2FromHuggingFace,
   parameterCount,
+  readModelConfig,
   type TokenBatch,
 } from "../../../src/models/index.ts";
 import { countLossPositions, lossPositionsFor } from "../../../src/models/token-batch.ts";
 import { packBatch } from "../../../src/tokenize/pack-batch.ts";
 import {
+  fixture,
   masked,
-  readConfig,
   readTensors,
-  readWeights,
   relativeError,
   rowsOf,
   runModel,
+  weightsFor,
 } from "./model-fixture.ts";
 
-const model = new Esm2(esm2FromHuggingFace(readConfig("esm2"), "config.json"));
-const weights = readWeights("esm2");
+const json = readModelConfig(fixture("esm2/config.json"));
+const model = new Esm2(esm2FromHuggingFace(json, "config.json"));
+const weights = weightsFor(model, "esm2");
 const expected = readTensors("esm2/expected.safetensors");
 const batch = masked(expected, [4, 14]);
 
@@ -142,7 +144,6 @@ test("sizes that cannot be are refused by name", () => {
 
 test("config.json goes through Hugging Face's form and back", () => {
   expect(new Esm2(esm2FromHuggingFace(model.config, "x")).settings).toEqual(model.settings);
-  const json = readConfig("esm2");
   for (const [name, value] of Object.entries(model.config)) {
     if (["hidden_act", "torch_dtype"].includes(name)) continue;
     expect([name, json[name]]).toEqual([name, value]);

@@ -5,16 +5,17 @@ import {
   geneformerConfig,
   geneformerFromJson,
   parameterCount,
+  readModelConfig,
 } from "../../../src/models/index.ts";
 import { packBatch } from "../../../src/tokenize/pack-batch.ts";
 import {
+  fixture,
   masked,
-  readConfig,
   readTensors,
-  readWeights,
   relativeError,
   rowsOf,
   runModel,
+  weightsFor,
 } from "./model-fixture.ts";
 
 const MEGATRON: GeneformerConfig = geneformerConfig({
@@ -27,12 +28,16 @@ const MEGATRON: GeneformerConfig = geneformerConfig({
 });
 
 describe.each([
-  ["the authors' layout and transformers", "bert", geneformerFromJson(readConfig("bert"), "c")],
+  [
+    "the authors' layout and transformers",
+    "bert",
+    geneformerFromJson(readModelConfig(fixture("bert/config.json")), "c"),
+  ],
   ["BioNeMo's layout and Megatron", "megatron", MEGATRON],
 ])("%s", (_, folder, settings) => {
   const model = new Geneformer(settings);
   const still = new Geneformer({ ...settings, hiddenDropout: 0, attentionDropout: 0 });
-  const weights = readWeights(folder);
+  const weights = weightsFor(model, folder === "bert" ? folder : "megatron/weights.safetensors");
   const expected = readTensors(`${folder}/expected.safetensors`);
   const batch = masked(expected, [3, 13]);
 

@@ -1,10 +1,13 @@
-import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
-import type {
-  BatchSize,
-  BuildMode,
-  TokenBatch,
-  TrainableModel,
+import { SafetensorsFile } from "../../../formats/safetensors/safetensors-file.ts";
+import {
+  type BatchSize,
+  type BuildMode,
+  initialParameter,
+  loadWeights,
+  type TokenBatch,
+  type TrainableModel,
 } from "../../../src/models/index.ts";
 import {
   addGradients,
@@ -28,45 +31,34 @@ expect.extend({
   }),
 });
 
-/** Tensors of a small safetensors file by name. */
+export function fixture(name: string): string {
+  return fileURLToPath(new URL(`../../../fixtures/models/${name}`, import.meta.url));
+}
+
+/** Tensors of a safetensors file by name. */
 export function readTensors(name: string): ReadonlyMap<string, HostArray> {
-  const { buffer } = Uint8Array.from(
-    readFileSync(new URL(`../../../fixtures/models/${name}`, import.meta.url)),
-  );
-  const length = Number(new DataView(buffer).getBigUint64(0, true));
-  // The format's header, in a file that a script of ours made.
-  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length))) as Record<
-    string,
-    { readonly dtype: string; readonly data_offsets: readonly [number, number] }
-  >;
-  delete header["__metadata__"];
+  using file = SafetensorsFile.open(fixture(name));
   return new Map(
-    Object.entries(header).map(([key, { dtype, data_offsets: offsets }]): [string, HostArray] => {
-      const bytes = buffer.slice(8 + length + offsets[0], 8 + length + offsets[1]);
-      if (dtype === "F32") return [key, new Float32Array(bytes)];
-      return [key, dtype === "I32" ? new Int32Array(bytes) : new Uint8Array(bytes)];
+    file.tensors.map(({ name: tensor }) => {
+      const { data } = file.read(tensor);
+      if (
+        data instanceof Float32Array ||
+        data instanceof Int32Array ||
+        data instanceof Uint8Array
+      ) {
+        return [tensor, data];
+      }
+      throw new TypeError(`${tensor} is a ${data.constructor.name}`);
     }),
   );
 }
 
-/** The weights of a model that transformers saved, which names norms as in old checkpoints. */
-export function readWeights(folder: string): ReadonlyMap<string, Float32Array> {
-  const old = { gamma: "weight", beta: "bias" };
-  const weights = new Map<string, Float32Array>();
-  const file = folder === "megatron" ? "weights" : "model";
-  for (const [name, values] of readTensors(`${folder}/${file}.safetensors`)) {
-    if (!(values instanceof Float32Array)) continue;
-    weights.set(
-      name.replace(/(?<=LayerNorm\.)(gamma|beta)$/, (part) => old[part as "beta"]),
-      values,
-    );
-  }
-  return weights;
-}
-
-export function readConfig(folder: string): Readonly<Record<string, unknown>> {
-  const url = new URL(`../../../fixtures/models/${folder}/config.json`, import.meta.url);
-  return JSON.parse(readFileSync(url, "utf8")) as Readonly<Record<string, unknown>>; // it is an object
+/** All weights of a file. */
+export function weightsFor(
+  model: Parameters<typeof loadWeights>[0],
+  name: string,
+): ReadonlyMap<string, Float32Array> {
+  return loadWeights(model, fixture(name), (spec) => initialParameter(spec, 0)).values;
 }
 
 /** The batch of a fixture. */

@@ -1,0 +1,54 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  FormatError,
+  fromFsError,
+  UnsupportedFeatureError,
+} from "../../../formats/common/errors.ts";
+import { Esm2 } from "../esm2/esm2.ts";
+import { esm2FromHuggingFace } from "../esm2/hugging-face.ts";
+import { geneformerFromJson } from "../geneformer/config-json.ts";
+import { Geneformer } from "../geneformer/geneformer.ts";
+import { CONFIG_FILE } from "./config-text.ts";
+
+/**
+ * The model of a folder with `config.json`, of transformers or of this package; its weights are read
+ * with `loadWeights`.
+ * @throws NotFoundError, StorageError, FormatError, UnsupportedFeatureError for another kind of model
+ */
+export function openModel(directory: string): Esm2 | Geneformer {
+  const path = join(directory, CONFIG_FILE);
+  const json = readModelConfig(path);
+  switch (json["model_type"]) {
+    case "esm":
+      return new Esm2(esm2FromHuggingFace(json, path));
+    case "bert":
+    case "bionemo-geneformer":
+      return new Geneformer(geneformerFromJson(json, path));
+    default:
+      throw new UnsupportedFeatureError(
+        "model",
+        `${path}: model_type ${JSON.stringify(json["model_type"])}: expected esm, bert or bionemo-geneformer`,
+      );
+  }
+}
+
+/** The object of a `config.json`. @throws NotFoundError, StorageError, FormatError */
+export function readModelConfig(path: string): Readonly<Record<string, unknown>> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw fromFsError(error, path);
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new FormatError("bad-config", "expected JSON", { path, cause });
+  }
+  if (typeof json === "object" && json !== null && !Array.isArray(json)) {
+    return json as Readonly<Record<string, unknown>>; // proof: an object of JSON
+  }
+  throw new FormatError("bad-config", "expected a JSON object", { path });
+}
