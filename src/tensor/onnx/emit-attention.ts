@@ -5,6 +5,8 @@ import { at, type EmitRules, type Emitter } from "./emitter.ts";
 import { asBytes, MICROSOFT } from "./graph.ts";
 
 const HEADS_FIRST = [0, 2, 1, 3];
+/** From [batch, heads, size, keys] to [batch, keys, heads, size]. */
+const SIZE_BEFORE_KEYS = [0, 3, 1, 2];
 /** Added to scores of keys that a query does not see. */
 const HIDDEN = -1e30;
 
@@ -12,12 +14,11 @@ export const ATTENTION_RULES = {
   attention: (node, inputs, emitter) => {
     const { attributes } = node;
     const [q, k, v] = headsFirst(node.inputs, inputs, emitter);
-    const masks = masksOf(node, node.inputs.slice(3), inputs.slice(3), emitter);
-    let scores = emitter.matmul(q, k, 4, { transB: true, alpha: attributes.scale });
-    if (masks.bias !== undefined) scores = emitter.op("Add", [scores, masks.bias]);
+    const mask = dropoutOf(attributes, inputs.slice(3), emitter);
+    const scores = maskedScores(node, q, k, inputs, emitter);
     const probability = emitter.op("Softmax", [scores], { axis: -1 });
     emitter.once(at(node.outputs, 0), "probability", () => probability);
-    const { weights, alpha } = dropped(probability, masks.dropout, attributes, emitter);
+    const { weights, alpha } = dropped(probability, mask, attributes, emitter);
     const mixed = emitter.matmul(weights, v, 4, { alpha });
     return [emitter.op("Transpose", [mixed], { perm: HEADS_FIRST })];
   },
@@ -26,15 +27,16 @@ export const ATTENTION_RULES = {
     const out = at(node.inputs, -1);
     const [gradient, ...given] = inputs;
     const [q, k, v] = headsFirst(node.inputs.slice(1), given, emitter);
-    const masks = masksOf(node, node.inputs.slice(4, -1), given.slice(3, -1), emitter);
+    const mask = dropoutOf(attributes, given.slice(3, -1), emitter);
     const probability = emitter.once(out, "probability", () => {
       throw new Error("attentionBackward came before attention");
     });
-    const { weights, alpha } = dropped(probability, masks.dropout, attributes, emitter);
+    const { weights, alpha } = dropped(probability, mask, attributes, emitter);
     const slope = emitter.op("Transpose", [gradient], { perm: HEADS_FIRST });
-    const dv = emitter.matmul(weights, slope, 4, { transA: true, alpha });
+    // dv and dk as [size, keys]: the large matrix is the second factor and needs no transposing.
+    const dv = emitter.matmul(slope, weights, 4, { transA: true, alpha });
     let dp = emitter.matmul(slope, v, 4, { transB: true, alpha });
-    if (masks.dropout !== undefined) dp = emitter.op("Mul", [dp, masks.dropout]);
+    if (mask !== undefined) dp = emitter.op("Mul", [dp, mask]);
     // The row sums of probability * dp are those of gradient * output, which is much smaller.
     const product = emitter.op("Mul", [gradient, given.at(-1) ?? ""]);
     const [batch = 1, length = 1, heads = 1] = out.shape;
@@ -42,8 +44,11 @@ export const ATTENTION_RULES = {
     const sums = emitter.reshape(dot, [], [batch, heads, length, 1]);
     const ds = emitter.op("Mul", [probability, emitter.op("Sub", [dp, sums])]);
     const dq = emitter.matmul(ds, k, 4, { alpha: attributes.scale });
-    const dk = emitter.matmul(ds, q, 4, { transA: true, alpha: attributes.scale });
-    return [dq, dk, dv].map((name) => emitter.op("Transpose", [name], { perm: HEADS_FIRST }));
+    const dk = emitter.matmul(q, ds, 4, { transA: true, alpha: attributes.scale });
+    return [
+      emitter.op("Transpose", [dq], { perm: HEADS_FIRST }),
+      ...[dk, dv].map((name) => emitter.op("Transpose", [name], { perm: SIZE_BEFORE_KEYS })),
+    ];
   },
   rotary: (node, [x, positions], emitter) => {
     const value = at(node.inputs, 0);
@@ -72,53 +77,55 @@ function headsFirst(
   return [q, k, v];
 }
 
-interface Masks {
-  /** Added to the scores, broadcast to [batch, heads, length, keys]. */
-  readonly bias: string | undefined;
-  /** float32 0 and 1 */
-  readonly dropout: string | undefined;
+/**
+ * scale · q kᵀ with hidden keys pushed down. A mask of keys is one more column in the product, a one
+ * in q and the bias in k: adding it to the scores would be a pass over the largest tensor there is.
+ */
+function maskedScores(
+  node: ProgramNode<"attention">,
+  q: string,
+  k: string,
+  inputs: readonly string[],
+  emitter: Emitter,
+): string {
+  const { keyMask, segments, scale } = node.attributes;
+  const [batch = 1, length = 1, heads = 1] = at(node.inputs, 0).shape;
+  const keys = at(node.inputs, 1).shape[1] ?? 1;
+  const { graph } = emitter;
+  const [zero, hidden] = [graph.float(0), graph.float(HIDDEN)];
+  let [left, right] = [q, k];
+  if (keyMask) {
+    const ones = emitter.shared(`ones ${batch} ${heads} ${length}`, () => {
+      const shape = graph.integers([batch, heads, length, 1]);
+      return [emitter.op("Expand", [graph.float(1), shape]), ""];
+    });
+    const column = emitter.once(at(node.inputs, 3), `key bias ${heads}`, () => {
+      const wide = emitter.op("Unsqueeze", [inputs[3] ?? "", graph.integers([1, 3])]);
+      const bias = emitter.op("Where", [wide, zero, hidden]);
+      return emitter.op("Expand", [bias, graph.integers([batch, heads, keys, 1])]);
+    });
+    left = emitter.op("Concat", [q, ones[0]], { axis: -1 });
+    right = emitter.op("Concat", [k, column], { axis: -1 });
+  }
+  const scores = emitter.matmul(left, right, 4, { transB: true, alpha: scale });
+  if (!segments) return scores;
+  const place = keyMask ? 4 : 3;
+  const [own, theirs] = [at(node.inputs, place), at(node.inputs, place + 1)];
+  const bias = emitter.once(own, `segments ${theirs.id}`, () => {
+    const query = emitter.op("Unsqueeze", [inputs[place] ?? "", graph.integers([1, 3])]);
+    const key = emitter.op("Unsqueeze", [inputs[place + 1] ?? "", graph.integers([1, 2])]);
+    return emitter.op("Where", [emitter.op("Equal", [query, key]), zero, hidden]);
+  });
+  return emitter.op("Add", [scores, bias]);
 }
 
-function masksOf(
-  node: ProgramNode<"attention" | "attentionBackward">,
-  values: readonly Value[],
-  names: readonly string[],
+/** The mask of dropped probabilities as 0 and 1; the last of the optional inputs. */
+function dropoutOf(
+  { dropoutRate }: AttentionAttributes,
+  masks: readonly string[],
   emitter: Emitter,
-): Masks {
-  const { keyMask, segments, dropoutRate } = node.attributes;
-  const left = names.map((name, place) => ({ name, value: at(values, place) }));
-  const biases: string[] = [];
-  const [zero, hidden] = [emitter.graph.float(0), emitter.graph.float(HIDDEN)];
-  const axes = (list: readonly number[]) => emitter.graph.integers(list);
-  if (keyMask) {
-    const mask = left.shift();
-    if (mask !== undefined) {
-      biases.push(
-        emitter.once(mask.value, "key bias", () => {
-          const wide = emitter.op("Unsqueeze", [mask.name, axes([1, 2])]);
-          return emitter.op("Where", [wide, zero, hidden]);
-        }),
-      );
-    }
-  }
-  if (segments) {
-    const [own, theirs] = left.splice(0, 2);
-    if (own !== undefined && theirs !== undefined) {
-      biases.push(
-        emitter.once(own.value, `segments ${theirs.value.id}`, () => {
-          const query = emitter.op("Unsqueeze", [own.name, axes([1, 3])]);
-          const key = emitter.op("Unsqueeze", [theirs.name, axes([1, 2])]);
-          return emitter.op("Where", [emitter.op("Equal", [query, key]), zero, hidden]);
-        }),
-      );
-    }
-  }
-  const mask = dropoutRate > 0 ? left.shift() : undefined;
-  const [first, second] = biases;
-  return {
-    bias: first === undefined || second === undefined ? first : emitter.op("Add", [first, second]),
-    dropout: mask === undefined ? undefined : emitter.op("Cast", [mask.name], { to: 1 }),
-  };
+): string | undefined {
+  return dropoutRate > 0 ? emitter.op("Cast", [masks.at(-1) ?? ""], { to: 1 }) : undefined;
 }
 
 /** Probabilities after dropout without its factor, which goes into the product as `alpha`. */

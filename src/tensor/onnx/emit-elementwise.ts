@@ -55,14 +55,15 @@ export function dropoutInput(layer: number): string {
   return `dropout:${layer}`;
 }
 
-/** Φ(x) + x φ(x) */
+/** Φ(x) + x φ(x), with u = x / sqrt(2): 0.5 erf(u) + 0.5 + u exp(-u² - ln sqrt(π)); few passes. */
 function exactSlope(x: string, emitter: Emitter): string {
-  const { graph } = emitter;
-  const erf = emitter.op("Erf", [emitter.scaled(x, Math.SQRT1_2)]);
-  const half = emitter.scaled(emitter.op("Add", [erf, graph.float(1)]), 0.5);
-  const square = emitter.op("Mul", [x, emitter.scaled(x, -0.5)]);
-  const density = emitter.scaled(emitter.op("Exp", [square]), 1 / Math.sqrt(2 * Math.PI));
-  return emitter.op("Add", [half, emitter.op("Mul", [x, density])]);
+  const u = emitter.scaled(x, Math.SQRT1_2);
+  const erf = emitter.op("Erf", [u]);
+  const half = emitter.op("HardSigmoid", [erf], { alpha: { float: 0.5 }, beta: { float: 0.5 } });
+  const constant = emitter.graph.float(-0.5 * Math.log(Math.PI));
+  const power = emitter.op("Sub", [constant, emitter.op("Mul", [u, u])]);
+  const density = emitter.op("Mul", [u, emitter.op("Exp", [power])]);
+  return emitter.op("Add", [half, density]);
 }
 
 /** Derivative of 0.5 x (1 + tanh(u)), u = sqrt(2/π) (x + 0.044715 x³) */

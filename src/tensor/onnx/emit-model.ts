@@ -1,22 +1,18 @@
 /** Products, look-ups, normalisation and losses as ONNX nodes. */
-import { elementCount, type Value } from "../program.ts";
+import { elementCount, type ProgramNode, type Value } from "../program.ts";
 import { at, type EmitRules, type Emitter } from "./emitter.ts";
 
 /** Up to this many rows a gradient of an embedding is a product with one-hot rows. */
 const ONE_HOT_ROWS = 512;
 
+/** From this many rows on, transposing a factor beforehand is faster than Gemm's doing it. */
+const TALL_ROWS = 2048;
+
 export const MODEL_RULES = {
   matmul: (node, [a, b], emitter) => {
     const { transposeA, transposeB, factor } = node.attributes;
     const rank = at(node.inputs, 0).shape.length;
-    if (rank === 2) {
-      const flags = {
-        transA: transposeA ? 1 : 0,
-        transB: transposeB ? 1 : 0,
-        alpha: { float: factor },
-      };
-      return [emitter.op("Gemm", [a, b], flags)];
-    }
+    if (rank === 2) return [product(node, a, b, emitter)];
     const flags = { transA: transposeA, transB: transposeB, alpha: factor };
     return [emitter.matmul(a, b, rank, flags)];
   },
@@ -117,6 +113,21 @@ export const MODEL_RULES = {
     return [emitter.op("Mul", [emitter.op("Sub", [target, probability]), negative])];
   },
 } satisfies Partial<EmitRules>;
+
+/** A product of two matrices, added to a gradient where there is one to add to. */
+function product(node: ProgramNode<"matmul">, a: string, b: string, emitter: Emitter): string {
+  const { transposeA, transposeB, factor } = node.attributes;
+  const apart = transposeA && (at(node.inputs, 0).shape[0] ?? 0) >= TALL_ROWS;
+  const left = apart ? emitter.op("Transpose", [a], { perm: [1, 0] }) : a;
+  const flags = {
+    transA: transposeA && !apart ? 1 : 0,
+    transB: transposeB ? 1 : 0,
+    alpha: { float: factor },
+  };
+  // Gemm adds to what it is given: a gradient that is a product needs no pass of its own.
+  const sums = emitter.accumulators.get(at(node.outputs, 0).id);
+  return emitter.op("Gemm", sums === undefined ? [left, b] : [left, b, sums], flags);
+}
 
 interface LossInputs {
   readonly labels: string;

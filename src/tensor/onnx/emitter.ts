@@ -24,11 +24,14 @@ export type InputNames = readonly [string, string, string, string, string, ...st
 export class Emitter {
   readonly graph = new OnnxGraph();
   readonly portable: boolean;
+  /** Values to be added to an existing tensor where they are computed, by id. */
+  readonly accumulators: ReadonlyMap<number, string>;
   readonly #kept = new Map<string, string>();
   readonly #shared = new Map<string, readonly [string, string]>();
 
-  constructor(options: EmitOptions) {
+  constructor(options: EmitOptions, accumulators: ReadonlyMap<number, string> = new Map()) {
     this.portable = options.portable ?? false;
+    this.accumulators = accumulators;
   }
 
   /** A tensor that belongs to `value`, emitted the first time it is asked for. */

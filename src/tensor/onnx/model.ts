@@ -47,7 +47,8 @@ export const graphNames = {
  * parameters and the gradients so far are inputs, so that one model serves every step.
  */
 export function trainingModel(program: Program, options: EmitOptions = {}): TrainingModel {
-  const emitter = new Emitter(options);
+  const accumulators = gradientProducts(program);
+  const emitter = new Emitter(options, accumulators);
   const { graph } = emitter;
   const names = new Map<number, string>();
   for (const { name, value } of program.inputs) {
@@ -56,11 +57,15 @@ export function trainingModel(program: Program, options: EmitOptions = {}): Trai
   for (const { name, value } of program.parameters) {
     declare(emitter, names, graphNames.value(name), value);
   }
-  emitNodes(program, emitter, names);
   for (const { name, value } of program.gradients) {
     graph.input(graphNames.gradient(name), "float32", value.shape);
-    const terms = [graphNames.gradient(name), nameOf(names, value)];
-    graph.node("Add", terms, [graphNames.sum(name)]);
+  }
+  emitNodes(program, emitter, names);
+  for (const { name, value } of program.gradients) {
+    const terms = [nameOf(names, value), graphNames.gradient(name)] as const;
+    if (accumulators.has(value.id))
+      graph.node("Identity", terms.slice(0, 1), [graphNames.sum(name)]);
+    else graph.node("Add", terms, [graphNames.sum(name)]);
     graph.output(graphNames.sum(name), "float32", value.shape);
   }
   nameOutputs(emitter, names, program.outputs, graphNames.output);
@@ -102,6 +107,25 @@ export function exportedModel(
   emitNodes(program, emitter, names);
   nameOutputs(emitter, names, program.outputs, (name) => name);
   return emitter.graph.finish("model");
+}
+
+/** Gradients that are products of matrices and nothing else needs, with what they are added to. */
+function gradientProducts(program: Program): ReadonlyMap<number, string> {
+  const uses = new Map<number, number>();
+  const used = [...program.nodes.flatMap(({ inputs }) => inputs)];
+  used.push(...program.outputs.map(({ value }) => value));
+  used.push(...program.gradients.map(({ value }) => value));
+  for (const { id } of used) uses.set(id, (uses.get(id) ?? 0) + 1);
+  const products = new Set(
+    program.nodes.flatMap(({ op, outputs }) =>
+      op === "matmul" ? outputs.filter(({ shape }) => shape.length === 2).map(({ id }) => id) : [],
+    ),
+  );
+  return new Map(
+    program.gradients.flatMap(({ name, value: { id } }) =>
+      products.has(id) && uses.get(id) === 1 ? [[id, graphNames.gradient(name)]] : [],
+    ),
+  );
 }
 
 function emitNodes(program: Program, emitter: Emitter, names: Map<number, string>): void {
