@@ -20,6 +20,7 @@ import { checkOperations } from "./operations.ts";
 import { checkOrders } from "./orders.ts";
 import { Original, OriginalError } from "./original.ts";
 import { type Build, checkOursToTheirs, startConversions } from "./ours-to-theirs.ts";
+import { checkProteins } from "./proteins.ts";
 import { checkSafetensors } from "./safetensors.ts";
 import { Tally } from "./tally.ts";
 import { checkEsmTokens } from "./tokens-esm.ts";
@@ -56,6 +57,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkWebDataset(tally, python, join(workspace, "webdataset"));
   await checkFasta(tally, python, join(workspace, "fasta"));
   await checkCellTokens(tally, python);
+  await checkProteins(tally, python, join(workspace, "proteins"));
   for (const build of builds) {
     await checkDTypes(tally, build, join(workspace, build.name, "dtypes"));
     await checkFolder(tally, build, join(workspace, build.name, "folder"));
