@@ -5,6 +5,7 @@ import { H5adFile } from "../../formats/h5ad/index.ts";
 import { temporaryDirectory } from "../helpers/bundle.ts";
 import { damaged, flipped, typedErrorOf } from "./damage.ts";
 import { faiTarget, fastaTarget } from "./fasta-targets.ts";
+import { proteinDatabaseTarget, proteinStoreTarget } from "./protein-targets.ts";
 import {
   h5adTarget,
   npyTarget,
@@ -46,6 +47,14 @@ describe("a damaged file is a typed error or some sound value", () => {
     expect([...found]).toEqual(
       expect.arrayContaining(["read", "bad-header", "truncated", "bad-offsets", "bad-shape"]),
     );
+  });
+
+  test("protein stores, data bases and cluster tables", async () => {
+    const stores = await outcomes(await proteinStoreTarget(temporaryDirectory()), 1, 120);
+    expect(stores.size).toBeGreaterThan(6);
+    const bases = await outcomes(proteinDatabaseTarget(temporaryDirectory()), 1, 90);
+    expect([...bases]).toEqual(expect.arrayContaining(["database.db:read"]));
+    expect(bases.size).toBeGreaterThan(4);
   });
 
   test("parquet", async () => {

@@ -1,12 +1,14 @@
 /**
  * Reads damaged files for as long as asked: `node test/fuzz/run.ts FORMAT SECONDS [FIRST_SEED]`,
- * FORMAT being h5ad, scdl, parquet, npy, fasta, fai or safetensors. Prints a line per finding and a count of outcomes; a
+ * FORMAT being h5ad, scdl, parquet, npy, fasta, fai, protein-store,
+ * protein-database or safetensors. Prints a line per finding and a count of outcomes; a
  * finding is reproduced with `SECONDS` 0 and its seed. Ends with 1 when there was one.
  */
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { faiTarget, fastaTarget } from "./fasta-targets.ts";
+import { proteinDatabaseTarget, proteinStoreTarget } from "./protein-targets.ts";
 import {
   h5adTarget,
   npyTarget,
@@ -35,6 +37,10 @@ async function targetOf(name: string): Promise<Target> {
       return fastaTarget(folder);
     case "fai":
       return faiTarget(folder);
+    case "protein-store":
+      return proteinStoreTarget(folder);
+    case "protein-database":
+      return proteinDatabaseTarget(folder);
     case "safetensors":
       return safetensorsTarget();
     default:
