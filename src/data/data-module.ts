@@ -79,7 +79,8 @@ export abstract class DataModule<B> {
     this.#loaders.set(split, loader);
   }
 
-  protected has(split: "train" | "val" | "test" | "predict"): boolean {
+  /** Whether setup() has made the loader of a split: validation is optional. */
+  has(split: "train" | "val" | "test" | "predict"): boolean {
     return this.#loaders.has(split);
   }
 

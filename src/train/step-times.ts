@@ -1,0 +1,57 @@
+/** Where the time of training steps goes, in milliseconds. */
+export interface StepTimes {
+  /** Waiting for a batch of the data module. */
+  readonly data: number;
+  /** Batches as inputs of programs, and sums. */
+  readonly host: number;
+  /** Building and compiling programs. */
+  readonly compile: number;
+  /** Programs: forward and backward. */
+  readonly run: number;
+  /** Clipping and optimizer. */
+  readonly update: number;
+  readonly validation: number;
+  readonly checkpoint: number;
+  /** Loggers and observers. */
+  readonly log: number;
+}
+
+export type StepPart = keyof StepTimes;
+
+/** A clock that charges the time since it was last asked to a part. */
+export class StepClock {
+  readonly #now: () => number;
+  readonly #times = {
+    data: 0,
+    host: 0,
+    compile: 0,
+    run: 0,
+    update: 0,
+    validation: 0,
+    checkpoint: 0,
+    log: 0,
+  };
+  #at: number;
+
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+    this.#at = now();
+  }
+
+  /** The time since the last call was spent on `part`. */
+  charge(part: StepPart): void {
+    const now = this.#now();
+    this.#times[part] += now - this.#at;
+    this.#at = now;
+  }
+
+  get times(): StepTimes {
+    return { ...this.#times };
+  }
+
+  /** Milliseconds of the steps themselves: all but validation and checkpoints. */
+  get steps(): number {
+    const { data, host, compile, run, update, log } = this.#times;
+    return data + host + compile + run + update + log;
+  }
+}
