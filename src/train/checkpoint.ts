@@ -26,6 +26,7 @@ import {
 } from "./trainer-file.ts";
 
 export const OPTIMIZER_FILE = "optimizer.safetensors";
+export const MODEL_CONFIG_FILE = "config.json";
 const READ_BYTES = 1 << 20;
 
 /** What a trainer hands over; arrays are only read. */
@@ -35,6 +36,8 @@ export interface Checkpoint {
   /** Optimizer state by name, e.g. `exp_avg.<weight>`; empty for weights alone. */
   readonly optimizer: ReadonlyMap<string, StoredTensor>;
   readonly trainer: TrainerState;
+  /** Written as `config.json`, with which transformers loads the directory. Default: none. */
+  readonly modelConfig?: Readonly<Record<string, unknown>>;
 }
 
 /** A checkpoint opened for reading. Close it (or `using`). */
@@ -68,6 +71,11 @@ export function writeCheckpoint(
     const files: WrittenFile[] = [...writeShards(temporary, checkpoint.model, options)];
     const optimizer = writeSafetensors(join(temporary, OPTIMIZER_FILE), checkpoint.optimizer);
     files.push({ name: OPTIMIZER_FILE, ...optimizer });
+    if (checkpoint.modelConfig !== undefined) {
+      const bytes = Buffer.from(`${JSON.stringify(checkpoint.modelConfig, null, 2)}\n`, "utf8");
+      const digest = writeSmallFile(join(temporary, MODEL_CONFIG_FILE), bytes);
+      files.push({ name: MODEL_CONFIG_FILE, ...digest });
+    }
     writeSmallFile(join(temporary, TRAINER_FILE), encodeTrainerFile(checkpoint.trainer, files));
     syncDirectory(temporary);
     if (existsSync(path)) {

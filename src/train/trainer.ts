@@ -281,6 +281,7 @@ export class Trainer<B> implements AsyncDisposable {
     const step = this.#step;
     const kept = checkpoints.save({
       ...tensors,
+      modelConfig: model.config,
       trainer: {
         step,
         epoch: this.#epoch,

@@ -1,11 +1,19 @@
 /** Weights and optimizer state between an executor and checkpoints. */
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import { floatTensor } from "../../formats/safetensors/float-values.ts";
+import {
+  SafetensorsCheckpoint,
+  WEIGHTS_FILE,
+  WEIGHTS_INDEX_FILE,
+} from "../../formats/safetensors/shards.ts";
 import type { StoredTensor } from "../../formats/safetensors/tensor.ts";
 import { initialParameters } from "../models/initialise.ts";
 import type { ParameterSpec, TrainableModel } from "../models/model.ts";
 import type { Executor, ParameterState, StateKind } from "../tensor/index.ts";
 import type { Checkpoint, OpenCheckpoint } from "./checkpoint.ts";
+import { findCheckpoint } from "./checkpoint-files.ts";
 import { parameterValues } from "./model-programs.ts";
 
 /** torch's names of the moments, before the name of the parameter. */
@@ -72,25 +80,55 @@ export async function loadTensors(
 }
 
 function assertSameParameters(model: TrainableModel<never>, checkpoint: OpenCheckpoint): void {
-  const other = (what: string): IncompatibleError =>
-    new IncompatibleError("other-model", `${checkpoint.path}: ${what}`, {
-      suggestions: [`make the ${model.name} that the checkpoint is of`, "use another folder"],
-    });
   const { model: tensors } = checkpoint;
-  for (const spec of model.parameters) {
-    if (!tensors.has(spec.name)) {
-      throw other(`there is no ${spec.name}, which the ${model.name} to train has`);
-    }
-    const { shape } = tensors.fileOf(spec.name).entry(spec.name);
-    if (!isShapeOf(spec, shape)) {
-      throw other(`${spec.name} is [${shape}], that of the ${model.name} to train [${spec.shape}]`);
-    }
-  }
+  for (const spec of model.parameters) requireSame(spec, tensors, model.name);
   const known = new Set(model.parameters.map(({ name }) => name));
   const more = tensors.names.find((name) => !known.has(name));
-  if (more !== undefined) throw other(`there is ${more}, which the ${model.name} to train lacks`);
+  if (more === undefined) return;
+  throw otherModel(tensors.path, `there is ${more}, which the ${model.name} to train lacks`);
+}
+
+function requireSame(spec: ParameterSpec, tensors: SafetensorsCheckpoint, model: string): void {
+  const { name } = spec;
+  if (!tensors.has(name)) {
+    throw otherModel(tensors.path, `there is no ${name}, which the ${model} to train has`);
+  }
+  const { shape } = tensors.fileOf(name).entry(name);
+  if (isShapeOf(spec, shape)) return;
+  const message = `${name} is [${shape}], that of the ${model} to train [${spec.shape}]`;
+  throw otherModel(tensors.path, message);
+}
+
+function otherModel(path: string, what: string): IncompatibleError {
+  return new IncompatibleError("other-model", `${path}: ${what}`, {
+    suggestions: ["make the model that the weights are of", "use another folder"],
+  });
 }
 
 function isShapeOf({ shape }: ParameterSpec, found: readonly number[]): boolean {
   return shape.length === found.length && shape.every((size, axis) => size === found[axis]);
+}
+
+/**
+ * All weights of a model from a checkpoint, a safetensors file, or a folder of transformers; tensors
+ * that the model does not have are left out.
+ * @throws NotFoundError, IncompatibleError for a weight that is missing or of another shape
+ */
+export function modelWeights(
+  model: TrainableModel<never>,
+  path: string,
+): ReadonlyMap<string, Float32Array> {
+  using tensors = SafetensorsCheckpoint.open(existsSync(path) ? findWeights(path) : path);
+  const weights = new Map<string, Float32Array>();
+  for (const spec of model.parameters) {
+    requireSame(spec, tensors, model.name);
+    weights.set(spec.name, tensors.readFloat32(spec.name));
+  }
+  return weights;
+}
+
+/** A run's folder means its newest checkpoint. */
+function findWeights(path: string): string {
+  const isOne = [WEIGHTS_FILE, WEIGHTS_INDEX_FILE].some((name) => existsSync(join(path, name)));
+  return isOne || !statSync(path).isDirectory() ? path : findCheckpoint(path);
 }

@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly gid?: number;
   /** Called with the child and everything it has written to stderr so far, at each chunk. */
   readonly onStderr?: (child: ChildProcess, stderr: string) => void;
+  /** The same for stdout. */
+  readonly onStdout?: (child: ChildProcess, stdout: string) => void;
 }
 
 /** Runs a program to its end, with stdin closed. Resolves whatever its exit code is. */
@@ -37,6 +39,7 @@ export function runProcess(
   let stderr = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
+    options.onStdout?.(child, stdout);
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;

@@ -1,0 +1,20 @@
+/**
+ * `scdl/train`: trains a model of `scdl/models`, or of your own, on the batches of a data module.
+ */
+export type { BatchSums } from "./batch-runner.ts";
+export { microBatches } from "./micro-batches.ts";
+export {
+  type OpenedProteins,
+  type OpenProteinsOptions,
+  openProteins,
+} from "./protein-data.ts";
+export type { StepTimes } from "./step-times.ts";
+export { type TrainEsm2Options, type TrainedEsm2, trainEsm2 } from "./train-esm2.ts";
+export { type FitOptions, type FitResult, Trainer } from "./trainer.ts";
+export type {
+  TrainerObserver,
+  TrainerOptions,
+  TrainStep,
+  ValidationBatch,
+} from "./trainer-options.ts";
+export { TrainingError } from "./training-error.ts";

@@ -1,0 +1,90 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { defaultRng } from "../../src/random/numpy-generator.ts";
+import { AMINO_ACID_IDS, ESM_TOKENS } from "../../src/tokenize/esm-tokens.ts";
+import { temporaryDirectory } from "../helpers/bundle.ts";
+import { runScdl } from "../helpers/run-process.ts";
+
+/** 24 proteins of random residues. */
+function proteins(folder: string): string {
+  const rng = defaultRng(3);
+  const path = join(folder, "proteins.fasta");
+  const record = (row: number): string => {
+    const residues = Array.from({ length: 12 + row }, () => {
+      return ESM_TOKENS[AMINO_ACID_IDS[rng.integer(0, AMINO_ACID_IDS.length)] ?? 0];
+    });
+    return `>p${row}\n${residues.join("")}\n`;
+  };
+  writeFileSync(path, Array.from({ length: 24 }, (_, row) => record(row)).join(""));
+  return path;
+}
+
+const SMALL = [
+  ...["--num-layers", "1", "--hidden-size", "16", "--num-attention-heads", "2"],
+  ...["--max-seq-length", "24", "--micro-batch-size", "4", "--valid-share", "0.25"],
+  ...["--num-steps", "60", "--val-check-interval", "20", "--lr", "0.01", "--threads", "1"],
+];
+
+const weightsOf = (checkpoint: string) => readFileSync(join(checkpoint, "model.safetensors"));
+
+test("scdl train esm2 interrupted and gone on with gives the weights of the run that was not", async () => {
+  const folder = temporaryDirectory();
+  const train = ["train", "esm2", "--data", proteins(folder), ...SMALL, "--result-dir", folder];
+  const uninterrupted = runScdl([...train, "--experiment-name", "whole"]);
+  let isAsked = false;
+  const parts = [...train, "--experiment-name", "parts"];
+  const stopped = await runScdl(parts, {
+    onStdout: (child, stdout) => {
+      if (isAsked || !stdout.includes("step 10/")) return;
+      isAsked = true;
+      child.kill("SIGINT");
+    },
+  });
+  const whole = await uninterrupted;
+  expect(whole).toMatchObject({ code: 0, stderr: "" });
+  expect(whole.stdout).toMatch(/^step 10\/60 {2}loss \d\.\d+ {2}lr \S+ {2}[\d,]+ tokens\/s/);
+  const [, last = ""] = /checkpoint (\S+)\n$/.exec(whole.stdout) ?? [];
+  expect(last).toMatch(/whole\/checkpoints\/step=000060-val_loss=\d\.\d{4}$/);
+  expect(stopped).toMatchObject({ code: 130, stderr: "" });
+  expect(stopped.stdout).toMatch(/stopped after step \d+, .*\n/);
+  expect(stopped.stdout).toMatch(/go on: the same command with --resume-if-exists\n$/);
+  const [refused, gone] = [
+    await runScdl(parts),
+    await runScdl([...parts, "--resume-if-exists", "--json"]),
+  ];
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/parts: has a run of \d+ steps \[already-exists\]\n/);
+
+  const result = JSON.parse(gone.stdout);
+  expect(result).toMatchObject({ step: 60, reason: "max-steps", trainClusters: 18 });
+  expect(weightsOf(result.checkpoint)).toEqual(weightsOf(last));
+
+  const lines = readFileSync(join(folder, "parts", "metrics.jsonl"), "utf8")
+    .trim()
+    .split("\n");
+  const records = lines.map((line) => JSON.parse(line));
+  const losses = records.filter((record) => "reduced_train_loss" in record);
+  expect(losses.map(({ step }) => step)).toEqual([10, 20, 30, 40, 50, 60]);
+  expect(losses[5].reduced_train_loss).toBeLessThan(losses[0].reduced_train_loss);
+  expect(JSON.parse(readFileSync(join(last, "config.json"), "utf8"))).toMatchObject({
+    model_type: "esm",
+    num_hidden_layers: 1,
+  });
+});
+
+test("wrong data and numbers are told without a run's folder", async () => {
+  const folder = temporaryDirectory();
+  const train = (...args: string[]) => runScdl(["train", "esm2", "--result-dir", folder, ...args]);
+  const [nothing, rate, missing] = await Promise.all([
+    train(),
+    train("--data", "x.fasta", "--lr", "fast"),
+    train("--data", "x.fasta"),
+  ]);
+  expect(nothing.code).toBe(2);
+  expect(nothing.stderr).toContain("try: --data proteins.fasta");
+  expect(rate.stderr).toContain('--lr: expected a number, found "fast"');
+  expect(missing.stderr).toContain("x.fasta");
+  expect(missing.code).toBe(1);
+  expect(existsSync(join(folder, "esm2"))).toBe(false);
+});
