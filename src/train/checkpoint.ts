@@ -18,6 +18,7 @@ import {
 } from "../../formats/safetensors/shards.ts";
 import type { StoredTensor } from "../../formats/safetensors/tensor.ts";
 import { writeSafetensors } from "../../formats/safetensors/write-safetensors.ts";
+import { modelConfigText } from "./model-config-text.ts";
 import {
   encodeTrainerFile,
   readTrainerFile,
@@ -72,8 +73,8 @@ export function writeCheckpoint(
     const optimizer = writeSafetensors(join(temporary, OPTIMIZER_FILE), checkpoint.optimizer);
     files.push({ name: OPTIMIZER_FILE, ...optimizer });
     if (checkpoint.modelConfig !== undefined) {
-      const bytes = Buffer.from(`${JSON.stringify(checkpoint.modelConfig, null, 2)}\n`, "utf8");
-      const digest = writeSmallFile(join(temporary, MODEL_CONFIG_FILE), bytes);
+      const text = Buffer.from(modelConfigText(checkpoint.modelConfig), "utf8");
+      const digest = writeSmallFile(join(temporary, MODEL_CONFIG_FILE), text);
       files.push({ name: MODEL_CONFIG_FILE, ...digest });
     }
     writeSmallFile(join(temporary, TRAINER_FILE), encodeTrainerFile(checkpoint.trainer, files));

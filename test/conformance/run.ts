@@ -24,6 +24,7 @@ import { checkProteins } from "./proteins.ts";
 import { checkSafetensors } from "./safetensors.ts";
 import { Tally } from "./tally.ts";
 import { checkEsmTokens } from "./tokens-esm.ts";
+import { checkTraining } from "./training.ts";
 import { checkWebDataset } from "./webdataset.ts";
 
 const tally = new Tally();
@@ -58,6 +59,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkFasta(tally, python, join(workspace, "fasta"));
   await checkCellTokens(tally, python);
   await checkProteins(tally, python, join(workspace, "proteins"));
+  await checkTraining(tally, python, join(workspace, "training"));
   for (const build of builds) {
     await checkDTypes(tally, build, join(workspace, build.name, "dtypes"));
     await checkFolder(tally, build, join(workspace, build.name, "folder"));
