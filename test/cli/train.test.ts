@@ -71,7 +71,7 @@ test("scdl train esm2 interrupted and gone on with gives the weights of the run 
     model_type: "esm",
     num_hidden_layers: 1,
   });
-});
+}, 120_000);
 
 test("wrong data and numbers are told without a run's folder", async () => {
   const folder = temporaryDirectory();
