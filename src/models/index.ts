@@ -1,6 +1,7 @@
 /**
  * `scdl/models`: networks with their losses, written once as programs of `scdl/tensor`.
  */
+export type { Backbone } from "./backbone.ts";
 export {
   ESM2_SIZES,
   type Esm2Config,
@@ -21,6 +22,9 @@ export {
 } from "./geneformer/config.ts";
 export { geneformerFromJson, geneformerToJson } from "./geneformer/config-json.ts";
 export { Geneformer } from "./geneformer/geneformer.ts";
+export type { LabelledBatch } from "./heads/fine-tuned.ts";
+export { SequenceModel, type SequenceModelOptions } from "./heads/sequence-model.ts";
+export { TokenModel, type TokenModelOptions } from "./heads/token-model.ts";
 export { initialParameter, initialParameters } from "./initialise.ts";
 export {
   type BatchSize,
@@ -38,7 +42,7 @@ export {
   type LoadWeightsOptions,
   loadWeights,
 } from "./weights/load-weights.ts";
-export { openModel, readModelConfig } from "./weights/open-model.ts";
+export { openBackbone, openModel, readModelConfig } from "./weights/open-model.ts";
 export { type SaveWeightsOptions, saveWeights } from "./weights/save-weights.ts";
 export { type VocabularyRows, vocabularyRows } from "./weights/vocabulary-rows.ts";
 export type { WeightNotes } from "./weights/weight-notes.ts";

@@ -12,7 +12,7 @@ import {
   initialParameter,
   initialParameters,
   loadWeights,
-  openModel,
+  openBackbone,
   saveWeights,
 } from "../../src/models/index.ts";
 import { addGradients, openExecutor, ProgramBuilder } from "../../src/tensor/index.ts";
@@ -87,7 +87,7 @@ function newModel(kind: (typeof KINDS)[number]): Esm2 | Geneformer {
 }
 
 async function differences(folder: string, shape: readonly [number, number]): Promise<string[]> {
-  const model = openModel(folder);
+  const model = openBackbone(folder);
   const { values } = loadWeights(model, folder, (spec) => initialParameter(spec, 0));
   using expected = SafetensorsFile.open(join(folder, "expected.safetensors"));
   // The script wrote these types.

@@ -1,9 +1,11 @@
-import type { ProgramBuilder, RunInputs } from "../../tensor/index.ts";
+import type { ProgramBuilder, RunInputs, Value } from "../../tensor/index.ts";
+import type { Backbone } from "../backbone.ts";
 import { Dropouts } from "../layers.ts";
 import {
   maskedLanguageInputs,
   maskedLanguageMetrics,
   maskedLanguageOutputs,
+  type TokenInputs,
   tokenInputs,
 } from "../masked-language.ts";
 import type {
@@ -13,7 +15,7 @@ import type {
   ParameterSpec,
   TrainableModel,
 } from "../model.ts";
-import { weightsOf } from "../parameters.ts";
+import { type Weights, weightsOf } from "../parameters.ts";
 import {
   countLossPositions,
   isPacked,
@@ -38,11 +40,12 @@ import { esm2Head, esm2Parameters, esm2Trunk, MASK_RATIO } from "./network.ts";
  * "predict" gives `logits` [batch, length, vocabulary], `hidden_states` [batch, length, hidden] after
  * the last norm and, for padded rows, `embeddings` [batch, hidden]: the mean over residues.
  */
-export class Esm2 implements TrainableModel<MaskedBatch> {
+export class Esm2 implements TrainableModel<MaskedBatch>, Backbone {
   readonly name = "esm2";
   readonly settings: Esm2Config;
   readonly config: Readonly<Record<string, unknown>>;
   readonly parameters: readonly ParameterSpec[];
+  readonly trunkParameters: readonly ParameterSpec[];
   readonly weightNotes: WeightNotes;
 
   constructor(options: Esm2Size | Esm2Options) {
@@ -51,6 +54,7 @@ export class Esm2 implements TrainableModel<MaskedBatch> {
     const { layers, heads, hiddenSize, rotaryBase: base } = this.settings;
     this.weightNotes = esm2Notes(layers, heads, { base, headSize: hiddenSize / heads });
     const { trunk, head } = esm2Parameters(this.settings);
+    this.trunkParameters = trunk.specs;
     this.parameters = [...trunk.specs, ...head.specs];
   }
 
@@ -62,11 +66,20 @@ export class Esm2 implements TrainableModel<MaskedBatch> {
     const weights = weightsOf(builder, this.parameters);
     const tokens = tokenInputs(builder, size);
     const dropouts = new Dropouts(mode === "train");
-    const hidden = esm2Trunk(builder, weights, tokens, this.settings, dropouts);
+    const hidden = this.hiddenStates(builder, weights, tokens, dropouts);
     const context = { builder, size, mode, specialTokens: true };
     return maskedLanguageOutputs(context, hidden, tokens, (rows) =>
       esm2Head(weights, rows, this.settings),
     );
+  }
+
+  hiddenStates(
+    builder: ProgramBuilder,
+    weights: Weights,
+    tokens: TokenInputs,
+    dropouts: Dropouts,
+  ): Value {
+    return esm2Trunk(builder, weights, tokens, this.settings, dropouts);
   }
 
   inputs(batch: MaskedBatch, size: BatchSize, mode: BuildMode): RunInputs {

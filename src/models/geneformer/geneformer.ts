@@ -1,10 +1,12 @@
 import { IncompatibleError } from "../../../formats/common/errors.ts";
-import type { ProgramBuilder, RunInputs } from "../../tensor/index.ts";
+import type { ProgramBuilder, RunInputs, Value } from "../../tensor/index.ts";
+import type { Backbone } from "../backbone.ts";
 import { Dropouts } from "../layers.ts";
 import {
   maskedLanguageInputs,
   maskedLanguageMetrics,
   maskedLanguageOutputs,
+  type TokenInputs,
   tokenInputs,
 } from "../masked-language.ts";
 import type {
@@ -14,7 +16,7 @@ import type {
   ParameterSpec,
   TrainableModel,
 } from "../model.ts";
-import { weightsOf } from "../parameters.ts";
+import { type Weights, weightsOf } from "../parameters.ts";
 import { countLossPositions, isPacked, type MaskedBatch, maskedBatchSize } from "../token-batch.ts";
 import { BERT_NOTES, BIONEMO_NOTES, type WeightNotes } from "../weights/weight-notes.ts";
 import { BERT_LAYOUT } from "./bert-layout.ts";
@@ -40,11 +42,12 @@ import type { GeneformerNetwork } from "./layout.ts";
  * "predict" gives `logits` [batch, length, vocabulary], `hidden_states` [batch, length, hidden] and,
  * for padded rows, `embeddings` [batch, hidden]: the mean over a cell's genes.
  */
-export class Geneformer implements TrainableModel<MaskedBatch> {
+export class Geneformer implements TrainableModel<MaskedBatch>, Backbone {
   readonly name = "geneformer";
   readonly settings: GeneformerConfig;
   readonly config: Readonly<Record<string, unknown>>;
   readonly parameters: readonly ParameterSpec[];
+  readonly trunkParameters: readonly ParameterSpec[];
   readonly weightNotes: WeightNotes;
   readonly #network: GeneformerNetwork;
 
@@ -55,6 +58,7 @@ export class Geneformer implements TrainableModel<MaskedBatch> {
     this.weightNotes = isBert ? BERT_NOTES : BIONEMO_NOTES;
     this.#network = isBert ? BERT_LAYOUT : BIONEMO_LAYOUT;
     const { trunk, head } = this.#network.parameters(this.settings);
+    this.trunkParameters = trunk.specs;
     this.parameters = [...trunk.specs, ...head.specs];
   }
 
@@ -74,11 +78,20 @@ export class Geneformer implements TrainableModel<MaskedBatch> {
     const weights = weightsOf(builder, this.parameters);
     const tokens = tokenInputs(builder, size);
     const dropouts = new Dropouts(mode === "train");
-    const hidden = this.#network.trunk(builder, weights, tokens, this.settings, dropouts);
+    const hidden = this.hiddenStates(builder, weights, tokens, dropouts);
     const { specialTokens } = this.settings;
     return maskedLanguageOutputs({ builder, size, mode, specialTokens }, hidden, tokens, (rows) =>
       this.#network.head(weights, rows, this.settings),
     );
+  }
+
+  hiddenStates(
+    builder: ProgramBuilder,
+    weights: Weights,
+    tokens: TokenInputs,
+    dropouts: Dropouts,
+  ): Value {
+    return this.#network.trunk(builder, weights, tokens, this.settings, dropouts);
   }
 
   inputs(batch: MaskedBatch, size: BatchSize, mode: BuildMode): RunInputs {

@@ -5,10 +5,13 @@ import {
   fromFsError,
   UnsupportedFeatureError,
 } from "../../../formats/common/errors.ts";
+import { ConfigReader } from "../config-reader.ts";
 import { Esm2 } from "../esm2/esm2.ts";
 import { esm2FromHuggingFace } from "../esm2/hugging-face.ts";
 import { geneformerFromJson } from "../geneformer/config-json.ts";
 import { Geneformer } from "../geneformer/geneformer.ts";
+import { SequenceModel } from "../heads/sequence-model.ts";
+import { TokenModel } from "../heads/token-model.ts";
 import { CONFIG_FILE } from "./config-text.ts";
 
 /**
@@ -16,9 +19,41 @@ import { CONFIG_FILE } from "./config-text.ts";
  * with `loadWeights`.
  * @throws NotFoundError, StorageError, FormatError, UnsupportedFeatureError for another kind of model
  */
-export function openModel(directory: string): Esm2 | Geneformer {
+export function openModel(directory: string): Esm2 | Geneformer | SequenceModel | TokenModel {
   const path = join(directory, CONFIG_FILE);
   const json = readModelConfig(path);
+  const type = json["model_type"];
+  if (type !== "scdl-sequence" && type !== "scdl-token") return backboneOf(json, path);
+  const backbone = backboneOf(objectOf(json["backbone"], path), path);
+  const read = new ConfigReader(json, path);
+  const common = {
+    headSize: read.whole("headSize", type === "scdl-token" ? 32 : 256),
+    dropout: read.number("dropout", 0.25),
+    encoderFrozen: read.flag("encoderFrozen", true),
+  };
+  if (type === "scdl-token") {
+    return new TokenModel(backbone, { ...common, classes: read.whole("classes", 3) });
+  }
+  const task = read.text("task", "regression");
+  if (task !== "regression" && task !== "classification") {
+    throw new FormatError(
+      "bad-config",
+      `task: expected regression or classification, found ${task}`,
+      {
+        path,
+      },
+    );
+  }
+  return new SequenceModel(backbone, { ...common, task, targetSize: read.whole("targetSize", 1) });
+}
+
+/** As {@link openModel}, for a masked language model alone. @throws as it does */
+export function openBackbone(directory: string): Esm2 | Geneformer {
+  const path = join(directory, CONFIG_FILE);
+  return backboneOf(readModelConfig(path), path);
+}
+
+function backboneOf(json: Readonly<Record<string, unknown>>, path: string): Esm2 | Geneformer {
   switch (json["model_type"]) {
     case "esm":
       return new Esm2(esm2FromHuggingFace(json, path));
@@ -47,6 +82,10 @@ export function readModelConfig(path: string): Readonly<Record<string, unknown>>
   } catch (cause) {
     throw new FormatError("bad-config", "expected JSON", { path, cause });
   }
+  return objectOf(json, path);
+}
+
+function objectOf(json: unknown, path: string): Readonly<Record<string, unknown>> {
   if (typeof json === "object" && json !== null && !Array.isArray(json)) {
     return json as Readonly<Record<string, unknown>>; // proof: an object of JSON
   }

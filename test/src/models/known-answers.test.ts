@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { initialParameter, loadWeights, openModel } from "../../../src/models/index.ts";
+import { initialParameter, loadWeights, openBackbone } from "../../../src/models/index.ts";
 import { runModel } from "./model-fixture.ts";
 
 /** A folder with facebook/esm2_t6_8M_UR50D: config.json and model.safetensors. */
@@ -7,7 +7,7 @@ const FOLDER = process.env["SCDL_ESM2_8M"];
 
 /** The first three rows of three values, as transformers' own tests have them. */
 async function corner(ids: readonly number[], output: string): Promise<number[][]> {
-  const model = openModel(FOLDER ?? "");
+  const model = openBackbone(FOLDER ?? "");
   const { values } = loadWeights(model, FOLDER ?? "", (spec) => initialParameter(spec, 0));
   const batch = {
     text: Int32Array.from(ids),

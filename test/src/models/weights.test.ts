@@ -10,7 +10,7 @@ import {
   initialParameters,
   type LoadWeightsOptions,
   loadWeights,
-  openModel,
+  openBackbone,
   type ParameterSpec,
   saveWeights,
   vocabularyRows,
@@ -42,7 +42,7 @@ const small = (options: object = {}) =>
 
 describe("a folder of transformers", () => {
   test("is opened and loaded whole; old names of norms and unused tensors are told", () => {
-    const model = openModel(fixture("esm2"));
+    const model = openBackbone(fixture("esm2"));
     const { values, report } = loadWeights(model, fixture("esm2"), initial);
     expect(values.size).toBe(model.parameters.length);
     expect(report.initial).toEqual([]);
@@ -62,7 +62,7 @@ describe("a folder of transformers", () => {
   });
 
   test("is an authors' Geneformer when its model_type is bert", () => {
-    const model = openModel(fixture("bert"));
+    const model = openBackbone(fixture("bert"));
     expect(model).toBeInstanceOf(Geneformer);
     expect(loadWeights(model, fixture("bert"), initial).values.size).toBe(model.parameters.length);
   });
@@ -79,7 +79,7 @@ describe("saved weights", () => {
       expect(readdirSync(directory).filter((file) => file.endsWith("s")).length > 1).toBe(
         "maxShardBytes" in options,
       );
-      const again = openModel(directory);
+      const again = openBackbone(directory);
       expect(again.settings).toEqual(model.settings);
       expect(loadWeights(again, directory, initial).values).toEqual(values);
     }
@@ -248,11 +248,11 @@ test("a config.json cut at any byte, or of another kind, is a typed error", () =
   const path = join(folder, "config.json");
   for (let length = 0; length < text.length; length++) {
     writeFileSync(path, text.slice(0, length));
-    expect(() => openModel(folder)).toThrow(expect.objectContaining({ code: "bad-config" }));
+    expect(() => openBackbone(folder)).toThrow(expect.objectContaining({ code: "bad-config" }));
   }
   writeFileSync(path, "[1]");
-  expect(() => openModel(folder)).toThrow("expected a JSON object");
+  expect(() => openBackbone(folder)).toThrow("expected a JSON object");
   writeFileSync(path, '{"model_type": "gpt2"}');
-  expect(() => openModel(folder)).toThrow('model_type "gpt2": expected esm, bert');
-  expect(() => openModel(join(folder, "nowhere"))).toThrow("nowhere");
+  expect(() => openBackbone(folder)).toThrow('model_type "gpt2": expected esm, bert');
+  expect(() => openBackbone(join(folder, "nowhere"))).toThrow("nowhere");
 });

@@ -1,0 +1,60 @@
+/** What models with a head in place of the vocabulary's have in common. */
+import { IncompatibleError } from "../../../formats/common/errors.ts";
+import type { ProteinBatch } from "../../proteins/protein-collate.ts";
+import type { RunInputs } from "../../tensor/index.ts";
+import type { Backbone } from "../backbone.ts";
+import type { BatchSize, ParameterSpec } from "../model.ts";
+import type { MaskedBatch } from "../token-batch.ts";
+
+/** Tokens with labels: one a row, or one a token. */
+export type LabelledBatch = Pick<
+  ProteinBatch,
+  "text" | "attentionMask" | "labels" | "lossMask" | "shape"
+>;
+
+/** Parameters of the backbone and of the head behind it. */
+export function fineTunedParameters(
+  backbone: Backbone,
+  head: readonly ParameterSpec[],
+  isFrozen: boolean,
+): readonly ParameterSpec[] {
+  const trunk = backbone.trunkParameters;
+  return [...(isFrozen ? trunk.map((spec) => ({ ...spec, trained: false })) : trunk), ...head];
+}
+
+/** The size of a batch; no vocabulary, no loss positions. */
+export function labelledSize(backbone: Backbone, batch: LabelledBatch): BatchSize {
+  const { batch: rows, length } = backbone.sizeOf(tokensOf(batch));
+  return { batch: rows, length };
+}
+
+/** The tokens as inputs of the backbone. */
+export function backboneInputs(
+  backbone: Backbone,
+  batch: LabelledBatch,
+  size: BatchSize,
+): RunInputs {
+  return backbone.inputs(tokensOf(batch), size, "predict");
+}
+
+function tokensOf({ text, attentionMask, lossMask, shape }: LabelledBatch): MaskedBatch {
+  return { text, attentionMask, lossMask, shape, labels: text };
+}
+
+export function wrongLabels(model: string, expected: string, found: string): IncompatibleError {
+  return new IncompatibleError("wrong-labels", `${model}: expected ${expected}, found ${found}`, {
+    suggestions: ["check the task and the labels of the data set"],
+  });
+}
+
+/** `loss` the mean; `accuracy` where `correct` was counted. */
+export function fineTuningMetrics(
+  sums: Readonly<Record<string, number>>,
+  count: number,
+): Readonly<Record<string, number>> {
+  const { loss, correct } = sums;
+  return {
+    ...(loss === undefined ? {} : { loss: loss / count }),
+    ...(correct === undefined ? {} : { accuracy: correct / count }),
+  };
+}

@@ -1,0 +1,138 @@
+import {
+  argmax,
+  cast,
+  crossEntropy,
+  equal,
+  type ProgramBuilder,
+  type RunInputs,
+  relu,
+  squaredError,
+  sum,
+  type Value,
+} from "../../tensor/index.ts";
+import type { Backbone } from "../backbone.ts";
+import { Dropouts, dense } from "../layers.ts";
+import { tokenInputs } from "../masked-language.ts";
+import { meanOfResidues, meanOfTokens } from "../mean-embedding.ts";
+import type {
+  BatchSize,
+  BuildMode,
+  ModelOutputs,
+  ParameterSpec,
+  TrainableModel,
+} from "../model.ts";
+import { ParameterList, requireSizes, type Weights, weightsOf } from "../parameters.ts";
+import type { WeightNotes } from "../weights/weight-notes.ts";
+import {
+  backboneInputs,
+  fineTunedParameters,
+  fineTuningMetrics,
+  type LabelledBatch,
+  labelledSize,
+  wrongLabels,
+} from "./fine-tuned.ts";
+
+export interface SequenceModelOptions {
+  /** "regression": one value a sequence, squared error. "classification": cross entropy. */
+  readonly task: "regression" | "classification";
+  /** Classes, or values of a regression. Default: 1 for a regression. */
+  readonly targetSize?: number;
+  /** Width between the two layers of the head. Default: 256. */
+  readonly headSize?: number;
+  /** Dropout in the head. Default: 0.25. */
+  readonly dropout?: number;
+  /** Trains the head alone. Default: true. */
+  readonly encoderFrozen?: boolean;
+}
+
+/**
+ * A value or a class for each sequence: the mean of its hidden states through a linear layer, ReLU,
+ * dropout and a second linear layer. Head and names are those of BioNeMo's `ESM2FineTuneSeqModel`.
+ *
+ * ```ts
+ * const model = new SequenceModel(new Esm2("8M"), { task: "classification", targetSize: 10 });
+ * ```
+ *
+ * "predict" gives `regression_output` or `classification_output` [batch, targetSize], and
+ * `hidden_states` and `embeddings` as the backbone does.
+ */
+export class SequenceModel implements TrainableModel<LabelledBatch> {
+  readonly name: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly parameters: readonly ParameterSpec[];
+  readonly weightNotes: WeightNotes;
+  readonly settings: Required<SequenceModelOptions>;
+  readonly #backbone: Backbone;
+  readonly #head: string;
+
+  constructor(backbone: Backbone, options: SequenceModelOptions) {
+    const { task, targetSize = 1, headSize = 256, dropout = 0.25, encoderFrozen = true } = options;
+    this.settings = { task, targetSize, headSize, dropout, encoderFrozen };
+    this.name = `${backbone.name}-${task}`;
+    this.#backbone = backbone;
+    this.#head = `${task}_head`;
+    const { hiddenSize } = backbone.settings;
+    requireSizes(this.name, { targetSize, headSize }, hiddenSize, 1);
+    const head = new ParameterList({ std: 0.02 })
+      .torchLinear(`${this.#head}.linear_layers.0`, [headSize, hiddenSize])
+      .torchLinear(`${this.#head}.linear_layers.1`, [targetSize, headSize]);
+    this.parameters = fineTunedParameters(backbone, head.specs, encoderFrozen);
+    this.weightNotes = backbone.weightNotes;
+    this.config = { model_type: "scdl-sequence", backbone: backbone.config, ...this.settings };
+  }
+
+  sizeOf(batch: LabelledBatch): BatchSize {
+    return labelledSize(this.#backbone, batch);
+  }
+
+  build(builder: ProgramBuilder, size: BatchSize, mode: BuildMode): ModelOutputs {
+    const weights = weightsOf(builder, this.parameters);
+    const tokens = tokenInputs(builder, size);
+    const dropouts = new Dropouts(mode === "train");
+    const hidden = this.#backbone.hiddenStates(builder, weights, tokens, dropouts);
+    const mean = this.#backbone.settings.specialTokens === false ? meanOfTokens : meanOfResidues;
+    // Rows are padded, never packed, so that there is a mask.
+    const embeddings = mean(builder, hidden, tokens.keyMask as Value);
+    const output = this.#apply(weights, embeddings, dropouts);
+    const { task, targetSize } = this.settings;
+    if (mode === "predict") {
+      const outputs = { [`${task}_output`]: output, hidden_states: hidden, embeddings };
+      return { loss: null, outputs };
+    }
+    if (task === "regression") {
+      const target = builder.input("labels", "float32", [size.batch, targetSize]);
+      return { loss: squaredError(output, target), outputs: {} };
+    }
+    const labels = builder.input("labels", "int32", [size.batch]);
+    const loss = crossEntropy(output, labels).sum;
+    if (mode === "train") return { loss, outputs: {} };
+    return { loss, outputs: { correct: sum(cast(equal(argmax(output), labels), "float32")) } };
+  }
+
+  inputs(batch: LabelledBatch, size: BatchSize, mode: BuildMode): RunInputs {
+    const inputs = backboneInputs(this.#backbone, batch, size);
+    if (mode === "predict") return inputs;
+    const { labels } = batch;
+    const { task, targetSize } = this.settings;
+    const count = task === "regression" ? size.batch * targetSize : size.batch;
+    const isKind = labels instanceof (task === "regression" ? Float32Array : Int32Array);
+    if (labels.length === count && isKind) return { ...inputs, labels };
+    const kind = task === "regression" ? "numbers" : "classes";
+    const found = `${labels.constructor.name} of ${labels.length}`;
+    throw wrongLabels(this.name, `${count} ${kind} as labels of ${size.batch} sequences`, found);
+  }
+
+  lossCount({ labels }: LabelledBatch): number {
+    return labels.length;
+  }
+
+  reduce(sums: Readonly<Record<string, number>>, count: number): Readonly<Record<string, number>> {
+    return fineTuningMetrics(sums, count);
+  }
+
+  #apply(weights: Weights, x: Value, dropouts: Dropouts): Value {
+    const wide = relu(dense(weights, `${this.#head}.linear_layers.0`, x));
+    const kept = dropouts.apply(wide, this.settings.dropout);
+    return dense(weights, `${this.#head}.linear_layers.1`, kept);
+  }
+}
