@@ -225,12 +225,22 @@ export {
   SingleCellTokenDataset,
   type SingleCellTokenOptions,
 } from "./gene-tokens/single-cell-token-dataset.ts";
+export {
+  type OpenTokensOptions,
+  TokenDataset,
+  type TokenItem,
+} from "./gene-tokens/token-dataset.ts";
 export { TokenRows } from "./gene-tokens/token-rows.ts";
 export {
   type TokenizeDatasetOptions,
   type TokenizeProgress,
   tokenizeDataset,
 } from "./gene-tokens/tokenize-dataset.ts";
+export {
+  type TokenizedCells,
+  type TokenizeToDiskOptions,
+  tokenizeToDisk,
+} from "./gene-tokens/tokenize-to-disk.ts";
 export { type InspectOptions, type InspectProgress, inspect } from "./inspect/inspect.ts";
 export type {
   ColumnSummary,

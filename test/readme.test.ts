@@ -24,8 +24,9 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("README shows commands and a program", () => {
-  expect(blocks.map((block) => block.language)).toEqual(["console", "console", "ts"]);
+test("README shows commands and programs", () => {
+  const languages = ["console", "console", "ts", "console", "console", "ts"];
+  expect(blocks.map((block) => block.language)).toEqual(languages);
 });
 
 test("the commands print what README says; times and rates may differ", async () => {
@@ -39,14 +40,17 @@ test("the commands print what README says; times and rates may differ", async ()
   }
 });
 
-test("the program runs and prints what its last comment says", async () => {
-  const program = blocks.find((block) => block.language === "ts")?.text ?? "";
-  const [, output = ""] = /^\/\/ prints: (.*)$/m.exec(program) ?? [];
+test("the programs run and print what their last comment says", async () => {
   const entry = new URL("../dist/src/index.js", import.meta.url).href;
-  const file = join(folder, "program.ts");
-  writeFileSync(file, program.replaceAll('from "scdl"', `from ${JSON.stringify(entry)}`));
-  const result = await runProcess(process.execPath, [file], { cwd: folder });
-  expect(result).toMatchObject({ code: 0, stderr: "", stdout: `${output}\n` });
+  const programs = blocks.filter((block) => block.language === "ts");
+  const run = programs.map(async ({ text }, i) => {
+    const [, output = ""] = /^\/\/ prints: (.*)$/m.exec(text) ?? [];
+    const file = join(folder, `program-${i}.ts`);
+    writeFileSync(file, text.replaceAll('from "scdl"', `from ${JSON.stringify(entry)}`));
+    const result = await runProcess(process.execPath, [file], { cwd: folder });
+    expect(result).toMatchObject({ code: 0, stderr: "", stdout: `${output}\n` });
+  });
+  await Promise.all(run);
 });
 
 test("the example in docs/ streams a data set, and refuses a batch size that is none", async () => {

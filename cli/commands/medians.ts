@@ -23,7 +23,7 @@ export default class Medians extends BaseCommand {
     "more than 512 cells is within 0.2 %, or exact with --exact, which reads twice. The result is " +
     "the same for any order of data sets and for any division into parts.";
   static override examples = [
-    "<%= config.bin %> <%= command.id %> train.scdl --output medians.json",
+    "<%= config.bin %> <%= command.id %> train.scdl --output medians.json --vocab geneformer.vocab",
     "<%= config.bin %> <%= command.id %> part1.h5ad --partial part1.values",
     "<%= config.bin %> <%= command.id %> --merge part1.values part2.values -o medians.json",
   ];
@@ -35,6 +35,10 @@ export default class Medians extends BaseCommand {
 
   static override flags = {
     output: string({ char: "o", summary: "Write the medians as JSON.", exclusive: ["partial"] }),
+    vocab: string({
+      summary: "Write BioNeMo's vocabulary of these genes too.",
+      dependsOn: ["output"],
+    }),
     partial: string({ summary: "Write what --merge makes medians of." }),
     merge: boolean({ summary: "The arguments are files of --partial." }),
     exact: boolean({ summary: "Exact medians: reads again.", exclusive: ["partial", "merge"] }),
@@ -58,7 +62,10 @@ export default class Medians extends BaseCommand {
     }
     const output = outputName(isPartial ? "partial" : "output", given);
     const { checkFileOutput } = await import("../../src/proteins/pending-file.ts");
-    checkFileOutput(output, overwrite);
+    const vocab = outputName("vocab", flags.vocab ?? "");
+    for (const file of flags.vocab === undefined ? [output] : [output, vocab]) {
+      checkFileOutput(file, overwrite);
+    }
     const medians = await import("../../src/gene-tokens/compute-medians.ts");
     using progress = new ProgressLine();
     const options = await this.#options(flags, progress);
@@ -78,6 +85,9 @@ export default class Medians extends BaseCommand {
       ? medians.mediansOf(await medians.mergeGeneDistributions(paths))
       : await medians.computeGeneMedians(paths, { ...options, exact: flags.exact });
     medians.saveMedians(output, made.medians, { overwrite });
+    if (flags.vocab !== undefined) {
+      medians.saveVocabulary(vocab, made.medians, options.mapping, { overwrite });
+    }
     progress.clear();
     const { cells, estimated } = made;
     return this.#told({ output, genes: made.medians.size, cells, estimated });

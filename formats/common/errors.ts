@@ -122,7 +122,7 @@ export interface StorageErrorDetails extends ErrorDetails {
   readonly path: string;
 }
 
-/** The file system refused: permission, disk full, already there, changed while open. */
+/** The file system refused: permission, disk full, already there, changed while open, in use. */
 export class StorageError extends ScdlError {
   readonly path: string;
 
@@ -138,6 +138,7 @@ export type StorageErrorCode =
   | "already-exists"
   | "read-only"
   | "file-changed"
+  | "in-use"
   | "io";
 
 /** Narrows an unknown value to {@link ScdlError}, optionally to some of its codes. */

@@ -7,6 +7,7 @@
  */
 import { crc32Hex } from "../common/crc32.ts";
 import { FormatError, UnsupportedFeatureError } from "../common/errors.ts";
+import { HeaderFields } from "../common/header-fields.ts";
 import type { FileDigest } from "../common/output-file.ts";
 
 export const STORE_HEADER = "header.json";
@@ -65,7 +66,10 @@ export function encodeStoreHeader(header: StoreHeader): Uint8Array {
 
 /** @throws FormatError, UnsupportedFeatureError for a later version */
 export function decodeStoreHeader(text: string, path: string): StoreHeader {
-  const root = new Fields(parsed(text, path), path, "");
+  const root = HeaderFields.parse(text, {
+    path,
+    suggestion: "build the store again: the header is damaged",
+  });
   const format = root.value("format");
   if (format !== FORMAT) {
     throw new FormatError(
@@ -127,56 +131,4 @@ export function expectedLengths(header: Omit<StoreHeader, "files">): Map<StoreFi
     lengths.set(STORE_FILES.clusterMembers, 4 * header.clusters.members);
   }
   return lengths;
-}
-
-function parsed(text: string, path: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError("bad-header", "expected JSON", {
-      path,
-      cause,
-      suggestions: ["build the store again: the header is damaged or truncated"],
-    });
-  }
-}
-
-/** Checked fields of an object in the header. */
-class Fields {
-  readonly #values: Readonly<Record<string, unknown>>;
-  readonly #path: string;
-  readonly #prefix: string;
-
-  constructor(value: unknown, path: string, prefix: string) {
-    this.#path = path;
-    this.#prefix = prefix;
-    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    if (!isObject) this.fail("", "an object", value);
-    this.#values = value as Record<string, unknown>; // a JSON object
-  }
-
-  value(name: string): unknown {
-    return Object.hasOwn(this.#values, name) ? this.#values[name] : undefined;
-  }
-
-  fields(name: string): Fields {
-    return new Fields(this.value(name), this.#path, `${this.#prefix}${name}.`);
-  }
-
-  count(name: string, max = 2 ** 50): number {
-    const value = this.value(name);
-    if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= max) {
-      return value;
-    }
-    return this.fail(name, `a count of 0 to ${max}`, value);
-  }
-
-  fail(name: string, expected: string, found: unknown): never {
-    const what = `${this.#prefix}${name}`.replace(/\.$/, "") || "the header";
-    throw new FormatError(
-      "bad-header",
-      `${what}: expected ${expected}, found ${JSON.stringify(found) ?? "nothing"}`,
-      { path: this.#path, suggestions: ["build the store again: the header is damaged"] },
-    );
-  }
 }

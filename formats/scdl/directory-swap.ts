@@ -101,7 +101,7 @@ function sibling(target: string, kind: "tmp" | "old"): string {
 export function checkOutput(
   output: string,
   overwrite: boolean,
-  known: ReadonlySet<string> = KNOWN_NAMES,
+  known: Pick<ReadonlySet<string>, "has"> = KNOWN_NAMES,
 ): void {
   if (!existsSync(output)) return;
   const refuse = (message: string, suggestion: string): never => {

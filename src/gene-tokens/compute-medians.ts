@@ -3,6 +3,8 @@ import { PendingFile, type PendingFileOptions } from "../proteins/pending-file.t
 import { readGeneDistributions } from "./distributions-file.ts";
 import { type CollectMediansOptions, GeneDistributions } from "./gene-distributions.ts";
 import { type GeneMedians, writeGeneMedians } from "./gene-medians.ts";
+import { GeneTokenizer } from "./gene-tokenizer.ts";
+import type { EnsemblMapping } from "./name-dictionary.ts";
 
 export interface ComputeMediansOptions extends CollectMediansOptions {
   /** Reads the cells a second time for exact medians. Default false: within 0.2 %. */
@@ -56,9 +58,24 @@ export function saveMedians(
   medians: GeneMedians,
   options: PendingFileOptions = {},
 ): void {
+  save(path, options, (file) => writeGeneMedians(file, medians));
+}
+
+/** Writes the vocabulary that BioNeMo makes of medians, with the names of its genes. */
+export function saveVocabulary(
+  path: string,
+  medians: GeneMedians,
+  names: EnsemblMapping | null | undefined,
+  options: PendingFileOptions = {},
+): void {
+  const tokenizer = GeneTokenizer.fromMediansAndGenes(medians, names ?? new Map());
+  save(path, options, (file) => tokenizer.saveVocab(file));
+}
+
+function save(path: string, options: PendingFileOptions, write: (path: string) => void): void {
   const pending = new PendingFile(path, options);
   try {
-    writeGeneMedians(pending.path, medians);
+    write(pending.path);
     pending.commit();
   } catch (error) {
     pending.abort();

@@ -1,4 +1,5 @@
 import { FormatError, InvalidArgumentError } from "../../formats/common/errors.ts";
+import { Turn } from "../../formats/common/turn.ts";
 import { type CellBlock, type CellSource, chosenColumn, readNumbers } from "./cell-source.ts";
 import type { EnsemblMapping } from "./name-dictionary.ts";
 import { sortedRow } from "./sorted-row.ts";
@@ -61,12 +62,13 @@ export async function addNormalised(
   const passName = chosenColumn(cells, options.filterPass, "filter_pass");
   const counts = countsName === null ? null : (await readNumbers(cells, countsName)).values;
   const passing = passName === null ? null : (await readNumbers(cells, passName)).values;
+  const turn = new Turn();
   let wanted = 0;
   for (const { rowBegin, rowEnd, genes: names } of cells.geneRanges) {
     const columns = new GeneSums(genes.of(names), cells.path);
     const range = { begin: rowBegin, end: rowEnd, blockBytes: BLOCK_BYTES, signal: options.signal };
     for await (const block of cells.blocks(range)) {
-      options.signal?.throwIfAborted();
+      await turn.pass(options.signal);
       for (let i = 0; i < block.rowEnd - block.rowBegin; i++) {
         const row = block.rowBegin + i;
         if (passing !== null && passing[row] !== 1) continue;
