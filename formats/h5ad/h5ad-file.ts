@@ -13,7 +13,7 @@ import { openTenx } from "./tenx.ts";
 export interface H5adOpenOptions {
   /** Aborts the opening. */
   readonly signal?: AbortSignal;
-  /** Limit for one operation on the file's structure; a longer one is a FormatError. Default 8,000. */
+  /** Computing for one operation on the file's structure; more is a FormatError. Default 8,000. */
   readonly timeoutMs?: number;
 }
 

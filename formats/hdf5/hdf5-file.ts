@@ -3,11 +3,14 @@ import { Hdf5Thread } from "./hdf5-thread.ts";
 import type { Hdf5Request, Hdf5Results, Hdf5Values, NodeInfo } from "./protocol.ts";
 import type { DatasetStorage } from "./storage.ts";
 
-/** Time for one operation on a file's structure or one bounded read. */
+/** Time to compute for one operation on a file's structure or one bounded read. */
 export const DEFAULT_TIMEOUT_MS = 8000;
 
 export interface Hdf5FileOptions {
-  /** Ends an operation that takes longer, with a FormatError `timed-out`. Default 8,000. */
+  /**
+   * Ends an operation that computes longer, with a FormatError `timed-out`. Time in which other
+   * processes have the processor does not count, up to 15 times as much. Default 8,000.
+   */
   readonly timeoutMs?: number;
   /** Aborts the opening. */
   readonly signal?: AbortSignal;

@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { errorFromMessage } from "../common/error-message.ts";
 import { FormatError, StorageError } from "../common/errors.ts";
 import type { Hdf5Reply, Hdf5Request } from "./protocol.ts";
+import { TimeLimit } from "./time-limit.ts";
 
 /** Compiled code sits beside its sources' names: worker.ts in development, worker.js in dist. */
 const WORKER_URL = new URL(
@@ -26,7 +27,7 @@ interface Pending {
 /**
  * A thread that runs the HDF5 library on one file at a time, one request at a time.
  *
- * A request that takes too long, traps or exhausts the thread's memory fails with a FormatError and
+ * A request that computes too long, traps or exhausts the thread's memory fails with a FormatError and
  * ends the thread; {@link isAlive} is false from then on.
  */
 export class Hdf5Thread {
@@ -83,19 +84,32 @@ export class Hdf5Thread {
   send(request: Hdf5Request, path: string, timeoutMs: number): Promise<unknown> {
     const id = this.#nextId++;
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const timer = setTimeout(() => {
-      const what =
-        "path" in request && request.op !== "open" ? `reading ${request.path}` : "opening";
-      const limit = `${timeoutMs / 1000} s`;
-      this.fail(damaged("timed-out", `${what} did not end within ${limit}`, path));
-    }, timeoutMs);
+    const what = "path" in request && request.op !== "open" ? `reading ${request.path}` : "opening";
+    const limit = new TimeLimit({
+      cpuMs: () => this.#cpuMs(),
+      limitMs: timeoutMs,
+      onOver: (why, elapsedMs) => {
+        this.fail(
+          why === "computing" ? stuck(what, timeoutMs, path) : starved(what, elapsedMs, path),
+        );
+      },
+    });
     this.#pending = { path, id, resolve, reject };
     this.#worker.ref();
     this.#worker.postMessage({ ...request, id });
     return promise.finally(() => {
-      clearTimeout(timer);
+      limit[Symbol.dispose]();
       this.#worker.unref();
     });
+  }
+
+  /** Of the thread; of the whole process, which is no less, where Node cannot tell them apart. */
+  async #cpuMs(): Promise<number> {
+    // Node 22 has it from 22.18 on, 24 from 24.6.
+    const worker: Partial<Pick<Worker, "cpuUsage">> = this.#worker;
+    const ofThread = await worker.cpuUsage?.call(this.#worker).catch(() => undefined);
+    const { user, system } = ofThread ?? process.cpuUsage();
+    return (user + system) / 1000;
   }
 
   #settle(reply: Hdf5Reply): void {
@@ -163,6 +177,18 @@ function damaged(code: string, message: string, path: string, cause?: unknown): 
     path,
     ...(cause === undefined ? {} : { cause }),
     suggestions: ["the file may be damaged: check it with h5dump or h5py"],
+  });
+}
+
+function stuck(what: string, timeoutMs: number, path: string): FormatError {
+  return damaged("timed-out", `${what} did not end within ${timeoutMs / 1000} s of computing`, path);
+}
+
+function starved(what: string, elapsedMs: number, path: string): FormatError {
+  const message = `${what} did not end within ${Math.round(elapsedMs / 1000)} s, spent waiting`;
+  return new FormatError("timed-out", message, {
+    path,
+    suggestions: ["the machine is busy or the disk does not answer: try again with fewer processes"],
   });
 }
 

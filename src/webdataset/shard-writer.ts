@@ -13,6 +13,7 @@ import {
   type TarWriterOptions,
   type WritableSample,
 } from "./tar-writer.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 export interface ShardWriterOptions extends TarWriterOptions {
   /** Samples a shard holds at most. Default 100,000. */
@@ -52,6 +53,7 @@ export interface WrittenShard {
  * for (const sample of samples) await writer.write(sample);
  * await writer.close();
  * ```
+ * Calls that are not awaited are done one after another; await each to hold one sample in memory.
  */
 export class ShardWriter implements AsyncDisposable {
   readonly pattern: string;
@@ -62,7 +64,8 @@ export class ShardWriter implements AsyncDisposable {
   #next: number;
   #writer: TarWriter | null = null;
   #dataBytes = 0;
-  #closed = false;
+  #state: "open" | "closed" | "left" = "open";
+  readonly #queue = new WriteQueue();
   /** The shard before, on its way to the disk while the next is written. */
   #finishing: Promise<void> = Promise.resolve();
 
@@ -91,8 +94,13 @@ export class ShardWriter implements AsyncDisposable {
   }
 
   /** Returns the bytes of the sample's data. @throws as {@link TarWriter.write}. */
-  async write(sample: WritableSample): Promise<number> {
-    if (this.#closed) throw new ScdlError("closed", `${this.pattern}: write after close`);
+  write(sample: WritableSample): Promise<number> {
+    if (this.#state !== "open") return Promise.reject(this.#closedError());
+    return this.#queue.run(() => this.#write(sample));
+  }
+
+  async #write(sample: WritableSample): Promise<number> {
+    if (this.#state === "left") throw this.#closedError();
     let writer = this.#writer;
     if (writer === null || writer.samples >= this.#maxCount || this.#dataBytes >= this.#maxSize) {
       writer = await this.#nextShard();
@@ -102,9 +110,18 @@ export class ShardWriter implements AsyncDisposable {
     return bytes;
   }
 
-  /** Finishes the last shard and returns all. Does nothing more the second time. */
+  /**
+   * Finishes the last shard and returns all. Does nothing more the second time.
+   * @throws the error of a call of write() that had not ended: the last shard is left out then.
+   */
   async close(): Promise<readonly WrittenShard[]> {
-    this.#closed = true;
+    if (this.#state === "open") this.#state = "closed";
+    try {
+      await this.#queue.drain();
+    } catch (error) {
+      await this[Symbol.asyncDispose]();
+      throw error;
+    }
     await this.#finishShard();
     await this.#finishing;
     return this.#shards;
@@ -112,10 +129,17 @@ export class ShardWriter implements AsyncDisposable {
 
   /** Removes the shard that is being written; finished ones stay. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
+    this.#state = "left";
+    this.#writer?.abandon();
+    await this.#queue.settle();
+    // One that was begun meanwhile.
     this.#writer?.abandon();
     // Its error was reported by the call that waited for it, or something else failed before.
     await this.#finishing.catch(() => {});
+  }
+
+  #closedError(): ScdlError {
+    return new ScdlError("closed", `${this.pattern}: write after close`);
   }
 
   async #nextShard(): Promise<TarWriter> {

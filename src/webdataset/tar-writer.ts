@@ -22,6 +22,7 @@ import {
 import { TarBuilder } from "../../formats/tar/tar-builder.ts";
 import { encodeField, type Parts } from "./encode-field.ts";
 import { encodeIndex, indexPath, keyHash } from "./shard-index.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 /** What to write: `__key__` and fields; other names that begin with "_" are left out. */
 export interface WritableSample {
@@ -74,7 +75,9 @@ export const TAR_WRITER_KINDS: OptionKinds<TarWriterOptions> = {
  * await writer.write({ __key__: "cell-1", npy: new Float32Array(3), json: { type: "T" } });
  * await writer.close();
  * ```
- * Await each call before the next. Leaving without `close()` (an error) removes what was written.
+ * Calls that are not awaited are done one after another, and `close()` throws the error of one that
+ * had not ended; await each to hold one sample in memory. Leaving without `close()` (an error) removes
+ * what was written.
  */
 export class TarWriter implements AsyncDisposable {
   readonly path: string;
@@ -88,6 +91,7 @@ export class TarWriter implements AsyncDisposable {
   #lastKey: string | null = null;
   #samples = 0;
   #state: "open" | "closed" | "abandoned" = "open";
+  readonly #queue = new WriteQueue();
 
   private constructor(path: string, options: TarWriterOptions) {
     if (typeof path !== "string" || path === "") {
@@ -135,8 +139,17 @@ export class TarWriter implements AsyncDisposable {
    * @throws InvalidArgumentError for a key or field that would read back as another, a key that
    *   equals the one before, a sample without fields, and values that no encoder takes.
    */
-  async write(sample: WritableSample): Promise<number> {
-    if (this.#state !== "open") throw new ScdlError("closed", `${this.path}: write after close`);
+  write(sample: WritableSample): Promise<number> {
+    if (this.#state !== "open") {
+      return Promise.reject(new ScdlError("closed", `${this.path}: write after close`));
+    }
+    return this.#queue.run(() => this.#write(sample));
+  }
+
+  async #write(sample: WritableSample): Promise<number> {
+    if (this.#state === "abandoned") {
+      throw new ScdlError("closed", `${this.path}: the writer was left`);
+    }
     const key = sample.__key__;
     const fields = Object.keys(sample).filter((field) => !field.startsWith("_"));
     checkSample(key, fields, this.#lastKey);
@@ -164,6 +177,7 @@ export class TarWriter implements AsyncDisposable {
     if (this.#state !== "open") return;
     this.#state = "closed";
     try {
+      await this.#queue.drain();
       await this.#builder.finish();
     } catch (error) {
       this.#sink.abandon();
@@ -176,6 +190,7 @@ export class TarWriter implements AsyncDisposable {
   abandon(): void {
     if (this.#state !== "open") return;
     this.#state = "abandoned";
+    void this.#queue.settle();
     this.#sink.abandon();
   }
 
