@@ -8,15 +8,20 @@ export class Turn {
   #calls = 0;
   #sinceMs = performance.now();
 
+  /** The same where a step is no shorter than asking the clock: a batch, a sample. */
+  get isOver(): boolean {
+    return performance.now() - this.#sinceMs > TURN_MS;
+  }
+
   /** Whether it is time to wait for {@link pass}; cheap enough for every record. */
   get isDue(): boolean {
-    return ++this.#calls % CALLS_PER_LOOK === 0 && performance.now() - this.#sinceMs > TURN_MS;
+    return ++this.#calls % CALLS_PER_LOOK === 0 && this.isOver;
   }
 
   /** Gives a turn when 40 ms have passed. @throws the signal's reason */
   async pass(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    if (performance.now() - this.#sinceMs <= TURN_MS) return;
+    if (!this.isOver) return;
     await setImmediate();
     this.#sinceMs = performance.now();
     signal?.throwIfAborted();

@@ -181,14 +181,20 @@ function damaged(code: string, message: string, path: string, cause?: unknown): 
 }
 
 function stuck(what: string, timeoutMs: number, path: string): FormatError {
-  return damaged("timed-out", `${what} did not end within ${timeoutMs / 1000} s of computing`, path);
+  return damaged(
+    "timed-out",
+    `${what} did not end within ${timeoutMs / 1000} s of computing`,
+    path,
+  );
 }
 
 function starved(what: string, elapsedMs: number, path: string): FormatError {
   const message = `${what} did not end within ${Math.round(elapsedMs / 1000)} s, spent waiting`;
   return new FormatError("timed-out", message, {
     path,
-    suggestions: ["the machine is busy or the disk does not answer: try again with fewer processes"],
+    suggestions: [
+      "the machine is busy or the disk does not answer: try again with fewer processes",
+    ],
   });
 }
 

@@ -8,6 +8,7 @@ import {
   checkOptions,
   type OptionKinds,
 } from "../../formats/common/options.ts";
+import { Turn } from "../../formats/common/turn.ts";
 import { PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
 import type { EpochIndex, MultiEpochDataset } from "../sampling/multi-epoch-dataset.ts";
 import type { Sampler } from "../sampling/sampler.ts";
@@ -183,6 +184,7 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
     this.#isIterating = true;
     const { signal } = this.#options;
     const pending: Promise<B>[] = [];
+    const turn = new Turn();
     try {
       ({ epoch: this.#epoch, batch: this.#batch } = this.position);
       let next = this.#batch;
@@ -194,6 +196,8 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
         const made = pending.shift();
         if (made === undefined) break;
         const batch = await made;
+        // Items of memory come without waiting: timers, signals and sockets would wait for the last.
+        if (turn.isOver) await turn.pass();
         if (this.#isClosed) throw new LoaderError("closed", "the loader was closed");
         signal?.throwIfAborted();
         this.#batch++;

@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 import { BlockShuffledSampler } from "../sampling/block-shuffled-sampler.ts";
 import { ResampledSampler } from "../sampling/resampled-sampler.ts";
@@ -10,8 +9,6 @@ import { Loader } from "./loader.ts";
 import type { LoaderState } from "./loader-state.ts";
 
 export const STREAM_ORDERS = ["sequential", "shuffled", "block-shuffled", "resampled"] as const;
-/** Between two {@link pauses} for events, in milliseconds. */
-const PAUSE_MS = 100;
 
 export type StreamOrder = (typeof STREAM_ORDERS)[number];
 
@@ -86,10 +83,9 @@ export async function streamDataset(
   });
   if (options.state !== undefined) loader.loadState(options.state);
   const epochs: StreamedEpoch[] = [];
-  const pause = pauses();
   let left = options.maxBatches ?? Number.POSITIVE_INFINITY;
   while (loader.position.epoch < options.epochs && left > 0) {
-    const streamed = await streamEpoch(loader, left, options, pause);
+    const streamed = await streamEpoch(loader, left, options);
     epochs.push(streamed);
     left -= streamed.batches;
   }
@@ -113,7 +109,6 @@ async function streamEpoch(
   loader: Loader<"csr" | "dense">,
   maxBatches: number,
   options: StreamOptions,
-  pause: () => Promise<void> | undefined,
 ): Promise<StreamedEpoch> {
   const { epoch } = loader.position;
   const beganMs = performance.now();
@@ -125,25 +120,10 @@ async function streamEpoch(
     rows += batch.rows.length;
     values += batch.data.length;
     options.onBatch?.(batch, () => loader.state());
-    await pause();
     if (batches === maxBatches) break;
   }
   const seconds = (performance.now() - beganMs) / 1000;
   return { epoch, batches, rows, values, seconds, rowsPerSecond: rows / Math.max(seconds, 1e-9) };
-}
-
-/**
- * Lets signals and errors of streams in, ten times a second. Batches of a map come without waiting
- * for anything: the loop above would keep every event of the process out until its end.
- */
-function pauses(): () => Promise<void> | undefined {
-  let lastMs = performance.now();
-  return () => {
-    if (performance.now() - lastMs < PAUSE_MS) return undefined;
-    return setImmediate().then(() => {
-      lastMs = performance.now();
-    });
-  };
 }
 
 function makeSampler(order: StreamOrder, nRows: number, seed: number): Sampler {

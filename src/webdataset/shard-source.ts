@@ -1,4 +1,4 @@
-import { FormatError } from "../../formats/common/errors.ts";
+import { FormatError, NotFoundError } from "../../formats/common/errors.ts";
 import type { ErrorHandler } from "./error-handler.ts";
 import {
   identifyShard,
@@ -43,8 +43,18 @@ export class ShardSource {
   #open: OpenShard | null = null;
   #identity: ShardIdentity | null = null;
   #ended = false;
+  readonly #maxFruitless: number;
+  /** The shard that last gave something. */
+  #fruitful = -1;
 
-  constructor(urls: Iterator<string>, access: ShardAccess, handler: ErrorHandler) {
+  /** @param maxFruitless shards one after another that may be read without {@link markFruitful}. */
+  constructor(
+    urls: Iterator<string>,
+    access: ShardAccess,
+    handler: ErrorHandler,
+    maxFruitless: number,
+  ) {
+    this.#maxFruitless = maxFruitless;
     this.#urls = urls;
     this.#access = access;
     this.#handler = handler;
@@ -65,11 +75,18 @@ export class ShardSource {
     return next;
   }
 
+  /** A sample of the current shard came through the stages, or is held by one. */
+  markFruitful(): void {
+    this.#fruitful = this.#shard;
+  }
+
   /** Errors of a shard go to the handler; a shard that is given up ends there. */
   async #readLater(first: Sample | null | Promise<Sample | null>): Promise<Sample | null> {
     let pending: Sample | null | Promise<Sample | null> = first;
     for (;;) {
       this.#access.signal?.throwIfAborted();
+      const fruitless = this.#shard - this.#fruitful;
+      if (fruitless > this.#maxFruitless) throw fruitlessError(fruitless);
       try {
         const sample = await pending;
         if (sample !== null) {
@@ -232,6 +249,16 @@ export class ShardSource {
       suggestions: ["delete the .index file beside the shard", "start a new epoch"],
     });
   }
+}
+
+function fruitlessError(shards: number): NotFoundError {
+  return new NotFoundError("no-samples", `not one item came of ${shards} shards, drawn at random`, {
+    what: "samples",
+    suggestions: [
+      "check filter(), map() and handlers: they leave every sample out",
+      "check that the shards hold files named <key>.<extension>",
+    ],
+  });
 }
 
 function isFar(

@@ -1,4 +1,5 @@
 import { IncompatibleError, NotFoundError } from "../../formats/common/errors.ts";
+import { Turn } from "../../formats/common/turn.ts";
 import type { EpochLimits } from "./epoch-limits.ts";
 import type { ErrorHandler } from "./error-handler.ts";
 import type { ShardAccess } from "./open-shard.ts";
@@ -94,7 +95,9 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
     const shuffles = plan.shuffles.map((factory) => factory.create(this.#pass));
     const stages = plan.stages.map((factory) => factory.create(this.#pass));
     const urls = shardsOfPass(plan.order, this.#pass);
-    const source = new ShardSource(urls, plan.access, plan.handler);
+    const source = new ShardSource(urls, plan.access, plan.handler, fruitlessShards(plan.order));
+    const { signal } = plan.access;
+    const turn = new Turn();
     let toDrop = this.#itemsSince;
     let fed = this.#samples;
     const isDone = () => stages.some((stage) => stage.isDone);
@@ -108,6 +111,7 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
         for (const sample of pending) {
           const items = await throughStages(stages, [sample]);
           fed++;
+          if (items.length > 0 || !allEmpty(stages)) source.markFruitful();
           let left = items.length;
           for (const item of items) {
             left--;
@@ -125,6 +129,8 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
         }
         pending = [];
         if (ended || isDone()) break;
+        // Samples come without waiting: timers, signals and sockets would wait for the last.
+        if (turn.isOver) await turn.pass(signal);
         const next = source.read();
         const sample = next instanceof Promise ? await next : next;
         if (sample === null) {
@@ -133,6 +139,7 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
         } else {
           isEmptyPass = false;
           pending = shuffles.length === 0 ? [sample] : await throughStages(shuffles, [sample]);
+          if (pending.length === 0) source.markFruitful();
         }
       }
       if (isEmptyPass && ended && plan.emptyCheck) throw noSamples(plan.order);
@@ -226,6 +233,14 @@ async function loadHeld(
     for (let i = 0; i < items.length; i++) items[i] = replaced(items[i]);
   }
   return samples.map(replaced);
+}
+
+/** Drawn with replacement, each shard is among so many with all but certainty. */
+const DRAWS_PER_SHARD = 20;
+
+/** How many shards may give nothing, one after another: only drawn ones never end. */
+function fruitlessShards({ resampled, urls }: ShardOrder): number {
+  return resampled ? DRAWS_PER_SHARD * urls.length : Number.POSITIVE_INFINITY;
 }
 
 function noSamples(order: ShardOrder): NotFoundError {
