@@ -1,4 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { string } from "@oclif/core/args";
 import { boolean, integer, string as text } from "@oclif/core/flags";
 import { fromFsError, InvalidArgumentError } from "../../formats/common/errors.ts";
@@ -18,6 +19,7 @@ export default class Stream extends BaseCommand {
   static override examples = [
     "<%= config.bin %> <%= command.id %> pbmc.scdl --batch-size 64 --workers 2 --epochs 3",
     "mpirun -n 2 <%= config.bin %> <%= command.id %> pbmc.scdl --print-rows",
+    "mpirun -n 2 <%= config.bin %> <%= command.id %> pbmc.scdl --state run1.json --save-state run2.json",
     "<%= config.bin %> <%= command.id %> pbmc.scdl --max-batches 100 --state run.json",
   ];
 
@@ -53,8 +55,15 @@ export default class Stream extends BaseCommand {
       summary: "Fill the last batch up with the first samples.",
       exclusive: ["drop-last"],
     }),
-    state: text({ summary: "Go on where this file says, and write there where it stopped." }),
-    "print-rows": boolean({ summary: "Print epoch, batch and rows of every batch." }),
+    state: text({
+      summary: "Go on where this file says; a process alone writes there where it stopped.",
+    }),
+    "save-state": text({
+      summary: "Write where it stopped to this file instead; what several processes need.",
+    }),
+    "print-rows": boolean({
+      summary: "Print epoch, batch and rows of every batch; of several processes the rank first.",
+    }),
   };
 
   async run(): Promise<StreamReport> {
@@ -63,6 +72,9 @@ export default class Stream extends BaseCommand {
     const { rank, worldSize } = processPlace();
     const state =
       flags.state === undefined ? undefined : readState(outputName("state", flags.state));
+    const stateOut = stateOutput(flags.state, flags["save-state"], worldSize);
+    const isPrinted = flags["print-rows"];
+    const prefix = worldSize === 1 ? "" : `${rank} `;
     let stands: LoaderState | undefined;
     let done = 0;
     using progress = new ProgressLine();
@@ -84,10 +96,10 @@ export default class Stream extends BaseCommand {
         state,
         signal: this.signal,
         onBatch: ({ epoch, batch, rows }, at) => {
-          if (flags.state !== undefined) stands = at();
+          if (stateOut !== null) stands = at();
           done += rows.length;
           progress.update({ label: `epoch ${epoch}`, done });
-          if (flags["print-rows"]) this.log(`${epoch} ${batch} ${rows.join(" ")}`);
+          if (isPrinted) this.log(`${prefix}${epoch} ${batch} ${rows.join(" ")}`);
         },
       });
       progress.clear();
@@ -96,9 +108,7 @@ export default class Stream extends BaseCommand {
       return report;
     } finally {
       // Every rank stands at the same place: one writes. After Ctrl-C too.
-      if (flags.state !== undefined && stands !== undefined && rank === 0) {
-        writeState(flags.state, stands);
-      }
+      if (stateOut !== null && stands !== undefined && rank === 0) writeState(stateOut, stands);
     }
   }
 }
@@ -110,6 +120,27 @@ function epochText(report: StreamReport, epoch: StreamReport["epochs"][number]):
     `${place}epoch ${epoch.epoch}: ${formatCount(epoch.rows)} rows, ${formatCount(epoch.values)} values ` +
     `in ${formatCount(epoch.batches)} batches, ${epoch.seconds.toFixed(1)} s, ` +
     `${formatCount(Math.round(epoch.rowsPerSecond))} rows/s`
+  );
+}
+
+/**
+ * Where to write, null for nowhere. Of several processes one may begin after another has ended: a
+ * file that they read must not be one that they write.
+ */
+function stateOutput(
+  state: string | undefined,
+  saved: string | undefined,
+  worldSize: number,
+): string | null {
+  const output = saved === undefined ? state : outputName("save-state", saved);
+  if (output === undefined) return null;
+  const isBoth = state !== undefined && resolve(output) === resolve(state);
+  if (worldSize === 1 || !isBoth) return output;
+  throw new InvalidArgumentError(
+    "state",
+    state,
+    `${state}: ${worldSize} processes cannot read the state from the file that one of them writes`,
+    { suggestions: ["give another file with --save-state, and that one with --state next time"] },
   );
 }
 

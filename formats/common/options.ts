@@ -44,6 +44,8 @@ export interface CheckOptions {
   readonly ignored?: readonly string[];
   /** Lets every other name pass: where a subclass adds options. Default false. */
   readonly allowOthers?: boolean;
+  /** Names of other libraries, and what serves here. */
+  readonly known?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -55,7 +57,7 @@ export function checkOptions<O extends object>(
   owner: string,
   options: O,
   kinds: OptionKinds<O>,
-  { ignored = [], allowOthers = false }: CheckOptions = {},
+  { ignored = [], allowOthers = false, known: others = {} }: CheckOptions = {},
 ): void {
   if (!isObject(options)) {
     const message = `${owner}: expected an object of options, found ${shown(options)}`;
@@ -66,7 +68,8 @@ export function checkOptions<O extends object>(
     const takes = known.get(name);
     if (takes === undefined) {
       if (allowOthers || ignored.includes(name)) continue;
-      throw unknownOption(owner, name, value, [...known.keys()]);
+      const other = Object.hasOwn(others, name) ? others[name] : undefined;
+      throw unknownOption(owner, name, value, [...known.keys()], other);
     }
     if (value === undefined || takes.takes(value)) continue;
     const message = `${owner}: ${name} is ${shown(value)}, expected ${takes.expected}`;
@@ -79,8 +82,9 @@ function unknownOption(
   name: string,
   value: unknown,
   known: readonly string[],
+  other: string | undefined,
 ): InvalidArgumentError {
-  const meant = closest(name, known);
+  const meant = other ?? closest(name, known);
   return new InvalidArgumentError(name, value, `${owner} has no option ${name}`, {
     suggestions: [
       meant === null

@@ -64,7 +64,9 @@ export class BatchGatherer {
     for (let i = 0; i < rows.length; i++) {
       const [begin, end] = [indptr[i] as number, indptr[i + 1] as number];
       const row = rows[i] as number;
-      scatter(values, indices, begin, end, nVars, data, i * nVars, row, "data set");
+      this.#namingFile(row, () => {
+        scatter(values, indices, begin, end, nVars, data, i * nVars, row, "data set");
+      });
     }
     return { data, indices: null, indptr: null, rows: rows.length, length };
   }
@@ -84,7 +86,20 @@ export class BatchGatherer {
     const { indices, indptr } = this.#buffers;
     for (let i = 0; i < rows.length; i++) {
       const [begin, end] = [indptr[i] as number, indptr[i + 1] as number];
-      checkColumns(indices, begin, end, this.source.nVars, rows[i] as number, "data set");
+      const row = rows[i] as number;
+      this.#namingFile(row, () => {
+        checkColumns(indices, begin, end, this.source.nVars, row, "data set");
+      });
+    }
+  }
+
+  /** Reads a row that turned out damaged again, the way that tells which file it is of. */
+  #namingFile(row: number, check: () => void): void {
+    try {
+      check();
+    } catch (error) {
+      if (error instanceof FormatError) this.source.row?.(row);
+      throw error;
     }
   }
 

@@ -119,5 +119,9 @@ export function collateError(info: BatchInfo, cause: unknown): LoaderError {
 export function reclaim({ data, indices, indptr }: GatheredArrays): BatchMemory {
   const arrays = indices === null || indptr === null ? [data] : [data, indices, indptr];
   // Made by the gatherer over ArrayBuffers, never over shared memory.
-  return arrays.map(({ buffer }) => (buffer as ArrayBuffer).transfer());
+  const buffers = arrays.map(({ buffer }) => buffer as ArrayBuffer);
+  const isWhole = buffers.every((buffer) => !buffer.detached);
+  const memory = buffers.flatMap((buffer) => (buffer.detached ? [] : [buffer.transfer()]));
+  // Where the user transferred some of it to another thread, the next batch gets new memory.
+  return isWhole ? memory : [];
 }

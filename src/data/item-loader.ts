@@ -7,6 +7,7 @@ import {
   aSignal,
   checkOptions,
   type OptionKinds,
+  shown,
 } from "../../formats/common/options.ts";
 import { Turn } from "../../formats/common/turn.ts";
 import { PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
@@ -16,7 +17,7 @@ import type { ResumableBatches } from "./data-module.ts";
 import { checkItemState, type ItemLoaderState, makeItemState } from "./item-loader-state.ts";
 import type { LoaderPosition } from "./loader.ts";
 import { LoaderError } from "./loader-error.ts";
-import { Shares } from "./shares.ts";
+import { assertNotAllDropped, Shares } from "./shares.ts";
 
 /** Which items a batch holds. */
 export interface ItemBatchInfo {
@@ -104,6 +105,7 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
     options: ItemLoaderOptions<T, B>,
   ) {
     checkOptions<object>("ItemLoader", options, ITEM_LOADER_KINDS, { ignored: PLACE_EXTRAS });
+    assertItems(dataset, sampler);
     const { dropLast = false, padLast = false, prefetch = 1 } = options;
     if (sampler.nRows !== dataset.length) {
       throw new InvalidArgumentError(
@@ -132,6 +134,7 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
     });
     this.globalBatchSize = globalBatchSize;
     this.nBatches = this.#shares.nBatches;
+    assertNotAllDropped(this.#shares);
   }
 
   /** What iterating gives next. */
@@ -273,6 +276,25 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
       suggestions: ["leave the loop first", "make a second loader over the same data set"],
     });
   }
+}
+
+/** For callers without a type checker; a list has `at` and `length` too, but no epochs. */
+function assertItems(dataset: MultiEpochDataset<unknown>, sampler: Sampler): void {
+  if (Array.isArray(dataset) || ArrayBuffer.isView(dataset)) {
+    const message = `ItemLoader: expected a data set with at({ epoch, idx }), found ${shown(dataset)}`;
+    throw new InvalidArgumentError("dataset", dataset, message, {
+      suggestions: ["wrap it: new IdentityMultiEpochDatasetWrapper(list)"],
+    });
+  }
+  if (typeof dataset?.at !== "function" || !Number.isSafeInteger(dataset.length)) {
+    const message = `ItemLoader: expected a data set with length and at({ epoch, idx }), found ${shown(dataset)}`;
+    throw new InvalidArgumentError("dataset", dataset, message);
+  }
+  if (typeof sampler?.fill === "function" && typeof sampler.describe === "function") return;
+  const message = `ItemLoader: expected a sampler, found ${shown(sampler)}`;
+  throw new InvalidArgumentError("sampler", sampler, message, {
+    suggestions: ["pass new ShuffledSampler(dataset.length) or another one"],
+  });
 }
 
 /** @throws LoaderError "collate-failed" for what the caller's function throws; typed errors as they are. */

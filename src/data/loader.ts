@@ -21,7 +21,7 @@ import { LoaderError } from "./loader-error.ts";
 import { checkState, fingerprint, type LoaderState, makeState } from "./loader-state.ts";
 import { describeSource } from "./reopen-source.ts";
 import type { NeighborSource, RowSource } from "./row-source.ts";
-import { Shares } from "./shares.ts";
+import { assertNotAllDropped, Shares } from "./shares.ts";
 import { WorkerPool } from "./worker-pool.ts";
 
 const MAX_WORKERS = 64;
@@ -93,6 +93,17 @@ const LOADER_KINDS: OptionKinds<LoaderOptions> = {
   signal: aSignal,
 };
 
+const SHUFFLE = "a sampler: new ShuffledSampler(dataset.nObs)";
+/** What torch's DataLoader calls them. */
+const TORCH_NAMES = {
+  num_workers: "workers",
+  numWorkers: "workers",
+  prefetch_factor: "prefetch",
+  collate_fn: "collate",
+  shuffle: SHUFFLE,
+  sampler: SHUFFLE,
+};
+
 /** Epoch and number of the next batch. */
 export interface LoaderPosition {
   readonly epoch: number;
@@ -137,7 +148,7 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
    */
   constructor(dataset: RowSource, sampler: Sampler, options: LoaderOptions<C>) {
     assertSource(dataset, sampler);
-    checkOptions("Loader", options, LOADER_KINDS, { ignored: PLACE_EXTRAS });
+    checkOptions("Loader", options, LOADER_KINDS, { ignored: PLACE_EXTRAS, known: TORCH_NAMES });
     const { rank, worldSize } = placeOf(options);
     const { dropLast = false, padLast = false } = options;
     if (sampler.nRows !== dataset.nObs) {
@@ -165,6 +176,7 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
       worldSize,
     });
     this.nBatches = this.#shares.nBatches;
+    assertNotAllDropped(this.#shares);
     this.#neighbors = options.neighbors === true ? requireNeighbors(dataset) : null;
     if (this.#workers > 0) describeSource(dataset);
   }
@@ -298,13 +310,26 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
     const { rows, nextRows } = allocateRows(share.rows, this.#neighbors !== null);
     let at = 0;
     for (const { begin, end } of share.ranges) {
-      this.#sampler.fill(epoch, begin, rows.subarray(at, at + end - begin));
+      const filled = rows.subarray(at, at + end - begin);
+      this.#sampler.fill(epoch, begin, filled);
+      if (nextRows !== null) this.#drawNeighbors(filled, epoch, begin, nextRows.subarray(at));
       at += end - begin;
     }
-    if (nextRows !== null) this.#neighbors?.sampleAll(rows, epoch, nextRows);
     const obs: Record<string, BatchColumn> = {};
     for (const column of columns) obs[column.name] = gatherColumn(column, rows);
     return { epoch, batch, rows, padding: share.padding, obs, nextRows };
+  }
+
+  /** Each with the epoch its position belongs to: a run of many epochs is one loop of a RunSampler. */
+  #drawNeighbors(rows: Float64Array, epoch: number, begin: number, target: Float64Array): void {
+    const epochAt = (i: number) => this.#sampler.epochAt?.(epoch, begin + i) ?? epoch;
+    for (let from = 0; from < rows.length; ) {
+      const draw = epochAt(from);
+      let to = from + 1;
+      while (to < rows.length && epochAt(to) === draw) to++;
+      this.#neighbors?.sampleAll(rows.subarray(from, to), draw, target.subarray(from, to));
+      from = to;
+    }
   }
 
   async #loadColumns(): Promise<readonly (NumericColumn | CategoricalColumn | ListColumn)[]> {

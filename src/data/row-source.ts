@@ -29,6 +29,8 @@ export interface RowSource {
   /** Tells sources of the same shape and types apart by what is in them, wherever they lie. */
   readonly contentHash?: string;
   gather(rows: ArrayLike<number>, out: GatherTarget): GatherCounts;
+  /** Reads one row and checks its columns. @throws FormatError that names the file. */
+  row?(row: number): unknown;
   createBuffers(): GatherBuffers;
   prefetch(rows: ArrayLike<number>, options: { readonly onlyCold?: boolean }): void;
   /** Null or absent where no neighbours are stored. */

@@ -119,6 +119,20 @@ function wrap(begin: number, end: number, length: number): PositionRange[] {
   return ranges;
 }
 
+/** @throws InvalidArgumentError where "drop" leaves not one batch of the samples there are. */
+export function assertNotAllDropped({
+  length,
+  globalBatchSize,
+  lastBatch,
+  nBatches,
+}: Shares): void {
+  if (lastBatch !== "drop" || nBatches > 0 || length === 0) return;
+  const message = `dropLast leaves nothing: ${length} samples are no global batch of ${globalBatchSize}`;
+  throw new InvalidArgumentError("dropLast", true, message, {
+    suggestions: ["choose a smaller batch", "pass padLast instead, or leave dropLast out"],
+  });
+}
+
 function assertCount(argument: string, value: number, least: number): void {
   if (Number.isSafeInteger(value) && value >= least) return;
   throw new InvalidArgumentError(

@@ -22,7 +22,8 @@ export function braceExpand(pattern: string): string[] {
 }
 
 function expand(text: string, pattern: string): string[] {
-  let names = [""];
+  // Lists whose every combination is a name: counted before the first is made.
+  const parts: string[][] = [];
   let start = 0;
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -31,14 +32,14 @@ function expand(text: string, pattern: string): string[] {
       at++;
     } else if (character === "{") {
       if (depth === 0) {
-        names = joined(names, [text.slice(start, at)], pattern);
+        parts.push([text.slice(start, at)]);
         start = at;
       }
       depth++;
     } else if (character === "}") {
       depth--;
       if (depth === 0) {
-        names = joined(names, expandBraces(text.slice(start + 1, at), pattern), pattern);
+        parts.push(expandBraces(text.slice(start + 1, at), pattern));
         start = at + 1;
       }
     }
@@ -48,7 +49,12 @@ function expand(text: string, pattern: string): string[] {
       suggestions: ["write \\{ or \\} for a brace that is part of a name"],
     });
   }
-  return joined(names, [text.slice(start)], pattern);
+  parts.push([text.slice(start)]);
+  assertCount(
+    parts.reduce((count, part) => count * part.length, 1),
+    pattern,
+  );
+  return parts.reduce(joined);
 }
 
 function expandBraces(inside: string, pattern: string): string[] {
@@ -58,7 +64,13 @@ function expandBraces(inside: string, pattern: string): string[] {
   if (letters !== null) return letterRange(letters);
   const parts = splitAtCommas(inside);
   if (parts === null) return expand(inside, pattern).map((name) => `{${name}}`);
-  return parts.flatMap((part) => expand(part, pattern));
+  const names: string[] = [];
+  for (const part of parts) {
+    const more = expand(part, pattern);
+    assertCount(names.length + more.length, pattern);
+    for (const name of more) names.push(name);
+  }
+  return names;
 }
 
 /** The parts between commas outside inner braces; null when there is no such comma. */
@@ -111,13 +123,14 @@ function letterRange(match: RegExpExecArray): string[] {
   return letters;
 }
 
-function joined(names: readonly string[], endings: readonly string[], pattern: string): string[] {
-  assertCount(names.length * endings.length, pattern);
+function joined(names: readonly string[], endings: readonly string[]): string[] {
   return names.flatMap((name) => endings.map((ending) => name + ending));
 }
 
 function assertCount(count: number, pattern: string): void {
   if (count <= MAX_NAMES) return;
   const message = `"${pattern}" stands for more than ${MAX_NAMES} names`;
-  throw new InvalidArgumentError("urls", pattern, message);
+  throw new InvalidArgumentError("urls", pattern, message, {
+    suggestions: ["check the ranges in its braces: the counts of all of them multiply"],
+  });
 }

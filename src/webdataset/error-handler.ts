@@ -1,4 +1,7 @@
+import { isScdlError } from "../../formats/common/errors.ts";
+import { LoaderError } from "../data/loader-error.ts";
 import { oneByOne, type StageFactory } from "./stage.ts";
+import { isSample } from "./stage-item.ts";
 
 /**
  * Decides about an error in a sample: true leaves the sample out and goes on, false ends the pass,
@@ -16,7 +19,8 @@ export function handled(
   handler: ErrorHandler,
   push: (item: unknown, out: unknown[]) => void | Promise<void>,
 ): StageFactory {
-  if (handler === rethrow) return oneByOne(signature, push);
+  const pushNamed = namingErrors(signature.replace(/\(.*/s, ""), push);
+  if (handler === rethrow) return oneByOne(signature, pushNamed);
   return {
     signature,
     create: () => {
@@ -27,7 +31,7 @@ export function handled(
       return {
         push(item, out) {
           try {
-            const pending = push(item, out);
+            const pending = pushNamed(item, out);
             return pending?.catch(onError);
           } catch (error) {
             return onError(error);
@@ -41,4 +45,29 @@ export function handled(
       };
     },
   };
+}
+
+type Push = (item: unknown, out: unknown[]) => void | Promise<void>;
+
+/** What the user's function throws says of which sample; typed errors and aborts say it all. */
+function namingErrors(stage: string, push: Push): Push {
+  return (item, out) => {
+    try {
+      return push(item, out)?.catch((error: unknown) => {
+        throw named(stage, item, error);
+      });
+    } catch (error) {
+      throw named(stage, item, error);
+    }
+  };
+}
+
+function named(stage: string, item: unknown, cause: unknown): unknown {
+  const isAbort = cause instanceof Error && ["AbortError", "TimeoutError"].includes(cause.name);
+  if (isScdlError(cause) || isAbort) return cause;
+  const where = isSample(item)
+    ? `${item.__url__}: ${stage} failed on sample "${item.__key__}"`
+    : `${stage} failed`;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  return new LoaderError("stage-failed", `${where}: ${text}`, { cause });
 }

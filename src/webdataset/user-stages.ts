@@ -1,6 +1,6 @@
 /** Stages that call the user's functions; webdataset's names in camel case. */
 import { type ErrorHandler, handled, rethrow } from "./error-handler.ts";
-import { oneByOne, type StageFactory } from "./stage.ts";
+import type { StageFactory } from "./stage.ts";
 import { assertSample, assertTuple, isRecord, isSample, noField } from "./stage-item.ts";
 
 /** A step of the user's; null and undefined leave the sample out. */
@@ -28,7 +28,7 @@ function keepMapped(item: unknown, result: unknown, out: unknown[]): void {
 
 export function filterStage(keep: (item: never) => unknown): StageFactory {
   const call = keep as (item: unknown) => unknown;
-  return oneByOne("filter", (item, out) => {
+  return handled("filter", rethrow, (item, out) => {
     const answer = call(item);
     if (answer instanceof Promise) {
       return answer.then((value) => {

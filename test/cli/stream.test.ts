@@ -8,7 +8,7 @@ import { smallRow, writeSmallDataset } from "../helpers/small-dataset.ts";
 /** "epoch batch row row ..." lines as rows of each batch. */
 function printedBatches(stdout: string): Map<string, number[]> {
   const batches = new Map<string, number[]>();
-  for (const line of stdout.split("\n").filter((text) => /^\d+ \d+/.test(text))) {
+  for (const line of stdout.split("\n").filter((text) => /^\d+ \d/.test(text))) {
     const [epoch, batch, ...rows] = line.split(" ");
     batches.set(`${epoch} ${batch}`, rows.filter(Boolean).map(Number));
   }
@@ -25,7 +25,7 @@ test("processes of one job stream disjoint, complete shares, and go on alone whe
   const dataset = await writeSmallDataset(join(folder, "small.scdl"));
   const common = ["stream", dataset, "--print-rows", "--global-batch-size", "6", "--seed", "5"];
   const state = join(folder, "state.json");
-  const stopping = [...common, "--max-batches", "2", "--state", state];
+  const stopping = [...common, "--max-batches", "2", "--save-state", state];
   const ranks = [await runScdl(stopping, { env: mpi(1, 2) }), await runScdl(common)];
   expect(existsSync(state)).toBe(false);
   ranks.push(await runScdl(stopping, { env: mpi(0, 2) }));
@@ -33,9 +33,14 @@ test("processes of one job stream disjoint, complete shares, and go on alone whe
   const rest = await runScdl([...common, "--state", state, "--workers", "1"]);
   for (const { code, stderr } of [...ranks, rest])
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  const [second, alone, first, resumed] = [...ranks, rest].map(({ stdout }) =>
-    printedBatches(stdout),
+  const [second, alone, first, resumed] = [...ranks, rest].map(({ stdout }, i) =>
+    // Of several processes every line begins with the rank.
+    printedBatches(i === 0 || i === 2 ? stdout.replaceAll(/^[01] (?=\d)/gm, "") : stdout),
   );
+  expect(ranks[0]?.stdout.match(/^\d+ \d+ \d+/gm)).toEqual([
+    expect.stringMatching(/^1 0 0/),
+    expect.stringMatching(/^1 0 1/),
+  ]);
   expect([...(alone?.values() ?? [])].flat().sort((a, b) => a - b)).toEqual(
     Array.from({ length: 23 }, (_, row) => row),
   );
@@ -49,6 +54,29 @@ test("processes of one job stream disjoint, complete shares, and go on alone whe
   expect(ranks[0]?.stdout).toMatch(
     /\nrank 1 of 2, epoch 0: 6 rows, \d+ values in 2 batches, .* rows\/s\n$/,
   );
+});
+
+test("processes of one job never read the state that one of them writes", async () => {
+  const folder = temporaryDirectory();
+  const dataset = await writeSmallDataset(join(folder, "small.scdl"));
+  const first = join(folder, "1.json");
+  const second = join(folder, "2.json");
+  const common = ["stream", dataset, "--print-rows", "--global-batch-size", "6"];
+  for (const more of [[], ["--save-state", join(folder, "x", "..", "1.json")]]) {
+    const refused = await runScdl([...common, "--state", first, ...more], { env: mpi(0, 2) });
+    expect(refused).toMatchObject({ code: 2, stdout: "" });
+    expect(refused.stderr).toContain("try: give another file with --save-state");
+  }
+  expect(existsSync(first)).toBe(false);
+  expect((await runScdl([...common, "--max-batches", "1", "--state", first])).code).toBe(0);
+  const going = [...common, "--max-batches", "1", "--state", first, "--save-state", second];
+  // Rank 1 begins when rank 0 has ended.
+  const rank0 = await runScdl(going, { env: mpi(0, 2) });
+  const rank1 = await runScdl(going, { env: mpi(1, 2) });
+  expect(rank0.stdout).toMatch(/^0 0 1 \d+ \d+ \d+\n/);
+  expect(rank1.stdout).toMatch(/^1 0 1 \d+ \d+ \d+\n/);
+  expect(JSON.parse(readFileSync(first, "utf8"))).toMatchObject({ batch: 1 });
+  expect(JSON.parse(readFileSync(second, "utf8"))).toMatchObject({ batch: 2 });
 });
 
 test("scdl stream --json is one object with counts of every epoch", async () => {

@@ -545,3 +545,49 @@ describe("fields", () => {
     expect(() => expandUrls("{0..99999999999}")).toThrow("more than 10000000 names");
   });
 });
+
+const rejection = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => null,
+    (error: unknown) => error,
+  );
+
+describe("errors of the user's functions", () => {
+  const fail = (): never => {
+    throw new Error("no such organ");
+  };
+
+  test.each([
+    ["map", (dataset: WebDataset) => dataset.map(fail)],
+    ["filter", (dataset: WebDataset) => dataset.filter(fail)],
+    ["map", (dataset: WebDataset) => dataset.map(async () => fail())],
+    ["mapDict", (dataset: WebDataset) => dataset.mapDict({ cls: fail })],
+    ["decode", (dataset: WebDataset) => dataset.decode({ decoders: [fail] })],
+  ])("of %s name shard, sample and stage", async (stage, build) => {
+    await writeSamples();
+    const error = await rejection(all(build(new WebDataset(urls))));
+    expect(error).toMatchObject({
+      code: "stage-failed",
+      message: `${join(folder, "s-0.tar")}: ${stage} failed on sample "k0": no such organ`,
+      cause: { message: "no such organ" },
+    });
+  });
+
+  test("typed ones and aborts stay what they are", async () => {
+    await writeSamples();
+    for (const thrown of [new IncompatibleError("x", "y"), new DOMException("z", "AbortError")]) {
+      const build = new WebDataset(urls).map(() => {
+        throw thrown;
+      });
+      expect(await rejection(all(build))).toBe(thrown);
+    }
+  });
+});
+
+test("a pattern for too many names is refused before the first of them is made", () => {
+  const before = process.memoryUsage().heapUsed;
+  for (const pattern of ["{0..9}".repeat(12), `{${Array(40).fill("{0..999999}").join(",")}}`]) {
+    expect(() => expandUrls(pattern)).toThrow("stands for more than 10000000 names");
+  }
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(2 ** 30);
+});
