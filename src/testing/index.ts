@@ -1,4 +1,4 @@
-/** The entry `scdl/testing`: what tests of your own data sets assert. Needs no test framework. */
+/** The entry `scdl/testing`: what tests of your own data sets and models assert. Needs no test framework. */
 
 import "../require-node.ts";
 
@@ -11,3 +11,4 @@ export {
   type IndexedDataset,
 } from "./dataset-assertions.ts";
 export { assertElementsEqual } from "./elements-equal.ts";
+export { assertStopAndGo, type StopAndGoOptions, type StopAndGoRun } from "./stop-and-go.ts";

@@ -234,6 +234,7 @@ test("the public names of scdl/testing are these", () => {
       "assertDatasetDeterministic",
       "assertDatasetElementsNotEqual",
       "assertElementsEqual",
+      "assertStopAndGo",
     ]
   `);
 });
