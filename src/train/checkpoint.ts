@@ -18,7 +18,7 @@ import {
 } from "../../formats/safetensors/shards.ts";
 import type { StoredTensor } from "../../formats/safetensors/tensor.ts";
 import { writeSafetensors } from "../../formats/safetensors/write-safetensors.ts";
-import { modelConfigText } from "./model-config-text.ts";
+import { CONFIG_FILE, modelConfigText } from "../models/weights/config-text.ts";
 import {
   encodeTrainerFile,
   readTrainerFile,
@@ -27,7 +27,6 @@ import {
 } from "./trainer-file.ts";
 
 export const OPTIMIZER_FILE = "optimizer.safetensors";
-export const MODEL_CONFIG_FILE = "config.json";
 const READ_BYTES = 1 << 20;
 
 /** What a trainer hands over; arrays are only read. */
@@ -74,8 +73,8 @@ export function writeCheckpoint(
     files.push({ name: OPTIMIZER_FILE, ...optimizer });
     if (checkpoint.modelConfig !== undefined) {
       const text = Buffer.from(modelConfigText(checkpoint.modelConfig), "utf8");
-      const digest = writeSmallFile(join(temporary, MODEL_CONFIG_FILE), text);
-      files.push({ name: MODEL_CONFIG_FILE, ...digest });
+      const digest = writeSmallFile(join(temporary, CONFIG_FILE), text);
+      files.push({ name: CONFIG_FILE, ...digest });
     }
     writeSmallFile(join(temporary, TRAINER_FILE), encodeTrainerFile(checkpoint.trainer, files));
     syncDirectory(temporary);

@@ -1,8 +1,13 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { fromFsError, InvalidArgumentError, StorageError } from "../../formats/common/errors.ts";
+import {
+  fromFsError,
+  IncompatibleError,
+  InvalidArgumentError,
+  StorageError,
+} from "../../formats/common/errors.ts";
 import { inferGlobalBatchSize } from "../data/infer-samples.ts";
-import { Esm2, type Esm2Options, type Esm2Size } from "../models/index.ts";
+import { Esm2, type Esm2Options, type Esm2Size, openModel } from "../models/index.ts";
 import type { RandomMaskStrategy } from "../proteins/esm-masked-residue-dataset.ts";
 import { type Esm2Batch, Esm2DataModule } from "../proteins/esm2-data-module.ts";
 import { openExecutor } from "../tensor/index.ts";
@@ -14,7 +19,7 @@ import { type OpenedProteins, openProteins } from "./protein-data.ts";
 import { warmupAnnealDecayHold } from "./schedule.ts";
 import { type FitResult, Trainer } from "./trainer.ts";
 import type { TrainerObserver } from "./trainer-options.ts";
-import { modelWeights } from "./training-weights.ts";
+import { findWeights, startingWeights } from "./training-weights.ts";
 
 /** Defaults are those of BioNeMo's train_esm2 where nothing else is said. */
 export interface TrainEsm2Options {
@@ -28,7 +33,10 @@ export interface TrainEsm2Options {
   readonly trainDatabasePath?: string;
   readonly validClusterPath?: string;
   readonly validDatabasePath?: string;
-  /** A published size or one of your own. Default "8M"; the original's is that of 650M. */
+  /**
+   * A published size or one of your own. Default: that of the weights to restore, or "8M"; the
+   * original is of 650M.
+   */
   readonly model?: Esm2Size | Esm2Options;
   /** Default "results". */
   readonly resultDir?: string;
@@ -104,7 +112,8 @@ export async function trainEsm2(options: TrainEsm2Options): Promise<TrainedEsm2>
   const { microBatchSize = 8, valCheckInterval = 10_000, limitValBatches = 2 } = options;
   const { resultDir = "results", experimentName = "esm2", checkpointing = true } = options;
   const directory = join(resultDir, experimentName);
-  const model = new Esm2(options.model ?? "8M");
+  const restore = options.restoreFromCheckpointPath;
+  const model = modelOf(options.model, restore);
   const schedule = scheduleOf(options, numSteps);
   const checkpoints = new CheckpointFiles(join(directory, "checkpoints"), {
     saveTopK: options.saveTopK ?? 2,
@@ -112,8 +121,8 @@ export async function trainEsm2(options: TrainEsm2Options): Promise<TrainedEsm2>
     saveLast: options.saveLastCheckpoint ?? true,
   });
   const resumed = startOf(checkpoints, options.resumeIfExists ?? false, directory);
-  const restore = options.restoreFromCheckpointPath;
-  const weights = restore === undefined || resumed > 0 ? undefined : modelWeights(model, restore);
+  const weights =
+    restore === undefined || resumed > 0 ? undefined : startingWeights(model, restore, seed).values;
   using proteins = await openData(options);
   await using data = dataModule(options, proteins, numSteps);
   await using executor = await openExecutor(options.executor, {
@@ -156,6 +165,14 @@ export async function trainEsm2(options: TrainEsm2Options): Promise<TrainedEsm2>
   } finally {
     logger.close();
   }
+}
+
+/** Without a size the one of the weights, or 8M. */
+function modelOf(size: TrainEsm2Options["model"], restore: string | undefined): Esm2 {
+  if (size !== undefined || restore === undefined) return new Esm2(size ?? "8M");
+  const model = openModel(findWeights(restore));
+  if (model instanceof Esm2) return model;
+  throw new IncompatibleError("other-model", `${restore}: expected an ESM-2, found ${model.name}`);
 }
 
 function scheduleOf(options: TrainEsm2Options, numSteps: number) {

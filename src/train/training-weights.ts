@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import { floatTensor } from "../../formats/safetensors/float-values.ts";
 import {
-  SafetensorsCheckpoint,
+  type SafetensorsCheckpoint,
   WEIGHTS_FILE,
   WEIGHTS_INDEX_FILE,
 } from "../../formats/safetensors/shards.ts";
 import type { StoredTensor } from "../../formats/safetensors/tensor.ts";
-import { initialParameters } from "../models/initialise.ts";
+import { initialParameter, initialParameters } from "../models/initialise.ts";
 import type { ParameterSpec, TrainableModel } from "../models/model.ts";
+import { type LoadedWeights, loadWeights } from "../models/weights/load-weights.ts";
 import type { Executor, ParameterState, StateKind } from "../tensor/index.ts";
 import type { Checkpoint, OpenCheckpoint } from "./checkpoint.ts";
 import { findCheckpoint } from "./checkpoint-files.ts";
@@ -110,25 +111,20 @@ function isShapeOf({ shape }: ParameterSpec, found: readonly number[]): boolean 
 }
 
 /**
- * All weights of a model from a checkpoint, a safetensors file, or a folder of transformers; tensors
- * that the model does not have are left out.
- * @throws NotFoundError, IncompatibleError for a weight that is missing or of another shape
+ * Weights to begin with, of a checkpoint, a run's folder (its newest checkpoint), or what transformers
+ * wrote. @throws as `loadWeights`
  */
-export function modelWeights(
+export function startingWeights(
   model: TrainableModel<never>,
   path: string,
-): ReadonlyMap<string, Float32Array> {
-  using tensors = SafetensorsCheckpoint.open(existsSync(path) ? findWeights(path) : path);
-  const weights = new Map<string, Float32Array>();
-  for (const spec of model.parameters) {
-    requireSame(spec, tensors, model.name);
-    weights.set(spec.name, tensors.readFloat32(spec.name));
-  }
-  return weights;
+  seed: number,
+): LoadedWeights {
+  return loadWeights(model, findWeights(path), (spec) => initialParameter(spec, seed));
 }
 
 /** A run's folder means its newest checkpoint. */
-function findWeights(path: string): string {
+export function findWeights(path: string): string {
+  if (!existsSync(path)) return path;
   const isOne = [WEIGHTS_FILE, WEIGHTS_INDEX_FILE].some((name) => existsSync(join(path, name)));
   return isOne || !statSync(path).isDirectory() ? path : findCheckpoint(path);
 }

@@ -46,7 +46,7 @@ export default class TrainEsm2 extends BaseCommand {
     size: option({
       ...MODEL,
       options: ["8M", "35M", "150M", "650M", "3B", "15B"] as const,
-      summary: "A published size; 8M unless layers and widths are given.",
+      summary: "A published size. Default: that of the weights to restore, or 8M.",
       exclusive: ["num-layers", "hidden-size", "num-attention-heads"],
     })(),
     "num-layers": integer({ ...MODEL, min: 1, summary: "Default 6." }),
@@ -136,8 +136,8 @@ export default class TrainEsm2 extends BaseCommand {
         schedulerNumSteps: flags["scheduler-num-steps"],
         warmupSteps: flags["warmup-steps"],
         threads: flags.threads,
+        model: flags.size ?? sizeOf(flags),
       }),
-      model: flags.size ?? sizeOf(flags),
       maxSeqLength: flags["max-seq-length"],
       randomMaskStrategy: flags["random-mask-strategy"],
       numSteps: flags["num-steps"],
@@ -214,8 +214,10 @@ interface SizeFlags {
   readonly "ffn-hidden-size"?: number | undefined;
 }
 
-function sizeOf(flags: SizeFlags): NonNullable<TrainEsm2Options["model"]> {
+function sizeOf(flags: SizeFlags): TrainEsm2Options["model"] {
   const intermediateSize = flags["ffn-hidden-size"];
+  const given = [flags["num-layers"], flags["hidden-size"], flags["num-attention-heads"]];
+  if ([...given, intermediateSize].every((value) => value === undefined)) return undefined;
   return {
     layers: flags["num-layers"] ?? 6,
     hiddenSize: flags["hidden-size"] ?? 320,
