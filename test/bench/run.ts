@@ -20,6 +20,7 @@ import { proteins } from "./proteins/proteins-parts.ts";
 import { disagreements, markdown, type PartResult } from "./report.ts";
 import { start } from "./start/start-parts.ts";
 import { esmTokens } from "./tokens/esm-parts.ts";
+import { inferStep, trainMemory, trainStep } from "./train/train-parts.ts";
 import { webdataset } from "./webdataset/webdataset-parts.ts";
 
 interface Part {
@@ -45,6 +46,9 @@ const PARTS: readonly Part[] = [
   { name: "fasta", what: "a FASTA file indexed, read at random and as a stream", run: fasta },
   { name: "cell-tokens", what: "cells to ranked genes on disk", run: cellTokens },
   { name: "proteins", what: "1 M proteins by row and name, beside SQLite", run: proteins },
+  { name: "train-step", what: "training steps beside torch (35M: 20 s each)", run: trainStep },
+  { name: "infer-step", what: "forward passes beside torch", run: inferStep },
+  { name: "train-memory", what: "peak memory of 150M (5 GB, a minute)", run: trainMemory },
   { name: "start", what: "start-up of package and commands", run: start },
 ];
 

@@ -1,9 +1,38 @@
 import { createRequire } from "node:module";
 import { UnsupportedFeatureError } from "../../../formats/common/errors.ts";
+import { OnnxGraph } from "./graph.ts";
 
 export type OnnxRuntime = typeof import("onnxruntime-node");
 
 let loaded: OnnxRuntime | undefined;
+let shared: Promise<boolean> | undefined;
+
+/**
+ * Whether tensors may lie in shared memory. Older Node (22) hands native code no such array; there
+ * weights and gradients are copied for every run.
+ */
+export function takesSharedMemory(runtime: OnnxRuntime): Promise<boolean> {
+  shared ??= probe(runtime);
+  return shared;
+}
+
+async function probe({ InferenceSession, Tensor }: OnnxRuntime): Promise<boolean> {
+  const graph = new OnnxGraph();
+  graph.input("x", "float32", [1]);
+  graph.node("Identity", ["x"], ["y"]);
+  graph.output("y", "float32", [1]);
+  const session = await InferenceSession.create(graph.finish("probe"));
+  try {
+    await session.run({
+      x: new Tensor("float32", new Float32Array(new SharedArrayBuffer(4)), [1]),
+    });
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await session.release();
+  }
+}
 
 /**
  * Loads ONNX Runtime's native library, once in a thread.

@@ -13,7 +13,7 @@ import type {
   ThreadSettings,
 } from "./messages.ts";
 import { graphNames } from "./model.ts";
-import { loadRuntime, type OnnxRuntime } from "./runtime.ts";
+import { loadRuntime, type OnnxRuntime, takesSharedMemory } from "./runtime.ts";
 
 interface LoadedProgram {
   readonly session: InferenceSession;
@@ -98,10 +98,14 @@ export class Sessions {
     const arrays = this.#state(state);
     if (loaded === undefined) throw new Error("the program was unloaded");
     const { session, info } = loaded;
+    const inPlace = await takesSharedMemory(runtime);
+    const copies: (() => void)[] = [];
     const feeds: Record<string, Tensor> = {};
     const fetches: Record<string, Tensor> = {};
+    const owned = <T extends HostArray>(array: T | undefined): HostArray | undefined =>
+      inPlace || !(array?.buffer instanceof SharedArrayBuffer) ? array : array.slice();
     for (const input of info.inputs) {
-      feeds[graphNames.input(input.name)] = tensor(runtime, input, inputs[input.name]);
+      feeds[graphNames.input(input.name)] = tensor(runtime, input, owned(inputs[input.name]));
     }
     for (const mask of info.masks) {
       const bits = new Uint8Array(elementCount(mask.shape));
@@ -110,7 +114,7 @@ export class Sessions {
     }
     for (const parameter of info.parameters) {
       const array = arrays.values.get(parameter.name);
-      feeds[graphNames.value(parameter.name)] = tensor(runtime, parameter, array);
+      feeds[graphNames.value(parameter.name)] = tensor(runtime, parameter, owned(array));
     }
     for (const gradient of info.gradients) {
       const array = arrays.gradients.get(gradient.name);
@@ -120,7 +124,9 @@ export class Sessions {
         feeds[graphNames.gradient(gradient.name)] = tensor(runtime, gradient, zeros);
         continue;
       }
-      const sums = tensor(runtime, gradient, array);
+      const own = inPlace ? array : array.slice();
+      if (own !== array) copies.push(() => array.set(own));
+      const sums = tensor(runtime, gradient, own);
       // One memory for both: the graph adds element by element and reads the sum nowhere else.
       feeds[graphNames.gradient(gradient.name)] = sums;
       fetches[graphNames.sum(gradient.name)] = sums;
@@ -132,6 +138,7 @@ export class Sessions {
       fetches[graphNames.output(output.name)] = tensor(runtime, output, array);
     }
     await session.run(feeds, fetches);
+    for (const copy of copies) copy();
     return results;
   }
 }

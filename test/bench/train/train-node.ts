@@ -1,6 +1,6 @@
 /**
  * Full training steps, or inference, of a program of ESM-2's shape on the executor `onnx`:
- * train-node.ts SIZE BATCH LENGTH STEPS [infer]. Prints {"seconds": [...], "rssMiB": ...}.
+ * train-node.ts SIZE BATCH LENGTH STEPS train|infer. Prints {"seconds": [...], "rssMiB": ...}.
  */
 import { elementCount, openExecutor, type Program } from "../../../src/tensor/index.ts";
 import { ESM2_SHAPES, type Esm2Shape, esm2Program } from "./esm2-program.ts";

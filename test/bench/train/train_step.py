@@ -1,4 +1,4 @@
-"""Full training steps of transformers' ESM-2: train_step.py SIZE BATCH LENGTH STEPS [infer].
+"""Full training steps of transformers' ESM-2: train_step.py SIZE BATCH LENGTH STEPS train|infer.
 
 Prints {"seconds": [...], "rssMiB": ...}; random weights, AdamW, all logits, attention as by default.
 """
@@ -13,7 +13,7 @@ import torch
 from transformers import EsmConfig, EsmForMaskedLM
 
 size, batch, length, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
-infer = sys.argv[5:] == ["infer"]
+infer = sys.argv[5] == "infer"
 layers, hidden = {"8M": (6, 320), "35M": (12, 480), "150M": (30, 640)}[size]
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
 torch.set_flush_denormal(True)
