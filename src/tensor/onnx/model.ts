@@ -1,4 +1,4 @@
-import { UnsupportedFeatureError } from "../../../formats/common/errors.ts";
+import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import type { NamedValue, Program, ProgramNode, Value } from "../program.ts";
 import { ATTENTION_RULES } from "./emit-attention.ts";
 import { dropoutInput, ELEMENTWISE_RULES } from "./emit-elementwise.ts";
@@ -82,6 +82,7 @@ export function trainingModel(program: Program, options: EmitOptions = {}): Trai
  * parameters inside.
  *
  * @throws UnsupportedFeatureError for a program with dropout: export the evaluation program.
+ * @throws InvalidArgumentError when an input and an output share a name.
  */
 export function exportedModel(
   program: Program,
@@ -91,6 +92,15 @@ export function exportedModel(
   if (program.nodes.some(({ op }) => op === "dropoutMask")) {
     throw new UnsupportedFeatureError("dropout", "a program with dropout cannot be exported", {
       suggestions: ["build the program for evaluation, without dropout"],
+    });
+  }
+  const twice = program.outputs.find(({ name }) =>
+    program.inputs.some((input) => input.name === name),
+  );
+  if (twice !== undefined) {
+    const message = `both an input and an output are named ${twice.name}`;
+    throw new InvalidArgumentError("program", twice.name, message, {
+      suggestions: ["rename the output: a file has one name for one tensor"],
     });
   }
   const emitter = new Emitter(options);
