@@ -1,9 +1,10 @@
 import type { InferenceSession, Tensor } from "onnxruntime-node";
-import { fillDropoutMask } from "../dropout-bits.ts";
+
 import type { RunOutputs } from "../executor.ts";
 import { viewsOf } from "../host-state.ts";
 import { elementCount, type HostArray, newHostArray } from "../program.ts";
 import { UpdateChunks } from "../update/chunks.ts";
+import { fillDropoutMaskFast } from "../update/dropout-kernel.ts";
 import type {
   Answer,
   LoadRequest,
@@ -109,7 +110,7 @@ export class Sessions {
     }
     for (const mask of info.masks) {
       const bits = new Uint8Array(elementCount(mask.shape));
-      fillDropoutMask(bits, mask.rate, { ...options, layer: mask.layer });
+      fillDropoutMaskFast(bits, mask.rate, { ...options, layer: mask.layer });
       feeds[mask.name] = tensor(runtime, { ...mask, dtype: "bool" }, bits);
     }
     for (const parameter of info.parameters) {

@@ -18,6 +18,17 @@ export const op = {
   store: [0xfd, 0x0b, 4, 0],
   /** Lanes 2 and 3 of a vector as lanes 0 and 1. */
   highHalf: [0xfd, 0x0d, 8, 9, 10, 11, 12, 13, 14, 15, 8, 9, 10, 11, 12, 13, 14, 15],
+  constant: (lanes: Int32Array) => [0xfd, 0x0c, ...new Uint8Array(lanes.buffer)],
+  splatI16: [0xfd, 0x10],
+  splatI32: [0xfd, 0x11],
+  geU16: [0xfd, 0x36],
+  and: [0xfd, 0x4e],
+  xor: [0xfd, 0x51],
+  /** Two vectors of 16-bit lanes as one of bytes. */
+  narrow: [0xfd, 0x66],
+  shiftRight: (bits: number) => [0x41, bits, 0xfd, 0xad, 0x01],
+  addI32x4: [0xfd, 0xae, 0x01],
+  mulI32x4: [0xfd, 0xb5, 0x01],
   splat: [0xfd, 0x13],
   splatF64: [0xfd, 0x14],
   laneF64: (lane: number) => [0xfd, 0x21, lane],

@@ -1,0 +1,34 @@
+import { expect, test } from "vitest";
+import { fillDropoutMask } from "../../../src/tensor/index.ts";
+import { fillDropoutMaskFast } from "../../../src/tensor/update/dropout-kernel.ts";
+
+const KEY = { seed: 2 ** 40 + 7, step: 3, microBatch: 1, layer: 9 };
+
+test.each([
+  [3, 0.5],
+  [16, 0.02],
+  [17, 0.3],
+  [65_537, 0.1],
+  [200_003, 0.9],
+  [40, 0.999_999],
+])("vector code gives the same bits: %d elements, rate %d", (length, rate) => {
+  const plain = new Uint8Array(length);
+  const fast = new Uint8Array(length);
+  fillDropoutMask(plain, rate, KEY);
+  fillDropoutMaskFast(fast, rate, KEY);
+  expect(Buffer.compare(plain, fast)).toBe(0);
+});
+
+test("kept elements have the rate's share, and masks of two layers are independent", () => {
+  const masks = [1, 2].map((layer) => {
+    const mask = new Uint8Array(400_000);
+    fillDropoutMask(mask, 0.25, { ...KEY, layer });
+    return mask;
+  });
+  const [first, second] = masks as [Uint8Array, Uint8Array]; // proof: two layers
+  const share = (kept: (at: number) => boolean) =>
+    first.reduce((sum, _, at) => sum + (kept(at) ? 1 : 0), 0) / first.length;
+  expect(share((at) => first[at] === 1)).toBeCloseTo(0.75, 2);
+  expect(share((at) => first[at] === 1 && second[at] === 1)).toBeCloseTo(0.5625, 2);
+  expect(share((at) => first[at] === 1 && first[at + 1] === 1)).toBeCloseTo(0.5625, 2);
+});
