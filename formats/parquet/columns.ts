@@ -41,7 +41,8 @@ export function plainType(type: DataType, column: string): DataType {
   if (DataType.isList(type) && DataType.isUtf8(type.valueType)) {
     return new List(new Field("item", type.valueType, true));
   }
-  if (DataType.isList(type) && DataType.isInt(type.valueType)) return type;
+  // Lists of token ids.
+  if (String(type) === "List<Int64>") return type;
   throw new UnsupportedFeatureError(
     "column type",
     `column ${JSON.stringify(column)}: a feature index cannot store type ${type}`,

@@ -83,7 +83,7 @@ export class H5adCells implements CellSource {
     const options = signal === undefined ? range : { ...range, signal };
     for await (const block of this.#matrix.rowBlocks(options)) {
       const { rowBegin, rowEnd, indices, indptr } = block;
-      const data = this.#isSingle ? Float32Array.from(block.data, Number) : this.#counts(block);
+      const data = this.#isSingle ? asSingle(block.data) : this.#counts(block);
       yield { rowBegin, rowEnd, data, indices, indptr, shape: [rowEnd - rowBegin, nVars] };
     }
   }
@@ -123,6 +123,14 @@ export class H5adCells implements CellSource {
     }
     return new Unsigned(data.buffer, data.byteOffset, data.length);
   }
+}
+
+function asSingle(data: NumericArray): Float32Array {
+  if (data instanceof Float32Array) return data;
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    return Float32Array.from(data, Number);
+  }
+  return new Float32Array(data);
 }
 
 type UnsignedConstructor = new (

@@ -44,7 +44,7 @@ export class MappedTokenSink implements TokenSink {
     const { ids, offsets, rows } = tokens;
     const begin = offsets[from] as number;
     const added = ids.subarray(begin, offsets[to]);
-    this.#ids.write(this.#options.idType === "uint16" ? Uint16Array.from(added) : added);
+    this.#ids.write(this.#options.idType === "uint16" ? new Uint16Array(added) : added);
     const ends = offsets.subarray(from + 1, to + 1);
     this.#offsets.write(uint64(ends, this.#tokens - begin));
     this.#rows.write(uint64(rows.subarray(from, to), rowBase));

@@ -135,6 +135,16 @@ export class ValueDistribution {
   #spread(): void {
     const values = this.values ?? [];
     this.#values = null;
+    let [least, most] = [RANGES_END, 0];
+    for (const value of values) {
+      const range = rangeOf(value);
+      if (range < least) least = range;
+      if (range > most) most = range;
+    }
+    if (values.length > 0) {
+      this.#cover(least);
+      this.#cover(most);
+    }
     for (const value of values) this.#addTo(rangeOf(value), 1);
   }
 
