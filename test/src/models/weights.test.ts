@@ -16,6 +16,7 @@ import {
   vocabularyRows,
   weightReportLines,
 } from "../../../src/models/index.ts";
+import { modelConfigText } from "../../../src/models/weights/config-text.ts";
 import { fixture } from "./model-fixture.ts";
 
 const TABLE = "esm.embeddings.word_embeddings.weight";
@@ -104,6 +105,14 @@ describe("saved weights", () => {
       "esm.contact_head.regression.weight",
       "esm.encoder.layer.0.attention.self.rotary_embeddings.inv_freq",
     ]);
+  });
+
+  test("have a config.json in which 0 is 0.0: transformers tells 0 from 0.0", () => {
+    const text = modelConfigText(small().config);
+    expect(text).toContain('\n  "hidden_dropout_prob": 0.0,\n');
+    expect(text).toContain('\n  "rope_theta": 10000.0,\n');
+    expect(text).toContain('\n  "vocab_size": 12,\n');
+    expect(JSON.parse(text)).toEqual(small().config);
   });
 
   test("need values of all parameters", () => {
