@@ -67,6 +67,16 @@ test("scdl train esm2 interrupted and gone on with gives the weights of the run 
   const losses = records.filter((record) => "reduced_train_loss" in record);
   expect(losses.map(({ step }) => step)).toEqual([10, 20, 30, 40, 50, 60]);
   expect(losses[5].reduced_train_loss).toBeLessThan(losses[0].reduced_train_loss);
+  const where = [
+    "--checkpoint-path",
+    join(folder, "parts", "checkpoints"),
+    "--results-path",
+    folder,
+  ];
+  const inferred = await runScdl(["infer", "esm2", "--data-path", proteins(folder), ...where]);
+  expect(inferred.stdout).toMatch(
+    /predictions.safetensors: 24 proteins, embeddings \[24,16\], lengths \[24\]\n$/,
+  );
   expect(JSON.parse(readFileSync(join(last, "config.json"), "utf8"))).toMatchObject({
     model_type: "esm",
     num_hidden_layers: 1,

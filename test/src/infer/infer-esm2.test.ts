@@ -1,0 +1,99 @@
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { SafetensorsFile } from "../../../formats/safetensors/safetensors-file.ts";
+import { inferEsm2, predictTokens } from "../../../src/infer/index.ts";
+import { type Esm2, openModel } from "../../../src/models/index.ts";
+import { openExecutor } from "../../../src/tensor/index.ts";
+import { parameterValues } from "../../../src/train/model-programs.ts";
+import { temporaryDirectory } from "../../helpers/bundle.ts";
+import { fixture, readTensors, relativeError, weightsFor } from "../models/model-fixture.ts";
+
+const model = openModel(fixture("esm2")) as Esm2; // the fixture is one
+const expected = readTensors("esm2/expected.safetensors");
+const [ROWS, LENGTH, HIDDEN] = [4, 14, 16];
+
+function sequences(): Int32Array[] {
+  const ids = expected.get("input_ids") as Int32Array; // the script wrote these types
+  return Array.from({ length: ROWS }, (_, row) => {
+    const tokens = ids.slice(row * LENGTH, (row + 1) * LENGTH);
+    return tokens.filter((id) => id !== 1);
+  });
+}
+
+test("outputs of batches sorted by length are those of transformers, row by row", async () => {
+  await using executor = await openExecutor("reference");
+  await using state = await executor.createState(parameterValues(model), { inferenceOnly: true });
+  await state.write("values", weightsFor(model, "esm2"));
+  const outputs = ["embeddings", "hidden_states"];
+  const options = { model, executor, state, outputs, padId: 1, batchSize: 3, lengthStep: 4 };
+  const sizes: string[] = [];
+  for await (const { rows, size, values, shapes } of predictTokens(sequences(), options)) {
+    sizes.push(`${rows} ${size.batch}x${size.length}`);
+    expect(Object.keys(values)).toEqual(outputs);
+    expect(shapes["hidden_states"]).toEqual([size.batch, size.length, HIDDEN]);
+    for (const [at, row] of rows.entries()) {
+      const part = (name: string, width: number) =>
+        values[name]?.subarray(at * width, at * width + HIDDEN) ?? [];
+      const their = (name: string, width: number) =>
+        expected.get(name)?.slice(row * width, row * width + HIDDEN);
+      const embedding = part("embeddings", HIDDEN);
+      expect(relativeError(embedding, their("embeddings", HIDDEN))).toBeLessThan(1e-5);
+      const first = part("hidden_states", size.length * HIDDEN);
+      expect(relativeError(first, their("hidden_states", LENGTH * HIDDEN))).toBeLessThan(1e-5);
+    }
+  }
+  expect(sizes).toEqual(["1,3,0 3x16", "2 1x4"]);
+});
+
+test("inferEsm2 writes results in the order of the file, whatever runs together", async () => {
+  const folder = temporaryDirectory();
+  const dataPath = join(folder, "proteins.fasta");
+  const proteins = [
+    "MKTVRQERLKSIVRI",
+    "MAV",
+    "MRILERSKEPVSGAQLAEELSVSRQVIVQDIAYLRSLGYN",
+    "MKV",
+    "GG",
+  ];
+  writeFileSync(dataPath, proteins.map((residues, row) => `>p${row}\n${residues}\n`).join(""));
+  const outputs = ["embeddings", "token_logits", "input_ids"] as const;
+  const read = async (microBatchSize: number) => {
+    const resultsPath = join(folder, `results-${microBatchSize}`);
+    const options = { checkpointPath: fixture("esm2"), dataPath, resultsPath, outputs };
+    const result = await inferEsm2({ ...options, microBatchSize, maxSeqLength: 20, threads: 1 });
+    using file = SafetensorsFile.open(result.path);
+    return {
+      result,
+      tensors: new Map(outputs.map((name) => [name, file.read(name).data])),
+      options,
+    };
+  };
+  const [one, four] = [await read(1), await read(4)];
+  expect(four.result.shapes).toEqual({
+    embeddings: [5, HIDDEN],
+    token_logits: [5, 20, 33],
+    input_ids: [5, 20],
+    lengths: [5],
+  });
+  expect([...(four.tensors.get("input_ids") ?? [])].slice(20, 26)).toEqual([0, 20, 5, 7, 2, 1]);
+  for (const name of ["embeddings", "token_logits"] as const) {
+    const found = one.tensors.get(name) as Float32Array; // F32, as the shapes say
+    const other = four.tensors.get(name) as Float32Array;
+    expect(other.some((value) => value !== 0)).toBe(true);
+    expect(relativeError(other, found)).toBeLessThan(1e-5);
+  }
+  expect(readFileSync(join(folder, "results-4", "ids.txt"), "utf8")).toBe("p0\np1\np2\np3\np4\n");
+  await expect(inferEsm2(four.options)).rejects.toMatchObject({ code: "already-exists" });
+});
+
+test("an output that the model does not have is refused with those it has", async () => {
+  await using executor = await openExecutor("reference");
+  await using state = await executor.createState(parameterValues(model), { inferenceOnly: true });
+  const options = { model, executor, state, outputs: ["attentions"], padId: 1 };
+  const first = predictTokens(sequences(), options).next();
+  await expect(first).rejects.toMatchObject({
+    message: "esm2 has no output attentions",
+    suggestions: ["choose of logits, hidden_states, embeddings"],
+  });
+});
