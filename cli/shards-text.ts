@@ -7,7 +7,14 @@ const MAX_SHARDS_SHOWN = 20;
 const MAX_PROBLEMS_SHOWN = 20;
 
 export function shardsText(report: ShardsReport): string {
-  const { shards, samples, fields, problems } = report;
+  const hasError = report.problems.some(({ severity }) => severity === "error");
+  // Where nothing could be read there is nothing to describe.
+  const lines = report.samples === 0 && hasError ? [] : descriptionOf(report);
+  if (lines.length > 0 && report.problems.length > 0) lines.push("");
+  return [...lines, ...problemsOf(report)].join("\n");
+}
+
+function descriptionOf({ shards, samples, fields }: ShardsReport): string[] {
   const bytes = shards.reduce((sum, { dataBytes }) => sum + dataBytes, 0);
   const indexed = shards.filter((shard) => shard.indexed).length;
   const lines = [
@@ -33,13 +40,18 @@ export function shardsText(report: ShardsReport): string {
   if (shards.length > MAX_SHARDS_SHOWN) {
     lines.push(`  and ${shards.length - MAX_SHARDS_SHOWN} more`);
   }
-  if (problems.length > 0) lines.push("");
-  for (const { severity, url, message } of problems.slice(0, MAX_PROBLEMS_SHOWN)) {
+  return lines;
+}
+
+function problemsOf({ problems }: ShardsReport): string[] {
+  const lines: string[] = [];
+  for (const { severity, url, message, suggestions } of problems.slice(0, MAX_PROBLEMS_SHOWN)) {
     const place = message.includes(url) ? "" : `${url}: `;
     lines.push(`${severity}: ${oneLine(place + message)}`);
+    for (const suggestion of suggestions) lines.push(`  try: ${suggestion}`);
   }
   if (problems.length > MAX_PROBLEMS_SHOWN) {
     lines.push(`and ${problems.length - MAX_PROBLEMS_SHOWN} more problems`);
   }
-  return lines.join("\n");
+  return lines;
 }

@@ -20,6 +20,14 @@ export const aBoolean = kind("true or false", (value) => typeof value === "boole
 export const aText = kind("a text", (value) => typeof value === "string");
 export const texts = kind("a list of texts", isTexts);
 export const aFunction = kind("a function", (value) => typeof value === "function");
+export const numbers = kind(
+  "a list of numbers",
+  (value) => Array.isArray(value) && value.every((item) => typeof item === "number"),
+);
+export const functions = kind(
+  "a list of functions",
+  (value) => Array.isArray(value) && value.every((item) => typeof item === "function"),
+);
 export const anObject = kind("an object", isObject);
 export const aSignal = kind("an AbortSignal", (value) => value instanceof AbortSignal);
 export const anything = kind("anything", () => true);

@@ -6,6 +6,8 @@
 import { FormatError } from "../common/errors.ts";
 
 export const BLOCK_BYTES = 512;
+/** What to do about an archive that is none, or is damaged. */
+export const NOT_WHOLE = ["check that the file is a tar archive and was copied whole"];
 /** Bytes a member of `size` data bytes fills after its header. */
 export function paddedBytes(size: number): number {
   const rest = size % BLOCK_BYTES;
@@ -79,7 +81,7 @@ export function verifyChecksum(
     {
       path,
       offset,
-      suggestions: ["check that the file is a tar archive and was copied whole"],
+      suggestions: NOT_WHOLE,
     },
   );
 }
@@ -111,7 +113,7 @@ export function readNumber(
     throw new FormatError(
       "bad-header",
       `expected octal digits as tar ${field}, found ${JSON.stringify(found)}`,
-      { path, offset: offset + begin },
+      { path, offset: offset + begin, suggestions: NOT_WHOLE },
     );
   }
   return value;
@@ -129,7 +131,11 @@ function readBase256(
   let value = negative ? -1 : 0;
   for (let i = begin + 1; i < end; i++) value = value * 256 + (bytes[i] as number);
   if (Number.isSafeInteger(value)) return value;
-  throw new FormatError("count-out-of-range", `tar ${field} is beyond 2^53`, { path, offset });
+  throw new FormatError("count-out-of-range", `tar ${field} is beyond 2^53`, {
+    path,
+    offset,
+    suggestions: NOT_WHOLE,
+  });
 }
 
 /** A text field up to its first NUL. @throws FormatError "bad-name" when it is not UTF-8. */
@@ -161,6 +167,7 @@ export function decodeUtf8(bytes: Uint8Array, path: string, offset: number): str
       path,
       offset,
       cause,
+      suggestions: ["write the archive with names in UTF-8"],
     });
   }
 }

@@ -4,6 +4,7 @@ import {
   BLOCK_BYTES,
   decodeUtf8,
   FIELD,
+  NOT_WHOLE,
   paddedBytes,
   readNumber,
   readText,
@@ -139,6 +140,7 @@ export class MemberParser {
     return new FormatError("bad-header", `expected a tar member, found ${found}`, {
       path: this.#path,
       offset,
+      suggestions: NOT_WHOLE,
     });
   }
 }

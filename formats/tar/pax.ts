@@ -1,6 +1,6 @@
 /** PAX extended headers: records `<length> <key>=<value>\n` that replace fields of the next member. */
 import { FormatError } from "../common/errors.ts";
-import { decodeUtf8 } from "./header.ts";
+import { decodeUtf8, NOT_WHOLE } from "./header.ts";
 
 export interface PaxRecords {
   path?: string;
@@ -38,7 +38,11 @@ export function parsePax(bytes: Uint8Array, path: string, offset: number): PaxRe
   return records;
 
   function badPax(message: string): FormatError {
-    return new FormatError("bad-pax", `${message} in a PAX header`, { path, offset });
+    return new FormatError("bad-pax", `${message} in a PAX header`, {
+      path,
+      offset,
+      suggestions: NOT_WHOLE,
+    });
   }
 
   function store(target: PaxRecords, key: string, value: string): void {

@@ -137,6 +137,7 @@ export class TarReader {
     if (offset === 0) {
       throw new FormatError("truncated", "expected a tar archive, found an empty file", {
         path: this.#stream.path,
+        suggestions: ["write or download it again, or leave it out"],
       });
     }
     throw new FormatError(

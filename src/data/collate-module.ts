@@ -11,6 +11,16 @@ export interface CollateModuleSpec {
 }
 
 export function describeModule({ module, name, options }: CollateModule): CollateModuleSpec {
+  try {
+    structuredClone(options);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `collate.options cannot be sent to the worker threads: ${why}`;
+    throw new InvalidArgumentError("collate.options", options, message, {
+      cause,
+      suggestions: ["give numbers, texts, arrays and plain objects; build the rest in the module"],
+    });
+  }
   const isPath = typeof module === "string" && path.isAbsolute(module);
   return {
     url: isPath ? pathToFileURL(module).href : String(module),

@@ -1,7 +1,18 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { shown } from "../../formats/common/options.ts";
 
 /** What a data module is set up for; "fit" needs training and validation data. */
 export type Stage = "fit" | "validate" | "test" | "predict";
+
+const SPLITS: readonly string[] = ["train", "val", "test", "predict"];
+
+/** For callers without a type checker. */
+export function noStage(stage: never): InvalidArgumentError {
+  const message = `setup: there is no stage ${shown(stage)}, expected fit, validate, test or predict`;
+  return new InvalidArgumentError("stage", stage, message, {
+    suggestions: ['"fit" sets up training and validation'],
+  });
+}
 
 /** Batches with a place to stop and go on at: a `Loader`, or a loader of your own. */
 export interface ResumableBatches<B> extends AsyncIterable<B> {
@@ -76,6 +87,19 @@ export abstract class DataModule<B> {
     split: "train" | "val" | "test" | "predict",
     loader: ResumableBatches<B>,
   ): void {
+    if (!SPLITS.includes(split)) {
+      const message = `provide: ${shown(split)} is no split, expected ${SPLITS.join(", ")}`;
+      throw new InvalidArgumentError("split", split, message);
+    }
+    const missing = [Symbol.asyncIterator, "state", "loadState", "close"] as const;
+    if (missing.some((name) => typeof loader?.[name] !== "function")) {
+      const message = `provide: expected a loader for ${split}, found ${shown(loader)}`;
+      throw new InvalidArgumentError("loader", loader, message, {
+        suggestions: [
+          "pass a Loader, or an object with state(), loadState() and close() to iterate",
+        ],
+      });
+    }
     this.#loaders.set(split, loader);
   }
 

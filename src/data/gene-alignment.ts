@@ -1,5 +1,14 @@
 import { type ScdlDType, smallestUnsigned } from "../../formats/common/dtype.ts";
 import { FormatError, InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
+import {
+  aFunction,
+  aText,
+  checkOptions,
+  either,
+  type OptionKinds,
+  oneOf,
+  texts,
+} from "../../formats/common/options.ts";
 import type { VarBlock } from "../dataset/dataset-archive.ts";
 import type { CategoricalColumn, ListColumn, NumericColumn } from "../dataset/feature-column.ts";
 import {
@@ -161,6 +170,14 @@ export interface AlignGenesOptions {
   readonly normalize?: (id: string) => string;
 }
 
+const ALIGN_KINDS: OptionKinds<AlignGenesOptions> = {
+  genes: either(oneOf("inner", "outer"), texts),
+  missing: oneOf("zero", "error"),
+  duplicates: oneOf("error", "first", "sum"),
+  idColumn: aText,
+  normalize: aFunction,
+};
+
 /** A data set or collection with var tables. */
 export interface GeneSource extends RowSource {
   readonly members?: readonly GeneSource[];
@@ -187,6 +204,11 @@ export async function alignGenes(
   source: GeneSource,
   options: AlignGenesOptions,
 ): Promise<AlignedGenes> {
+  checkOptions("alignGenes", options, ALIGN_KINDS);
+  if (options.genes === undefined) {
+    const message = `alignGenes: genes is not given, expected ${ALIGN_KINDS.genes.expected}`;
+    throw new InvalidArgumentError("genes", undefined, message);
+  }
   const column = options.idColumn ?? "var_feature_id";
   const normalize = options.normalize ?? ((id: string) => id);
   const blocks: BlockIds[] = [];

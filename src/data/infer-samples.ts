@@ -1,12 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
-import {
-  aNumber,
-  anObject,
-  checkOptions,
-  either,
-  nothing,
-  shown,
-} from "../../formats/common/options.ts";
+import { aNumber, checkOptions, type OptionKind, shown } from "../../formats/common/options.ts";
 
 export interface GlobalBatchSizeOptions {
   /** Samples of one forward pass of one model replica. */
@@ -68,7 +61,10 @@ export function inferGlobalBatchSize(options: GlobalBatchSizeOptions): number {
 /** How much of a data set a stage uses: a share in (0, 1], a number of global batches, or all. */
 export type LimitBatches = { readonly share: number } | { readonly batches: number } | null;
 
-export const LIMIT_KIND = either(anObject, nothing);
+export const LIMIT_KIND: OptionKind = {
+  expected: "{ share }, { batches } or null",
+  takes: isLimit,
+};
 
 /** Whether a stage is switched off: `{ batches: 0 }`, the 0 of `limit_val_batches`. */
 export function isSwitchedOff(limit: LimitBatches | undefined): boolean {
@@ -114,11 +110,16 @@ export function inferNumSamples(
   );
 }
 
+/** One of the two, not both. */
+function isLimit(limit: unknown): boolean {
+  if (typeof limit !== "object" || limit === null) return limit === null;
+  const [[name, value] = [], ...more] = Object.entries(limit);
+  return more.length === 0 && (name === "share" || name === "batches") && typeof value === "number";
+}
+
 /** For callers without a type checker, who give a number as in the original. */
 function assertLimit(limit: unknown, stage: string): void {
-  const isLimit =
-    typeof limit === "object" && limit !== null && ("share" in limit || "batches" in limit);
-  if (limit === null || limit === undefined || isLimit) return;
+  if (limit === undefined || isLimit(limit)) return;
   throw new InvalidArgumentError(
     "limit",
     limit,

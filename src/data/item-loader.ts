@@ -339,6 +339,6 @@ function count(argument: string, value: number, least: number): number {
   throw new InvalidArgumentError(
     argument,
     value,
-    `${argument} is ${value}, expected an integer of at least ${least}`,
+    `${argument} is ${shown(value)}, expected an integer of at least ${least}`,
   );
 }

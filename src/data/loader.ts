@@ -417,6 +417,6 @@ function whole(argument: string, value: number, least: number, most: number): nu
   throw new InvalidArgumentError(
     argument,
     value,
-    `${argument} is ${value}, expected an integer from ${least} to ${most}`,
+    `${argument} is ${shown(value)}, expected an integer from ${least} to ${most}`,
   );
 }

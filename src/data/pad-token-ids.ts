@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aNumber, checkOptions, shown } from "../../formats/common/options.ts";
 
 export interface PadTokenIdsOptions {
   /** Default 0. */
@@ -28,6 +29,11 @@ export function padTokenIds(
   sequences: readonly ArrayLike<number>[],
   options: PadTokenIdsOptions = {},
 ): PaddedTokenIds {
+  checkOptions("padTokenIds", options, {
+    paddingValue: aNumber,
+    paddingLength: aNumber,
+    padSizeDivisibleBy: aNumber,
+  });
   const { paddingValue = 0, paddingLength, padSizeDivisibleBy = 1 } = options;
   if (sequences.length === 0) {
     throw new InvalidArgumentError("sequences", sequences, "expected at least one sequence");
@@ -71,6 +77,6 @@ function assertAtLeast(argument: string, value: number, least: number): void {
   throw new InvalidArgumentError(
     argument,
     value,
-    `${argument} is ${value}, expected an integer of at least ${least}`,
+    `${argument} is ${shown(value)}, expected an integer of at least ${least}`,
   );
 }

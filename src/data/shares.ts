@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { shown } from "../../formats/common/options.ts";
 
 /**
  * What becomes of the samples left over when the epoch is not a multiple of the global batch:
@@ -138,6 +139,6 @@ function assertCount(argument: string, value: number, least: number): void {
   throw new InvalidArgumentError(
     argument,
     value,
-    `${argument} is ${value}, expected an integer of at least ${least}`,
+    `${argument} is ${shown(value)}, expected an integer of at least ${least}`,
   );
 }

@@ -1,9 +1,16 @@
-import { aNumber, checkOptions, type OptionKinds, texts } from "../../formats/common/options.ts";
+import {
+  aBoolean,
+  aNumber,
+  aSignal,
+  checkOptions,
+  type OptionKinds,
+  texts,
+} from "../../formats/common/options.ts";
 import { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 import { PLACE_EXTRAS, placeOf } from "../distributed/place.ts";
 import type { Sampler } from "../sampling/sampler.ts";
 import { type BatchOf, COLLATE_KIND, type Collate } from "./collate.ts";
-import { Loader } from "./loader.ts";
+import { Loader, type LoaderOptions } from "./loader.ts";
 import {
   SPLIT_KINDS,
   type Split,
@@ -17,6 +24,12 @@ export interface SingleCellDataModuleOptions<C = Collate> extends SplitOptions {
   readonly numWorkers?: number;
   readonly obs?: readonly string[];
   readonly collate?: C;
+  /** As in `LoaderOptions`, for the loaders of all stages. */
+  readonly neighbors?: boolean;
+  readonly prefetch?: number;
+  readonly recycle?: boolean;
+  readonly validate?: boolean;
+  readonly signal?: AbortSignal;
 }
 
 const KINDS: OptionKinds<SingleCellDataModuleOptions> = {
@@ -24,6 +37,11 @@ const KINDS: OptionKinds<SingleCellDataModuleOptions> = {
   numWorkers: aNumber,
   obs: texts,
   collate: COLLATE_KIND,
+  neighbors: aBoolean,
+  prefetch: aNumber,
+  recycle: aBoolean,
+  validate: aBoolean,
+  signal: aSignal,
 };
 
 /**
@@ -59,13 +77,16 @@ export class SingleCellDataModule<C extends Collate = "csr"> extends SplitDataMo
   }
 
   #load(dataset: SingleCellDataset, sampler: Sampler): Loader<C> {
-    const { numWorkers = 0, obs = [], collate, globalBatchSize = 8 } = this.#options;
+    const { numWorkers = 0, obs = [], globalBatchSize = 8 } = this.#options;
+    const { collate, neighbors, prefetch, recycle, validate, signal } = this.#options;
+    const given = { collate, neighbors, prefetch, recycle, validate, signal };
+    const passed = Object.entries(given).filter(([, value]) => value !== undefined);
     return new Loader<C>(dataset, sampler, {
       globalBatchSize,
       workers: numWorkers,
       ...placeOf(this.#options),
       obs,
-      ...(collate === undefined ? {} : { collate }),
+      ...(Object.fromEntries(passed) as Pick<LoaderOptions<C>, keyof typeof given>),
     });
   }
 }

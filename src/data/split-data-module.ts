@@ -3,7 +3,7 @@ import { aNumber, aText } from "../../formats/common/options.ts";
 import { PLACE_KINDS, placeOf } from "../distributed/place.ts";
 import type { Sampler } from "../sampling/sampler.ts";
 import { SequentialSampler } from "../sampling/sequential-sampler.ts";
-import { DataModule, type ResumableBatches, type Stage } from "./data-module.ts";
+import { DataModule, noStage, type ResumableBatches, type Stage } from "./data-module.ts";
 import { isSwitchedOff, LIMIT_KIND, type LimitBatches } from "./infer-samples.ts";
 import { assertSteps, evaluationOrder, trainingOrder } from "./run-orders.ts";
 
@@ -89,7 +89,7 @@ export abstract class SplitDataModule<B> extends DataModule<B> {
         await this.#predict();
         break;
       default:
-        stage satisfies never;
+        throw noStage(stage);
     }
   }
 

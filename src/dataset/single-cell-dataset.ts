@@ -359,6 +359,11 @@ export class SingleCellDataset extends RowReader {
   }
 }
 
+const NEIGHBOR_KINDS: OptionKinds<NeighborOptions> = {
+  strategy: oneOf("random", "first"),
+  seed: aNumber,
+};
+
 const OPEN_KINDS: OptionKinds<OpenDatasetOptions> = {
   memoryBudgetBytes: aNumber,
   access: oneOf(...FILE_ACCESSES),
@@ -372,6 +377,8 @@ function assertOpenOptions(directory: unknown, options: OpenDatasetOptions): voi
     throw new InvalidArgumentError("directory", directory, "expected the path of a data set");
   }
   checkOptions("SingleCellDataset.open", options, OPEN_KINDS);
+  const { neighbors = {} } = options;
+  checkOptions("SingleCellDataset.open: neighbors", neighbors, NEIGHBOR_KINDS);
   const { memoryBudgetBytes = DEFAULT_BUDGET_BYTES } = options;
   if (!(memoryBudgetBytes >= 0)) {
     const message = `the memory budget must be 0 bytes or more, found ${memoryBudgetBytes}`;

@@ -6,7 +6,7 @@ import {
   checkOptions,
   type OptionKinds,
 } from "../../formats/common/options.ts";
-import { DataModule, type Stage } from "../data/data-module.ts";
+import { DataModule, noStage, type Stage } from "../data/data-module.ts";
 import { isSwitchedOff, LIMIT_KIND, type LimitBatches } from "../data/infer-samples.ts";
 import { ItemLoader } from "../data/item-loader.ts";
 import { evaluationOrder, trainingOrder } from "../data/run-orders.ts";
@@ -114,7 +114,7 @@ export class FineTuneDataModule extends DataModule<FineTuneBatch> {
       case "test":
         throw new InvalidArgumentError("stage", stage, "No test dataset provided for ESM2");
       default:
-        stage satisfies never;
+        throw noStage(stage);
     }
   }
 

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aBoolean, anything, checkOptions } from "../../formats/common/options.ts";
 import type { NumpyGenerator } from "./numpy-generator.ts";
 
 export interface ChoiceOptions {
@@ -31,6 +32,12 @@ export function choiceIndices(
   if (!(Number.isSafeInteger(size) && size >= 0)) {
     throw new InvalidArgumentError("size", size, `size must not be negative, got ${size}`);
   }
+  checkOptions(
+    "choice",
+    options,
+    { replace: aBoolean, p: anything, shuffle: aBoolean },
+    { known: { replacement: "replace" } },
+  );
   const { p } = options;
   if (p !== undefined) assertProbabilities(p, length);
   if (options.replace ?? true) {

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { shown } from "../../formats/common/options.ts";
 
 /** A non-negative integer of any size, or a list of them, as numpy's `default_rng` takes it. */
 export type Seed = number | bigint | readonly (number | bigint)[];
@@ -115,8 +116,18 @@ export class SeedSequence {
   }
 }
 
+function isNumber(value: unknown): value is number | bigint {
+  return typeof value === "number" || typeof value === "bigint";
+}
+
 function toIntegers(seed: Seed, argument: string): bigint[] {
   const list = typeof seed === "number" || typeof seed === "bigint" ? [seed] : seed;
+  if (!Array.isArray(list) || !list.every(isNumber)) {
+    const message = `${argument}: expected an integer or a list of them, found ${shown(seed)}`;
+    throw new InvalidArgumentError(argument, seed, message, {
+      suggestions: ["give one, e.g. 42: without a seed a run cannot be repeated"],
+    });
+  }
   return list.map((value) => {
     if (typeof value === "number" && !Number.isSafeInteger(value)) {
       throw new InvalidArgumentError(

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aBoolean, checkOptions } from "../../formats/common/options.ts";
 import type { TorchGenerator } from "./torch-generator.ts";
 
 export interface MultinomialOptions {
@@ -19,6 +20,12 @@ export function multinomialIndices(
   size: number,
   options: MultinomialOptions,
 ): Uint32Array {
+  checkOptions(
+    "multinomial",
+    options,
+    { replacement: aBoolean },
+    { known: { replace: "replacement" } },
+  );
   const replacement = options.replacement ?? false;
   assertWeights(weights);
   if (!(Number.isInteger(size) && size >= 1 && (replacement || size <= weights.length))) {

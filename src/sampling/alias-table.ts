@@ -61,6 +61,7 @@ function totalOf(weights: ArrayLike<number>): number {
         "weights",
         weights,
         `weights must be finite and not negative, got ${shown(weight)} for row ${i}`,
+        { suggestions: ["give rows that should never come the weight 0"] },
       );
     }
     total += weight;
@@ -70,6 +71,7 @@ function totalOf(weights: ArrayLike<number>): number {
     "weights",
     weights,
     `weights must have a finite sum above 0, got ${total} for ${weights.length} rows`,
+    { suggestions: ["give at least one row a weight above 0"] },
   );
 }
 

@@ -1,5 +1,11 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
-import { aNumber, checkOptions, type OptionKinds } from "../../formats/common/options.ts";
+import {
+  aNumber,
+  anObject,
+  checkOptions,
+  type OptionKinds,
+  shown,
+} from "../../formats/common/options.ts";
 import { Bijection } from "./bijection.ts";
 import { assertInteger, assertPositions } from "./positions.ts";
 import { quotas } from "./quotas.ts";
@@ -61,11 +67,11 @@ export class MixtureSampler implements Sampler {
   /** @throws InvalidArgumentError for parts without rows or weight, or a cycle too short for one. */
   constructor(parts: readonly MixturePart[], options: MixtureOptions = {}) {
     checkOptions("MixtureSampler", options, MIXTURE_KINDS);
+    this.#parts = placed(parts);
     this.seed = options.seed ?? 42;
     this.cycle = options.cycle ?? Math.max(1024, 16 * parts.length);
     assertInteger("seed", this.seed, 0);
     assertInteger("cycle", this.cycle, 1);
-    this.#parts = placed(parts);
     this.#quotas = quotas(
       parts.map((part) => part.weight),
       this.cycle,
@@ -133,7 +139,17 @@ export class MixtureSampler implements Sampler {
   }
 }
 
+const PART_KINDS: OptionKinds<MixturePart> = {
+  sampler: anObject,
+  weight: aNumber,
+  firstRow: aNumber,
+};
+
 function placed(parts: readonly MixturePart[]): Required<MixturePart>[] {
+  if (!Array.isArray(parts)) {
+    const message = `parts: expected a list of { sampler, weight }, found ${shown(parts)}`;
+    throw new InvalidArgumentError("parts", parts, message);
+  }
   if (parts.length === 0 || parts.length > 2 ** 16) {
     throw new InvalidArgumentError(
       "parts",
@@ -141,13 +157,20 @@ function placed(parts: readonly MixturePart[]): Required<MixturePart>[] {
       `a mixture has 1 to 65536 parts, got ${parts.length}`,
     );
   }
+  for (const [k, part] of parts.entries()) {
+    checkOptions(`part ${k} of MixtureSampler`, part, PART_KINDS);
+    if (typeof part.sampler?.fill === "function") continue;
+    const message = `part ${k} of MixtureSampler: sampler is ${shown(part.sampler)}, expected a sampler`;
+    throw new InvalidArgumentError("sampler", part.sampler, message);
+  }
   let next = 0;
   return parts.map(({ sampler, weight, firstRow = next }, k) => {
     if (!(weight > 0 && weight < Number.POSITIVE_INFINITY)) {
       throw new InvalidArgumentError(
         "weight",
         weight,
-        `the weight of part ${k} is ${weight}, expected a finite number above 0`,
+        `the weight of part ${k} is ${shown(weight)}, expected a finite number above 0`,
+        { suggestions: ["leave a part without weight out"] },
       );
     }
     if (sampler.length === 0) {

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { shown } from "../../formats/common/options.ts";
 
 /** Where {@link permute} has its result written; an array a call would cost more than the hash. */
 const ONE = new Float64Array(1);
@@ -17,7 +18,7 @@ export function permute(index: number, length: number, seed: number): number {
     throw new InvalidArgumentError(
       "index",
       index,
-      `the index to permute must be in the range [0, ${length}), got ${index}`,
+      `the index to permute must be in the range [0, ${length}), got ${shown(index)}`,
     );
   }
   permuteRange(index, length, seed, ONE);
@@ -68,7 +69,7 @@ function assertPermutation(length: number, seed: number): void {
     throw new InvalidArgumentError(
       "length",
       length,
-      `the length of the permuted range must be greater than 1 and at most 2^32, got ${length}`,
+      `the length of the permuted range must be greater than 1 and at most 2^32, got ${shown(length)}`,
       { suggestions: ["ShuffledSampler permutes up to 2^53 rows"] },
     );
   }
@@ -76,7 +77,7 @@ function assertPermutation(length: number, seed: number): void {
     throw new InvalidArgumentError(
       "seed",
       seed,
-      `the permutation seed must be an integer greater than or equal to 0, got ${seed}`,
+      `the permutation seed must be an integer greater than or equal to 0, got ${shown(seed)}`,
     );
   }
 }

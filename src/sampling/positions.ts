@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { shown } from "../../formats/common/options.ts";
 
 /** Throws InvalidArgumentError unless `[begin, begin + count)` lies in an epoch of a sampler. */
 export function assertPositions(length: number, epoch: number, begin: number, count: number): void {
@@ -17,6 +18,6 @@ export function assertInteger(argument: string, value: number, least: number): v
   throw new InvalidArgumentError(
     argument,
     value,
-    `${argument} is ${value}, expected an integer of at least ${least}`,
+    `${argument} is ${shown(value)}, expected an integer of at least ${least}`,
   );
 }

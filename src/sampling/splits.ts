@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
-import { aNumber, checkOptions } from "../../formats/common/options.ts";
+import { aNumber, checkOptions, shown } from "../../formats/common/options.ts";
 import { Bijection } from "./bijection.ts";
 import { assertInteger } from "./positions.ts";
 import { quotas } from "./quotas.ts";
@@ -51,6 +51,11 @@ export function splitByValue<Name extends string>(
   const names = keysOf(values);
   const taken = new Set<string>();
   return toRecord(names, (name) => {
+    const wanted: unknown = values[name];
+    if (!Array.isArray(wanted)) {
+      const message = `split ${name}: expected a list of values, found ${shown(wanted)}`;
+      throw new InvalidArgumentError("values", wanted, message);
+    }
     const lists = values[name].map((value) => {
       const list = rows.get(value);
       if (list === undefined || taken.has(value)) {
@@ -59,6 +64,7 @@ export function splitByValue<Name extends string>(
           "values",
           values,
           `value ${JSON.stringify(value)} of split ${name}: ${why} (there is: ${[...rows.keys()].slice(0, 24).join(", ")})`,
+          { suggestions: ["name each value of the column once"] },
         );
       }
       taken.add(value);
@@ -89,6 +95,12 @@ export function splitByGroup<Name extends string>(
       "groups",
       groups,
       `${rows.size} groups cannot be dealt out to ${wanted} splits without cutting one`,
+      {
+        suggestions: [
+          "use fewer splits, or a column with more groups",
+          "splitByFraction() deals out rows",
+        ],
+      },
     );
   }
   const named = [...rows.values()];
@@ -121,6 +133,7 @@ function entries<Name extends string>(fractions: Readonly<Record<Name, number>>)
       "fractions",
       fractions,
       `fractions must not be negative and have a finite sum above 0, got ${weights.join(", ")}`,
+      { suggestions: ["e.g. { train: 0.8, val: 0.1, test: 0.1 }"] },
     );
   }
   return { names, weights };

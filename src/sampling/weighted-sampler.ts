@@ -1,4 +1,5 @@
-import { aNumber, checkOptions } from "../../formats/common/options.ts";
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aNumber, checkOptions, shown } from "../../formats/common/options.ts";
 import { PositionHash } from "../random/hash.ts";
 import { AliasTable } from "./alias-table.ts";
 import { checksum } from "./checksum.ts";
@@ -31,6 +32,10 @@ export class WeightedSampler implements Sampler {
    */
   constructor(weights: ArrayLike<number>, options: WeightedOptions = {}) {
     checkOptions("WeightedSampler", options, { seed: aNumber, length: aNumber });
+    if (!isArrayLike(weights)) {
+      const message = `weights: expected an array with a weight for each row, found ${shown(weights)}`;
+      throw new InvalidArgumentError("weights", weights, message);
+    }
     this.seed = options.seed ?? 42;
     this.nRows = weights.length;
     this.length = options.length ?? weights.length;
@@ -59,4 +64,9 @@ export class WeightedSampler implements Sampler {
       weights: this.#weights,
     };
   }
+}
+
+/** For callers without a type checker. */
+function isArrayLike(value: unknown): boolean {
+  return Array.isArray(value) || (ArrayBuffer.isView(value) && "length" in value);
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { shown } from "../../formats/common/options.ts";
 
 export interface PaddedLengthOptions {
   /** The least length of a row. Default: as long as the longest item. */
@@ -40,6 +41,6 @@ export function assertLength(argument: string, value: number, least: number): vo
   throw new InvalidArgumentError(
     argument,
     value,
-    `${argument} is ${value}, expected an integer of at least ${least}`,
+    `${argument} is ${shown(value)}, expected an integer of at least ${least}`,
   );
 }

@@ -1,17 +1,33 @@
 /** Stages that put items together and take them apart; webdataset's names in camel case. */
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import {
+  aBoolean,
+  aFunction,
+  checkOptions,
+  either,
+  nothing,
+  shown,
+} from "../../formats/common/options.ts";
 import { collateColumns, type SampleCollate } from "./collate.ts";
 import { oneByOne, type Stage, type StageFactory } from "./stage.ts";
 import { assertTuple } from "./stage-item.ts";
 
-/** @param collate null gives the list of items. */
-export function batchedStage(
-  size: number,
-  collate: SampleCollate | null | undefined,
-  partial: boolean,
-): StageFactory {
+export interface BatchOptions {
+  /** Makes a batch of items; null gives the list. Default: tuples become columns. */
+  readonly collate?: SampleCollate | null;
+  /** Give a smaller batch at the end of a pass. Default true. */
+  readonly partial?: boolean;
+}
+
+export function batchedStage(size: number, options: BatchOptions): StageFactory {
+  checkOptions("batched", options, { collate: either(aFunction, nothing), partial: aBoolean });
+  const { collate, partial = true } = options;
   if (!(Number.isSafeInteger(size) && size >= 1)) {
-    throw new InvalidArgumentError("size", size, `expected a batch size from 1, found ${size}`);
+    throw new InvalidArgumentError(
+      "size",
+      size,
+      `expected a batch size from 1, found ${shown(size)}`,
+    );
   }
   return {
     signature: `batched(${size},${partial})`,

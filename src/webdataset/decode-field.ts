@@ -13,7 +13,12 @@ type FieldBytes = Uint8Array<ArrayBuffer>;
 export type FieldDecoder = (field: string, bytes: FieldBytes) => unknown;
 
 /** A field that unpacks to more is refused: a few bytes of gzip can stand for gigabytes. */
-const MAX_UNZIPPED_BYTES = 2 ** 31;
+export const MAX_UNZIPPED_BYTES = 2 ** 28;
+/** What to do about bytes that are not what their extension says. */
+const DAMAGED = [
+  "write or download the shard again, if it was damaged",
+  "pass a handler to decode() to leave such samples out",
+];
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const DECODERS: Readonly<Record<string, (bytes: FieldBytes, path: string) => unknown>> = {
@@ -41,24 +46,59 @@ const DECODERS: Readonly<Record<string, (bytes: FieldBytes, path: string) => unk
  * is unpacked first.
  * @param path shard, sample and field, named in errors
  */
-export function decodeField(field: string, bytes: FieldBytes, path: string): unknown {
+export function decodeField(
+  field: string,
+  bytes: FieldBytes,
+  path: string,
+  maxUnzippedBytes = MAX_UNZIPPED_BYTES,
+): unknown {
   let name = `.${field}`;
   let content = bytes;
   if (name.endsWith(".gz")) {
     name = name.slice(0, -3);
-    content = unzip(content, path);
+    content = unzip(content, path, maxUnzippedBytes);
   }
   const extension = name.slice(name.lastIndexOf(".") + 1);
   const decode = Object.hasOwn(DECODERS, extension) ? DECODERS[extension] : undefined;
-  return decode === undefined ? content : decode(content, path);
+  if (decode === undefined) return content;
+  try {
+    return decode(content, path);
+  } catch (error) {
+    throw withAdvice(error, path);
+  }
 }
 
-function unzip(bytes: Uint8Array, path: string): FieldBytes {
+/** The readers of formats do not know what the bytes are a field of. */
+function withAdvice(error: unknown, path: string): unknown {
+  if (!(error instanceof FormatError) || error.suggestions.length > 0) return error;
+  const { code, offset, cause } = error;
+  const text = error.message.slice(path.length + 2).replace(/ \(byte \d+\)$/, "");
+  return new FormatError(code, text, {
+    path,
+    suggestions: DAMAGED,
+    ...(offset === undefined ? {} : { offset }),
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function unzip(bytes: Uint8Array, path: string, maxOutputLength: number): FieldBytes {
   try {
-    return new Uint8Array(gunzipSync(bytes, { maxOutputLength: MAX_UNZIPPED_BYTES }));
+    return new Uint8Array(gunzipSync(bytes, { maxOutputLength }));
   } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ERR_BUFFER_TOO_LARGE") {
+      const found = `${bytes.byteLength} bytes of gzip unpack to more than ${maxOutputLength}`;
+      throw new FormatError("count-out-of-range", found, {
+        path,
+        cause,
+        suggestions: ["decode({ maxUnzippedBytes }) allows more, where the shard is trusted"],
+      });
+    }
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new FormatError("bad-gzip", `expected gzip data: ${message}`, { path, cause });
+    throw new FormatError("bad-gzip", `expected gzip data: ${message}`, {
+      path,
+      cause,
+      suggestions: DAMAGED,
+    });
   }
 }
 
@@ -66,7 +106,11 @@ function decodeText(bytes: Uint8Array, path: string): string {
   try {
     return UTF8.decode(bytes);
   } catch (cause) {
-    throw new FormatError("bad-text", "expected UTF-8 text", { path, cause });
+    throw new FormatError("bad-text", "expected UTF-8 text", {
+      path,
+      cause,
+      suggestions: ["give the field another extension when it is no text, e.g. .bin", ...DAMAGED],
+    });
   }
 }
 
@@ -76,6 +120,7 @@ function decodeInteger(bytes: Uint8Array, path: string): number | bigint {
   if (!/^[-+]?\d+(_\d+)*$/.test(text) || text.length > 4300) {
     throw new FormatError("bad-integer", `expected an integer, found "${text.slice(0, 40)}"`, {
       path,
+      suggestions: ["give the field another extension when it is no class number, e.g. .txt"],
     });
   }
   const value = BigInt(text.replace(/[+_]/g, ""));
@@ -91,7 +136,11 @@ function decodeJson(bytes: Uint8Array, path: string): unknown {
   } catch (cause) {
     if (isScdlError(cause)) throw cause;
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new FormatError("bad-json", `expected JSON: ${message}`, { path, cause });
+    throw new FormatError("bad-json", `expected JSON: ${message}`, {
+      path,
+      cause,
+      suggestions: ["write the field with a JSON library", ...DAMAGED],
+    });
   }
 }
 

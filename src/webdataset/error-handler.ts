@@ -1,4 +1,5 @@
 import { isScdlError } from "../../formats/common/errors.ts";
+import { aFunction, checkOptions } from "../../formats/common/options.ts";
 import { LoaderError } from "../data/loader-error.ts";
 import { oneByOne, type StageFactory } from "./stage.ts";
 import { isSample } from "./stage-item.ts";
@@ -8,6 +9,17 @@ import { isSample } from "./stage-item.ts";
  * throwing ends everything.
  */
 export type ErrorHandler = (error: unknown) => boolean;
+
+export interface HandlerOption {
+  /** What to do about an error in an item. Default: throw. */
+  readonly handler?: ErrorHandler;
+}
+
+/** The handler of a stage's options. @throws InvalidArgumentError */
+export function handlerOf(stage: string, options: HandlerOption): ErrorHandler {
+  checkOptions(stage, options, { handler: aFunction });
+  return options.handler ?? rethrow;
+}
 
 export function rethrow(error: unknown): never {
   throw error;

@@ -1,11 +1,24 @@
 /** Stages on the fields of samples: decoding, choosing, renaming; webdataset's names in camel case. */
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
-import { decodeField, type FieldDecoder } from "./decode-field.ts";
+import {
+  aBoolean,
+  aFunction,
+  aNumber,
+  checkOptions,
+  functions,
+  type OptionKinds,
+  shown,
+  texts,
+} from "../../formats/common/options.ts";
+import { decodeField, type FieldDecoder, MAX_UNZIPPED_BYTES } from "./decode-field.ts";
 import { type ErrorHandler, handled, rethrow } from "./error-handler.ts";
 import { matcher } from "./fnmatch.ts";
 import type { Sample } from "./sample-reader.ts";
 import { oneByOne, type StageFactory } from "./stage.ts";
 import { assertSample, noField } from "./stage-item.ts";
+
+/** What a Buffer of Node holds at most. */
+const MAX_BUFFER_BYTES = 2 ** 32;
 
 export interface DecodeOptions {
   /** Tried before the built-in ones, in order. */
@@ -14,11 +27,26 @@ export interface DecodeOptions {
   readonly only?: readonly string[];
   /** Let pass fields that are not bytes any more. Default false: an error. */
   readonly partial?: boolean;
+  /** Fields ending in .gz that unpack to more are refused. Default 2^28, 256 MiB. */
+  readonly maxUnzippedBytes?: number;
   readonly handler?: ErrorHandler;
 }
 
+const DECODE_KINDS: OptionKinds<DecodeOptions> = {
+  decoders: functions,
+  only: texts,
+  partial: aBoolean,
+  maxUnzippedBytes: aNumber,
+  handler: aFunction,
+};
+
 export function decodeStage(options: DecodeOptions): StageFactory {
-  const { decoders = [], partial = false } = options;
+  checkOptions("decode", options, DECODE_KINDS);
+  const { decoders = [], partial = false, maxUnzippedBytes = MAX_UNZIPPED_BYTES } = options;
+  if (!(maxUnzippedBytes >= 1 && maxUnzippedBytes <= MAX_BUFFER_BYTES)) {
+    const message = `maxUnzippedBytes is ${maxUnzippedBytes}, expected 1 to ${MAX_BUFFER_BYTES}`;
+    throw new InvalidArgumentError("maxUnzippedBytes", maxUnzippedBytes, message);
+  }
   const only = options.only === undefined ? null : new Set(options.only);
   return handled("decode", options.handler ?? rethrow, (item, out) => {
     const sample = assertSample(item, "decode");
@@ -27,7 +55,7 @@ export function decodeStage(options: DecodeOptions): StageFactory {
       const value = sample[field];
       const isLeft = field.startsWith("__") || (only !== null && !only.has(field));
       if (isLeft || (partial && !(value instanceof Uint8Array))) decoded[field] = value;
-      else decoded[field] = decodeOne(field, value, sample, decoders);
+      else decoded[field] = decodeOne(field, value, sample, decoders, maxUnzippedBytes);
     }
     out.push(decoded);
   });
@@ -38,6 +66,7 @@ function decodeOne(
   value: unknown,
   sample: Sample,
   decoders: readonly FieldDecoder[],
+  maxUnzippedBytes: number,
 ): unknown {
   if (!(value instanceof Uint8Array)) {
     throw new InvalidArgumentError(
@@ -53,7 +82,7 @@ function decodeOne(
     const result = decoder(field, bytes);
     if (result !== undefined) return result;
   }
-  return decodeField(field, bytes, whereIs(sample, field));
+  return decodeField(field, bytes, whereIs(sample, field), maxUnzippedBytes);
 }
 
 function whereIs(sample: Sample, field: string): string {
@@ -68,6 +97,7 @@ export interface TupleOptions {
 
 /** Each spec is a field, or alternatives as "jpg;png". */
 export function toTupleStage(specs: readonly string[], options: TupleOptions): StageFactory {
+  checkOptions("toTuple", options, { missingIsError: aBoolean, handler: aFunction });
   const { missingIsError = true } = options;
   const alternatives = specs.map((spec) => spec.split(";"));
   return handled(`toTuple(${specs.join(" ")})`, options.handler ?? rethrow, (item, out) => {
@@ -95,6 +125,7 @@ export function extractKeysStage(
   patterns: readonly string[],
   options: ExtractOptions,
 ): StageFactory {
+  checkOptions("extractKeys", options, { duplicateIsError: aBoolean, ignoreMissing: aBoolean });
   const { duplicateIsError = true, ignoreMissing = false } = options;
   const matchers = patterns.map((pattern) => matcher(pattern.split(";")));
   return oneByOne(`extractKeys(${patterns.join(" ")})`, (item, out) => {
@@ -129,7 +160,13 @@ export function renameStage(
   names: Readonly<Record<string, string>>,
   options: RenameOptions,
 ): StageFactory {
+  checkOptions("rename", options, { keep: aBoolean, handler: aFunction });
   const { keep = true } = options;
+  for (const [to, from] of Object.entries(names)) {
+    if (typeof from === "string") continue;
+    const message = `rename: the old name of ${to} is ${shown(from)}, expected a text`;
+    throw new InvalidArgumentError("names", from, message);
+  }
   const renamings = Object.entries(names).map(([to, from]) => ({ to, from: from.split(";") }));
   const replaced = new Set(renamings.flatMap(({ from }) => from));
   return handled(`rename(${JSON.stringify(names)})`, options.handler ?? rethrow, (item, out) => {

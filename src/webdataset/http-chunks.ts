@@ -108,7 +108,10 @@ function headersFor({ position, validator }: Progress): Record<string, string> {
 function checkResponse(url: string, response: Response, progress: Progress): number {
   const { status, headers } = response;
   if (status === 404 || status === 410) {
-    throw new NotFoundError("no-such-file", `${url}: the server answers ${status}`, { what: url });
+    throw new NotFoundError("no-such-file", `${url}: the server answers ${status}`, {
+      what: url,
+      suggestions: ["check the URL, and the numbers in its braces"],
+    });
   }
   if (status === 401 || status === 403) {
     throw new StorageError("permission-denied", `the server answers ${status}`, {
@@ -124,6 +127,7 @@ function checkResponse(url: string, response: Response, progress: Progress): num
   if (status !== 200 && !isRange) {
     throw new StorageError("io", `expected status 200 or 206 from the server, found ${status}`, {
       path: url,
+      suggestions: ["open the URL in a browser: the server may want something else"],
     });
   }
   const validator = headers.get("etag") ?? headers.get("last-modified");

@@ -40,6 +40,8 @@ export interface ShardProblem {
   readonly severity: "error" | "warning";
   readonly url: string;
   readonly message: string;
+  /** What to try. */
+  readonly suggestions: readonly string[];
 }
 
 export interface ShardsReport {
@@ -73,7 +75,10 @@ function shardsOf(url: string): string[] {
   const names = readdirSync(url).filter((name) => /\.(tar|tgz|tar\.gz|tar\.zst)$/.test(name));
   if (names.length > 0)
     return names.sort((a, b) => (a < b ? -1 : 1)).map((name) => join(url, name));
-  throw new NotFoundError("no-shards", `${url}: no .tar file in the folder`, { what: url });
+  throw new NotFoundError("no-shards", `${url}: no .tar file in the folder`, {
+    what: url,
+    suggestions: ["name the folder that scdl shards write --output was given, or a shard"],
+  });
 }
 
 interface FieldCount {
@@ -115,7 +120,7 @@ class Inspection {
       if (this.#samples === before) this.#problem("warning", url, "the shard is empty");
     } catch (error) {
       if (!isScdlError(error)) throw error;
-      this.#problem("error", url, error.message);
+      this.#problem("error", url, error.message, error.suggestions);
     }
     const fileBytes = existsSync(url) ? statSync(url).size : null;
     const indexed = this.#checkIndex(url, fileBytes, hashes);
@@ -166,7 +171,7 @@ class Inspection {
       return describe(decodeField(field, bytes, `sample "${sample.__key__}" field "${field}"`));
     } catch (error) {
       if (!isScdlError(error)) throw error;
-      this.#problem("error", url, error.message);
+      this.#problem("error", url, error.message, error.suggestions);
       return "not readable";
     }
   }
@@ -188,8 +193,13 @@ class Inspection {
     }
   }
 
-  #problem(severity: ShardProblem["severity"], url: string, message: string): void {
-    this.#problems.push({ severity, url, message });
+  #problem(
+    severity: ShardProblem["severity"],
+    url: string,
+    message: string,
+    suggestions: readonly string[] = [],
+  ): void {
+    this.#problems.push({ severity, url, message, suggestions });
   }
 }
 

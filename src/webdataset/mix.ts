@@ -1,5 +1,6 @@
 /** webdataset's ways to draw from several data sets in turn. */
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aBoolean, aNumber, checkOptions, numbers, shown } from "../../formats/common/options.ts";
 import { PythonRandom } from "../random/python-random.ts";
 
 export interface MixOptions {
@@ -20,6 +21,7 @@ export class RoundRobin<T> implements AsyncIterable<T> {
   readonly #longest: boolean;
 
   constructor(datasets: readonly AsyncIterable<T>[], options: MixOptions = {}) {
+    checkOptions("RoundRobin", options, { longest: aBoolean });
     this.#datasets = checked(datasets);
     this.#longest = options.longest ?? false;
   }
@@ -46,6 +48,7 @@ export class RandomMix<T> implements AsyncIterable<T> {
 
   /** @throws InvalidArgumentError for weights that are not one per data set, or sum to zero. */
   constructor(datasets: readonly AsyncIterable<T>[], options: RandomMixOptions = {}) {
+    checkOptions("RandomMix", options, { longest: aBoolean, probs: numbers, seed: aNumber });
     this.#datasets = checked(datasets);
     this.#weights = options.probs ?? datasets.map(() => 1);
     this.#longest = options.longest ?? false;
@@ -114,6 +117,8 @@ async function* mixed<T>(
 }
 
 function checked<T>(datasets: readonly AsyncIterable<T>[]): readonly AsyncIterable<T>[] {
-  if (datasets.length > 0) return datasets;
-  throw new InvalidArgumentError("datasets", datasets, "expected at least one data set to mix");
+  const isMixable = (one: AsyncIterable<T>) => typeof one?.[Symbol.asyncIterator] === "function";
+  if (Array.isArray(datasets) && datasets.length > 0 && datasets.every(isMixable)) return datasets;
+  const message = `expected a list of data sets to mix, at least one, found ${shown(datasets)}`;
+  throw new InvalidArgumentError("datasets", datasets, message);
 }

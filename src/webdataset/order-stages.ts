@@ -1,5 +1,6 @@
 /** Stages on which items come when: shuffles and slices; webdataset's names in camel case. */
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { aNumber, checkOptions, shown } from "../../formats/common/options.ts";
 import { ShuffleBuffer } from "./shuffle-buffer.ts";
 import type { Stage, StageFactory } from "./stage.ts";
 
@@ -15,6 +16,7 @@ export function shuffleStage(
   options: ShuffleOptions,
   perPass: boolean,
 ): StageFactory {
+  checkOptions("shuffle", options, { initial: aNumber, seed: aNumber });
   const { initial = 100, seed = 0 } = options;
   for (const [name, value, least] of [
     ["size", size, 1],
@@ -25,7 +27,7 @@ export function shuffleStage(
       throw new InvalidArgumentError(
         name,
         value,
-        `${name}: expected an integer from ${least}, found ${value}`,
+        `${name}: expected an integer from ${least}, found ${shown(value)}`,
       );
     }
   }
@@ -42,7 +44,11 @@ export class ShuffleStage extends ShuffleBuffer<unknown> implements Stage {
 /** At most `count` items of each pass. */
 export function sliceStage(count: number): StageFactory {
   if (!(Number.isSafeInteger(count) && count >= 0)) {
-    throw new InvalidArgumentError("count", count, `expected a count from 0, found ${count}`);
+    throw new InvalidArgumentError(
+      "count",
+      count,
+      `expected a count from 0, found ${shown(count)}`,
+    );
   }
   return {
     signature: `slice(${count})`,

@@ -1,8 +1,17 @@
 /** Shards of http(s) kept on a local disk. */
 import crypto from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fromFsError } from "../../formats/common/errors.ts";
+import { writeSmallFile } from "../../formats/common/output-file.ts";
 import { FileSink } from "../../formats/tar/output-sink.ts";
 
 export interface CacheOptions {
@@ -29,7 +38,7 @@ export async function cachedShard(
       .at(-1)
       ?.replace(/[^\w.-]/g, "_") || "shard";
   const path = join(options.directory, `${hash}-${base.slice(-100)}`);
-  if (existsSync(path)) {
+  if (isWhole(path)) {
     markUsed(path);
     return path;
   }
@@ -40,9 +49,11 @@ export async function cachedShard(
   }
   // Another process may download the same shard: the last one to finish replaces equal bytes.
   const sink = new FileSink(path, { overwrite: true });
+  rmSync(lengthPath(path), { force: true });
   try {
     for await (const chunk of download()) sink.write(chunk);
     await sink.finish();
+    writeSmallFile(lengthPath(path), Buffer.from(String(sink.bytesWritten)));
   } catch (error) {
     sink.abandon();
     throw error;
@@ -51,9 +62,22 @@ export async function cachedShard(
   return path;
 }
 
-/** Deletes a copy that turned out not to be a shard. */
+/** Deletes a copy, e.g. one that turned out not to be a shard. */
 export function forgetShard(path: string): void {
   rmSync(path, { force: true });
+  rmSync(lengthPath(path), { force: true });
+}
+
+/** A copy that was cut, by a full disk or a crash, is downloaded again. */
+function isWhole(path: string): boolean {
+  const bytes = statSync(path, { throwIfNoEntry: false })?.size;
+  if (bytes === undefined) return false;
+  // Written after the copy: where there is none, nothing is known of it.
+  return !existsSync(lengthPath(path)) || Number(readFileSync(lengthPath(path), "utf8")) === bytes;
+}
+
+function lengthPath(path: string): string {
+  return `${path}.length`;
 }
 
 function markUsed(path: string): void {
@@ -67,12 +91,12 @@ function markUsed(path: string): void {
 
 function makeRoom(directory: string, maxBytes: number, keep: string): void {
   const files = readdirSync(directory)
-    .filter((name) => CACHED.test(name))
+    .filter((name) => CACHED.test(name) && !name.endsWith(".length"))
     .map((name) => ({ path: join(directory, name), stats: statSync(join(directory, name)) }))
     .sort((a, b) => b.stats.mtimeMs - a.stats.mtimeMs);
   let total = 0;
   for (const { path, stats } of files) {
     total += stats.size;
-    if (total > maxBytes && path !== keep) rmSync(path, { force: true });
+    if (total > maxBytes && path !== keep) forgetShard(path);
   }
 }

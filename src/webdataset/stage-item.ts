@@ -30,6 +30,13 @@ export function noField(sample: Sample, wanted: readonly string[]): NotFoundErro
   return new NotFoundError(
     "no-such-field",
     `${sample.__url__}: sample "${sample.__key__}" has no ${wanted.join(" or ")}`,
-    { what: wanted.join(";"), available: Object.keys(sample) },
+    {
+      what: wanted.join(";"),
+      available: Object.keys(sample),
+      suggestions: [
+        'name one of the fields there are, or alternatives as in toTuple("jpg;png")',
+        "leave such samples out: a handler that returns true",
+      ],
+    },
   );
 }

@@ -1,13 +1,17 @@
 /** Stages that call the user's functions; webdataset's names in camel case. */
-import { type ErrorHandler, handled, rethrow } from "./error-handler.ts";
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { shown } from "../../formats/common/options.ts";
+import { type HandlerOption, handled, handlerOf, rethrow } from "./error-handler.ts";
 import type { StageFactory } from "./stage.ts";
 import { assertSample, assertTuple, isRecord, isSample, noField } from "./stage-item.ts";
 
 /** A step of the user's; null and undefined leave the sample out. */
 export function mapStage(
   apply: (item: never) => unknown,
-  handler: ErrorHandler = rethrow,
+  options: HandlerOption = {},
 ): StageFactory {
+  const handler = handlerOf("map", options);
+  assertFunction("map", apply);
   // The types of neighbouring steps were checked where they were joined.
   const call = apply as (item: unknown) => unknown;
   return handled("map", handler, (item, out) => {
@@ -27,6 +31,7 @@ function keepMapped(item: unknown, result: unknown, out: unknown[]): void {
 }
 
 export function filterStage(keep: (item: never) => unknown): StageFactory {
+  assertFunction("filter", keep);
   const call = keep as (item: unknown) => unknown;
   return handled("filter", rethrow, (item, out) => {
     const answer = call(item);
@@ -45,8 +50,10 @@ type FieldFunction = (value: never) => unknown;
 /** A function per field; fields without one stay as they are. */
 export function mapDictStage(
   functions: Readonly<Record<string, FieldFunction>>,
-  handler: ErrorHandler = rethrow,
+  options: HandlerOption = {},
 ): StageFactory {
+  const handler = handlerOf("mapDict", options);
+  for (const [field, apply] of Object.entries(functions)) assertFunction(`mapDict.${field}`, apply);
   return handled(`mapDict(${Object.keys(functions).join(" ")})`, handler, async (item, out) => {
     const sample = { ...assertSample(item, "mapDict") };
     for (const [field, apply] of Object.entries(functions)) {
@@ -60,8 +67,13 @@ export function mapDictStage(
 /** A function per position; null leaves the value as it is. */
 export function mapTupleStage(
   functions: readonly (FieldFunction | null)[],
-  handler: ErrorHandler = rethrow,
+  options: HandlerOption = {},
 ): StageFactory {
+  const handler = handlerOf("mapTuple", options);
+  if (!Array.isArray(functions)) assertFunction("mapTuple", functions);
+  for (const [i, apply] of functions.entries()) {
+    if (apply !== null) assertFunction(`mapTuple[${i}]`, apply);
+  }
   return handled(`mapTuple(${functions.length})`, handler, async (item, out) => {
     const values = [...assertTuple(item, "mapTuple")];
     for (let i = 0; i < Math.min(functions.length, values.length); i++) {
@@ -70,4 +82,11 @@ export function mapTupleStage(
     }
     out.push(values);
   });
+}
+
+/** For callers without a type checker. */
+function assertFunction(stage: string, value: unknown): void {
+  if (typeof value === "function") return;
+  const message = `${stage}: expected a function, found ${shown(value)}`;
+  throw new InvalidArgumentError(stage, value, message);
 }

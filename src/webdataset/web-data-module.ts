@@ -7,6 +7,7 @@ import {
   aText,
   checkOptions,
   type OptionKinds,
+  shown,
 } from "../../formats/common/options.ts";
 import { DataModule, type Stage } from "../data/data-module.ts";
 import { WebDataset, type WebDatasetOptions } from "./web-dataset.ts";
@@ -201,7 +202,13 @@ function entryOf<V>(argument: string, map: PerSplit<V> | undefined, split: Split
 function composed<D extends object>(argument: string, from: D, steps: Steps<D> | null): D {
   const list = steps === null ? [] : typeof steps === "function" ? [steps] : steps;
   let current = from;
-  for (const step of list) current = returned(argument, step(current), from);
+  for (const step of Array.isArray(list) ? list : [list]) {
+    if (typeof step !== "function") {
+      const message = `${argument}: expected a function, or a list of functions, found ${shown(step)}`;
+      throw new InvalidArgumentError(argument, step, message);
+    }
+    current = returned(argument, step(current), from);
+  }
   return current;
 }
 
@@ -221,6 +228,6 @@ function invoked<D extends object>(argument: string, from: D, calls: Invocations
 function returned<D extends object>(argument: string, value: unknown, like: D): D {
   // An instance of the class of D.
   if (value instanceof like.constructor) return value as D;
-  const message = `${argument}: a step must return a ${like.constructor.name}, found ${value}`;
+  const message = `${argument}: a step must return a ${like.constructor.name}, found ${shown(value)}`;
   throw new InvalidArgumentError(argument, value, message);
 }

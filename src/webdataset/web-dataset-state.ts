@@ -1,5 +1,6 @@
 import crypto from "node:crypto";
-import { IncompatibleError } from "../../formats/common/errors.ts";
+import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
+import { shown } from "../../formats/common/options.ts";
 import type { EpochLimits } from "./epoch-limits.ts";
 import { isShardPlace, type ShardPlace } from "./shard-identity.ts";
 
@@ -31,18 +32,16 @@ export function fingerprintOf(parts: unknown): string {
 
 /**
  * @param limits passes of an iteration and items it gives, at most
- * @throws IncompatibleError for a state of something else, of another version, or past the end.
+ * @throws IncompatibleError for a state of something else, of another version, or past the end;
+ *   InvalidArgumentError for what is no state.
  */
 export function checkState(
   state: unknown,
   fingerprint: string,
   limits: EpochLimits,
 ): WebDatasetState {
-  if (!isState(state)) {
-    throw new IncompatibleError("bad-state", "expected a state of a WebDataset, version 1", {
-      suggestions: ["pass what state() returned", "start a new epoch"],
-    });
-  }
+  assertVersion(state, "webdataset", "WebDataset");
+  if (!isState(state)) throw notAState(state, "WebDataset");
   if (state.fingerprint !== fingerprint) {
     throw new IncompatibleError(
       "state-mismatch",
@@ -60,6 +59,30 @@ export function checkState(
     given <= limits.maxItems;
   if (!isInside) throw pastTheEnd(`pass ${pass - firstPass}, ${given} items given`);
   return state;
+}
+
+/** The version of the states that are written and read. */
+const VERSION = 1;
+
+/** @throws IncompatibleError "state-version"; InvalidArgumentError for what is no state at all. */
+export function assertVersion(state: unknown, kind: string, owner: string): void {
+  const record: { readonly kind?: unknown; readonly version?: unknown } =
+    typeof state === "object" && state !== null ? state : {};
+  if (record.kind !== kind) throw notAState(state, owner);
+  if (record.version === VERSION) return;
+  const found = String(record.version);
+  throw new IncompatibleError(
+    "state-version",
+    `the state has version ${found}, this package reads version ${VERSION}`,
+    { suggestions: ["go on with the version of scdl that wrote the state", "start a new epoch"] },
+  );
+}
+
+export function notAState(state: unknown, owner: string): InvalidArgumentError {
+  const message = `expected a state of a ${owner}, found ${shown(state)}`;
+  return new InvalidArgumentError("state", state, message, {
+    suggestions: ["pass what state() returned, read back with JSON.parse", "start a new epoch"],
+  });
 }
 
 /** A position that the data set does not reach. */

@@ -10,11 +10,11 @@ import {
   checkOptions,
   either,
   type OptionKinds,
+  shown,
 } from "../../formats/common/options.ts";
 import type { NdArray } from "../../formats/npy/npy-array.ts";
 import { processPlace } from "../distributed/environment.ts";
 import { assertPair, PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
-import type { SampleCollate } from "./collate.ts";
 import {
   type EpochLimits,
   epochOfItems,
@@ -28,8 +28,8 @@ import type { Sample } from "./sample-reader.ts";
 
 export type { Sample };
 
-import { batchedStage, unbatchedStage, unlistedStage } from "./batch-stages.ts";
-import { type ErrorHandler, rethrow } from "./error-handler.ts";
+import { type BatchOptions, batchedStage, unbatchedStage, unlistedStage } from "./batch-stages.ts";
+import { type ErrorHandler, type HandlerOption, rethrow } from "./error-handler.ts";
 import {
   type DecodeOptions,
   decodeStage,
@@ -76,7 +76,10 @@ export interface WebDatasetOptions {
   /** Leave out files; asked with the name after renaming. */
   readonly selectFiles?: (name: string) => boolean;
   readonly renameFiles?: (name: string) => string;
-  /** What to do about an error in a shard: true goes on with the next shard. Default: throw. */
+  /**
+   * Asked about every error in a shard: true leaves the rest of that shard out and goes on with the
+   * next, false ends the pass, throwing ends the iteration. Default: throw.
+   */
   readonly handler?: ErrorHandler;
   /** No shard or no sample is an error. Default true. */
   readonly emptyCheck?: boolean;
@@ -115,12 +118,7 @@ export interface IterateOptions {
   readonly state?: WebDatasetState;
 }
 
-export interface BatchOptions {
-  /** Makes a batch of items; null gives the list. Default: tuples become columns. */
-  readonly collate?: SampleCollate | null;
-  /** Give a smaller batch at the end of a pass. Default true. */
-  readonly partial?: boolean;
-}
+export type { BatchOptions };
 
 /** Shards and stages put together; only for the data sets that methods return. */
 export class WebDatasetParts {
@@ -184,6 +182,7 @@ export class WebDataset<T = Sample> implements AsyncIterable<T> {
    * @throws IncompatibleError for a state of something else.
    */
   iterate(options: IterateOptions = {}): WebDatasetIterator<T> {
+    checkOptions("iterate", options, { pass: aNumber, state: anything });
     const { counter, ...parts } = this.#parts;
     const { order, shuffles, stages } = parts;
     const signatures = [...shuffles, ...stages].map(({ signature }) => signature);
@@ -205,7 +204,7 @@ export class WebDataset<T = Sample> implements AsyncIterable<T> {
    * Without a seed the order is that of detShuffle with seed 0. Below 1 nothing is shuffled.
    */
   shuffle(size: number, options: ShuffleOptions = {}): WebDataset<T> {
-    if (size < 1) return this;
+    if (typeof size === "number" && size < 1) return this;
     return this.#shuffled(shuffleStage(size, options, options.seed === undefined));
   }
 
@@ -222,9 +221,9 @@ export class WebDataset<T = Sample> implements AsyncIterable<T> {
   /** null and undefined leave an item out; a sample made of a sample keeps its `__key__`. */
   map<U>(
     apply: (item: T) => U | Promise<U>,
-    options: { readonly handler?: ErrorHandler } = {},
+    options: HandlerOption = {},
   ): WebDataset<NonNullable<U>> {
-    return this.#then(mapStage(apply, options.handler));
+    return this.#then(mapStage(apply, options));
   }
 
   filter(keep: (item: T) => boolean | Promise<boolean>): WebDataset<T> {
@@ -234,17 +233,17 @@ export class WebDataset<T = Sample> implements AsyncIterable<T> {
   /** Functions by field. */
   mapDict(
     functions: Readonly<Record<string, (value: never) => unknown>>,
-    options: { readonly handler?: ErrorHandler } = {},
+    options: HandlerOption = {},
   ): WebDataset<T> {
-    return this.#then(mapDictStage(functions, options.handler));
+    return this.#then(mapDictStage(functions, options));
   }
 
   /** Functions by position; null leaves a value as it is. */
   mapTuple(
     functions: readonly (((value: never) => unknown) | null)[],
-    options: { readonly handler?: ErrorHandler } = {},
+    options: HandlerOption = {},
   ): WebDataset<unknown[]> {
-    return this.#then(mapTupleStage(functions, options.handler));
+    return this.#then(mapTupleStage(functions, options));
   }
 
   /** New names to old ones, or to alternatives as "jpg;png". */
@@ -271,7 +270,7 @@ export class WebDataset<T = Sample> implements AsyncIterable<T> {
     size: number,
     options: BatchOptions = {},
   ): WebDataset<B> {
-    return this.#then(batchedStage(size, options.collate, options.partial ?? true));
+    return this.#then(batchedStage(size, options));
   }
 
   /** Tuples of rows again. */
@@ -323,11 +322,16 @@ function withOptions<O extends object>(
   mixed: readonly (string | O)[],
 ): readonly [readonly string[], Partial<O>] {
   const last = mixed.at(-1);
+  const options = typeof last === "string" || last === undefined ? {} : last;
   const names = mixed.filter((part) => typeof part === "string");
-  if (names.length === 0) {
-    throw new InvalidArgumentError("fields", mixed, "expected at least one field");
+  if (names.length > 0 && mixed.every((part) => typeof part === "string" || part === last)) {
+    return [names, options];
   }
-  return [names, typeof last === "object" ? last : {}];
+  const found = mixed.map(shown).join(", ") || "nothing";
+  const message = `expected names of fields, then perhaps an object of options, found ${found}`;
+  throw new InvalidArgumentError("fields", mixed, message, {
+    suggestions: ['give the fields one by one: "npy", "json"'],
+  });
 }
 
 function partsOf(urls: string | readonly string[], options: WebDatasetOptions): Parts {

@@ -1,6 +1,6 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import type { EpochLimits } from "./epoch-limits.ts";
-import { pastTheEnd, type WebDatasetState } from "./web-dataset-state.ts";
+import { assertVersion, notAState, pastTheEnd, type WebDatasetState } from "./web-dataset-state.ts";
 
 /** A worker that has not come to its end: which one, and where it stands (null: at its start). */
 export interface WorkerPlace {
@@ -43,17 +43,17 @@ export function beginning(fingerprint: string, epoch: number, pass: number): Web
   };
 }
 
-/** @throws IncompatibleError for a state of something else, or of another version. */
+/**
+ * @throws IncompatibleError for a state of something else, or of another version;
+ *   InvalidArgumentError for what is no state.
+ */
 export function checkLoaderState(
   state: unknown,
   fingerprint: string,
   limits: EpochLimits & { readonly numWorkers: number },
 ): WebLoaderState {
-  if (!isState(state, limits.numWorkers)) {
-    throw new IncompatibleError("bad-state", "expected a state of a WebLoader, version 1", {
-      suggestions: ["pass what state() returned", "start a new epoch"],
-    });
-  }
+  assertVersion(state, "webloader", "WebLoader");
+  if (!isState(state, limits.numWorkers)) throw notAState(state, "WebLoader");
   if (state.fingerprint === fingerprint) {
     const { passesDone, items, given, last, workers } = state;
     const isInside =

@@ -9,7 +9,7 @@ import {
   shown,
 } from "../../formats/common/options.ts";
 import { LoaderError } from "../data/loader-error.ts";
-import { batchedStage, unbatchedStage, unlistedStage } from "./batch-stages.ts";
+import { type BatchOptions, batchedStage, unbatchedStage, unlistedStage } from "./batch-stages.ts";
 import type { SampleCollate } from "./collate.ts";
 import {
   type EpochLimits,
@@ -18,11 +18,11 @@ import {
   limitsAsJson,
   ONE_PASS,
 } from "./epoch-limits.ts";
-import type { ErrorHandler } from "./error-handler.ts";
+import type { HandlerOption } from "./error-handler.ts";
 import { type ShuffleOptions, shuffleStage, sliceStage } from "./order-stages.ts";
 import type { StageFactory } from "./stage.ts";
 import { filterStage, mapStage } from "./user-stages.ts";
-import type { BatchOptions, WebDataset } from "./web-dataset.ts";
+import type { WebDataset } from "./web-dataset.ts";
 import { fingerprintOf } from "./web-dataset-state.ts";
 import { WebLoaderEpoch, type WebLoaderPlan } from "./web-loader-epoch.ts";
 import { beginning, checkLoaderState, type WebLoaderState } from "./web-loader-state.ts";
@@ -96,16 +96,16 @@ export class WebLoader<T> implements AsyncIterable<T> {
 
   /** webdataset's shuffle, of what comes from all workers; the same order each pass for a seed. */
   shuffle(size: number, options: ShuffleOptions = {}): WebLoader<T> {
-    if (size < 1) return this;
+    if (typeof size === "number" && size < 1) return this;
     return this.#then(shuffleStage(size, options, options.seed === undefined));
   }
 
   /** null and undefined leave an item out. */
   map<U>(
     apply: (item: T) => U | Promise<U>,
-    options: { readonly handler?: ErrorHandler } = {},
+    options: HandlerOption = {},
   ): WebLoader<NonNullable<U>> {
-    return this.#then(mapStage(apply, options.handler));
+    return this.#then(mapStage(apply, options));
   }
 
   filter(keep: (item: T) => boolean | Promise<boolean>): WebLoader<T> {
@@ -114,7 +114,7 @@ export class WebLoader<T> implements AsyncIterable<T> {
 
   /** Batches of `size` items; with the default collate a tuple of columns. */
   batched<B = unknown[]>(size: number, options: BatchOptions = {}): WebLoader<B> {
-    return this.#then(batchedStage(size, options.collate, options.partial ?? true));
+    return this.#then(batchedStage(size, options));
   }
 
   /** Tuples of rows again. */

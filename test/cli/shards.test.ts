@@ -120,3 +120,11 @@ test("inspectShards tells what is missing, empty, stale or cannot be read", asyn
   ]);
   await expect(inspectShards(temporaryDirectory())).rejects.toThrow("no .tar file in the folder");
 });
+
+test("scdl shards inspect of nothing says only what is wrong, and what to try", async () => {
+  const missing = await runScdl(["shards", "inspect", "nope"]);
+  expect(missing).toMatchObject({ code: 1, stderr: "" });
+  expect(missing.stdout).toBe("error: nope: no such file or directory\n  try: check the path\n");
+  const empty = await runScdl(["shards", "inspect", temporaryDirectory()]);
+  expect(empty.stderr).toContain("try: name the folder that scdl shards write --output was given");
+});

@@ -192,3 +192,18 @@ test("inferNumSamples: all, a share rounded down, or a number of batches", () =>
     expect(() => inferNumSamples(limit, 100, 8, "test")).toThrow(InvalidArgumentError);
   }
 });
+
+test("SingleCellDataModule hands the loader's options on", async () => {
+  const directory = await writeSmallDataset(join(temporaryDirectory(), "small.scdl"));
+  const options = { predictDatasetPath: directory, globalBatchSize: 4 };
+  await using kept = new SingleCellDataModule({ ...options, recycle: false, prefetch: 0 });
+  await kept.setup("predict");
+  const batches: CsrBatch[] = [];
+  for await (const batch of kept.predictLoader()) batches.push(batch);
+  expect(batches[1]?.data.length).toBeGreaterThan(0);
+  await using stopped = new SingleCellDataModule({ ...options, signal: AbortSignal.abort("stop") });
+  await stopped.setup("predict");
+  await expect(stopped.predictLoader()[Symbol.asyncIterator]().next()).rejects.toBe("stop");
+  await using paired = new SingleCellDataModule({ ...options, neighbors: true });
+  await expect(paired.setup("predict")).rejects.toMatchObject({ code: "no-neighbors" });
+});

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, truncateSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -178,8 +178,27 @@ describe("the cache of shards", () => {
     expect(await read(url, { cacheDir })).toEqual(KEYS);
     expect(await read(url, { cacheDir })).toEqual(KEYS);
     expect(requests).toHaveLength(shards.length);
-    expect(readdirSync(cacheDir)).toHaveLength(shards.length);
+    // Each with its length beside it.
+    expect(readdirSync(cacheDir)).toHaveLength(2 * shards.length);
     expect(readdirSync(cacheDir)[0]).toMatch(/^[0-9a-f]{16}-w-00000\d\.tar$/);
+  });
+
+  test("downloads a copy that was cut again", async () => {
+    const { url, requests } = await serve();
+    const cacheDir = join(temporaryDirectory(), "cache");
+    await read(url, { cacheDir });
+    const [copy = ""] = readdirSync(cacheDir);
+    truncateSync(join(cacheDir, copy), 700);
+    expect(await read(url, { cacheDir })).toEqual(KEYS);
+    expect(requests).toHaveLength(shards.length + 1);
+  });
+
+  test("a URL that is not there comes with advice", async () => {
+    const { url } = await serve((_request, response) => response.writeHead(404).end());
+    await expect(read(url)).rejects.toMatchObject({
+      code: "no-such-file",
+      suggestions: [expect.stringContaining("check the URL")],
+    });
   });
 
   test("deletes what was used longest ago beyond its size", async () => {
@@ -188,7 +207,10 @@ describe("the cache of shards", () => {
     writeFileSync(join(cacheDir, "something else"), "kept");
     const cacheSize = 2.5 * (shards[0]?.bytes.length ?? 0);
     expect(await read(url, { cacheDir, cacheSize })).toEqual(KEYS);
-    const names = readdirSync(cacheDir).map((name) => name.slice(-12));
+    const names = readdirSync(cacheDir)
+      .filter((name) => !name.endsWith(".length"))
+      .map((name) => name.slice(-12));
+    expect(readdirSync(cacheDir)).toHaveLength(names.length + 2);
     expect(new Set(names)).toEqual(new Set(["mething else", "w-000005.tar", "w-000006.tar"]));
   });
 

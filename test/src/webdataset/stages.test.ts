@@ -17,6 +17,7 @@ import { TarWriter } from "../../../src/webdataset/tar-writer.ts";
 import { WebDataset } from "../../../src/webdataset/web-dataset.ts";
 import { WebLoader } from "../../../src/webdataset/web-loader.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
+import { errorOf } from "../../helpers/error-of.ts";
 import { keysOf } from "../../helpers/webdataset-orders.ts";
 
 let folder = "";
@@ -590,4 +591,59 @@ test("a pattern for too many names is refused before the first of them is made",
     expect(() => expandUrls(pattern)).toThrow("stands for more than 10000000 names");
   }
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(2 ** 30);
+});
+
+describe("damaged fields", () => {
+  const damaged = {
+    json: Buffer.from("{"),
+    npy: Buffer.from("NUMPY"),
+    msgpack: Buffer.from([0xc1]),
+    txt: Buffer.from([0xff]),
+    cls: Buffer.from("x"),
+    "a.json.gz": Buffer.from("x"),
+  };
+
+  test.each(Object.entries(damaged))("%s is an error with advice", (field, bytes) => {
+    const error = errorOf(() => decodeField(field, new Uint8Array(bytes), "a.tar"), FormatError);
+    expect(error.suggestions.length).toBeGreaterThan(0);
+    expect(error.message).toMatch(/^a\.tar: [^a]/);
+  });
+
+  test("gzip that unpacks to more than allowed is refused", async () => {
+    const zeros = gzipSync(Buffer.alloc(2 ** 20));
+    const bytes = new Uint8Array(zeros);
+    const error = errorOf(() => decodeField("a.bin.gz", bytes, "x", 2 ** 20 - 1), FormatError);
+    expect(error).toMatchObject({
+      code: "count-out-of-range",
+      message: `x: ${bytes.length} bytes of gzip unpack to more than 1048575`,
+      suggestions: [expect.stringContaining("maxUnzippedBytes")],
+    });
+    expect(decodeField("a.bin.gz", bytes, "x", 2 ** 20)).toHaveLength(2 ** 20);
+    const bomb = new Uint8Array(gzipSync(Buffer.alloc(2 ** 28 + 1), { level: 1 }));
+    expect(() => decodeField("a.bin.gz", bomb, "x")).toThrow("more than 268435456");
+  });
+
+  test("a field that is not there comes with advice", async () => {
+    await writeSamples();
+    const error = await rejection(all(new WebDataset(urls).toTuple("png")));
+    expect(error).toMatchObject({
+      code: "no-such-field",
+      suggestions: [expect.stringContaining("alternatives"), expect.anything()],
+    });
+  });
+});
+
+test("what is no state, and a state of another version, are told apart", async () => {
+  await writeSamples();
+  const dataset = new WebDataset(urls);
+  const state = dataset.iterate().state();
+  const loader = new WebLoader(() => new WebDataset(urls));
+  for (const wrong of [null, 5, {}, [], { ...state, given: -1 }, { ...state, kind: "x" }]) {
+    expect(() => dataset.iterate({ state: wrong as typeof state })).toThrow(InvalidArgumentError);
+    expect(() => loader.loadState(wrong)).toThrow(InvalidArgumentError);
+  }
+  const version = /state has version 2, this package reads version 1/;
+  // @ts-expect-error: of a later version.
+  expect(() => dataset.iterate({ state: { ...state, version: 2 } })).toThrow(version);
+  expect(() => loader.loadState({ ...loader.state(), version: 2 })).toThrow(version);
 });
