@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
 import type { CsrBatch } from "../../../src/data/batch.ts";
