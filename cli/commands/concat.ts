@@ -4,6 +4,7 @@ import { isScdlDType, SCDL_DTYPES } from "../../formats/common/dtype.ts";
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { WrittenDataset } from "../../src/dataset/write-datasets.ts";
 import { BaseCommand } from "../base-command.ts";
+import { operands } from "../operands.ts";
 import { formatCount, ProgressLine } from "../progress.ts";
 
 export default class Concat extends BaseCommand {
@@ -35,8 +36,8 @@ export default class Concat extends BaseCommand {
   };
 
   async run(): Promise<WrittenDataset> {
-    const { argv, flags } = await this.parse(Concat);
-    const inputs = argv.map(String);
+    const { raw, flags } = await this.parse(Concat);
+    const inputs = operands(raw);
     const dataDtype = flags["data-dtype"];
     if (flags["allow-lossy"] && dataDtype === undefined) {
       throw new InvalidArgumentError(

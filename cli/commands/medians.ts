@@ -4,6 +4,7 @@ import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { CollectMediansOptions } from "../../src/gene-tokens/gene-distributions.ts";
 import { BaseCommand } from "../base-command.ts";
 import { oneLine } from "../error-text.ts";
+import { operands } from "../operands.ts";
 import { outputName } from "../output-name.ts";
 import { formatCount, ProgressLine } from "../progress.ts";
 
@@ -50,8 +51,8 @@ export default class Medians extends BaseCommand {
   };
 
   async run(): Promise<MediansResult> {
-    const { argv, flags } = await this.parse(Medians);
-    const paths = argv.map(String);
+    const { raw, flags } = await this.parse(Medians);
+    const paths = operands(raw);
     const { overwrite } = flags;
     const isPartial = flags.partial !== undefined;
     const given = flags.partial ?? flags.output;

@@ -5,6 +5,7 @@ import type { CellTokenizer } from "../../src/gene-tokens/cell-tokenizer.ts";
 import type { TokenizedCells } from "../../src/gene-tokens/tokenize-to-disk.ts";
 import { BaseCommand } from "../base-command.ts";
 import { oneLine } from "../error-text.ts";
+import { operands } from "../operands.ts";
 import { outputName } from "../output-name.ts";
 import { formatCount, ProgressLine } from "../progress.ts";
 
@@ -54,7 +55,7 @@ export default class TokenizeCells extends BaseCommand {
   };
 
   async run(): Promise<TokenizedCells> {
-    const { argv, flags } = await this.parse(TokenizeCells);
+    const { raw, flags } = await this.parse(TokenizeCells);
     const output = outputName("output", flags.output);
     const { checkTokenOutput, tokenizeToDisk } = await import(
       "../../src/gene-tokens/tokenize-to-disk.ts"
@@ -64,7 +65,7 @@ export default class TokenizeCells extends BaseCommand {
     const { genes, matrix, obs, resume, overwrite } = flags;
     const nCounts = flags["n-counts"];
     using progress = new ProgressLine();
-    const result = await tokenizeToDisk(argv.map(String), tokenizer, {
+    const result = await tokenizeToDisk(operands(raw), tokenizer, {
       output,
       resume,
       overwrite,

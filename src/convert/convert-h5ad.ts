@@ -20,7 +20,9 @@ export async function convertH5ad(options: ConvertOptions): Promise<ConvertResul
   options.signal?.throwIfAborted();
   const paths = expandInputs(options.inputs);
   for (const path of repeatedInputs(paths)) {
-    options.onWarning?.(`${path}: given more than once; its rows are stored each time`);
+    options.onWarning?.(
+      `${path}: given more than once; its rows are stored each time, where it was named`,
+    );
   }
   const writer = ArchiveWriter.create(options.output, {
     overwrite: options.overwrite ?? false,

@@ -68,12 +68,11 @@ const VERSION = 1;
 export function assertVersion(state: unknown, kind: string, owner: string): void {
   const record: { readonly kind?: unknown; readonly version?: unknown } =
     typeof state === "object" && state !== null ? state : {};
-  if (record.kind !== kind) throw notAState(state, owner);
+  if (record.kind !== kind || typeof record.version !== "number") throw notAState(state, owner);
   if (record.version === VERSION) return;
-  const found = String(record.version);
   throw new IncompatibleError(
     "state-version",
-    `the state has version ${found}, this package reads version ${VERSION}`,
+    `the state has version ${record.version}, this package reads version ${VERSION}`,
     { suggestions: ["go on with the version of scdl that wrote the state", "start a new epoch"] },
   );
 }

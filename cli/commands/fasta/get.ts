@@ -2,6 +2,7 @@ import { string } from "@oclif/core/args";
 import { boolean, integer, string as text } from "@oclif/core/flags";
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
 import { BaseCommand } from "../../base-command.ts";
+import { operands } from "../../operands.ts";
 import { writeOutput } from "../../output.ts";
 
 export interface FastaPart {
@@ -47,8 +48,8 @@ export default class FastaGet extends BaseCommand {
   };
 
   async run(): Promise<{ readonly parts: readonly FastaPart[] }> {
-    const { argv, flags } = await this.parse(FastaGet);
-    const [path = "", ...regions] = argv.map(String);
+    const { raw, flags } = await this.parse(FastaGet);
+    const [path = "", ...regions] = operands(raw);
     const rows = flags.row ?? [];
     const listed = flags["regions-file"];
     if (listed !== undefined) regions.push(...(await linesOf(listed)));

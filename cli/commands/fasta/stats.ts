@@ -2,6 +2,7 @@ import { string } from "@oclif/core/args";
 import type { FastaStats } from "../../../src/proteins/fasta-stats.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { oneLine } from "../../error-text.ts";
+import { operands } from "../../operands.ts";
 import { ProgressLine } from "../../progress.ts";
 
 const COLUMNS = ["file", "format", "records", "residues", "min", "mean", "max", "N50"] as const;
@@ -21,11 +22,11 @@ export default class FastaStatsCommand extends BaseCommand {
   };
 
   async run(): Promise<{ readonly files: readonly FastaStats[] }> {
-    const { argv } = await this.parse(FastaStatsCommand);
+    const { raw } = await this.parse(FastaStatsCommand);
     const { fastaStats } = await import("../../../src/proteins/fasta-stats.ts");
     using progress = new ProgressLine();
     const files: FastaStats[] = [];
-    for (const path of argv.map(String)) {
+    for (const path of operands(raw)) {
       const stats = await fastaStats(path, {
         signal: this.signal,
         onProgress: ({ records }) =>

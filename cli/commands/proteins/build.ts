@@ -3,6 +3,7 @@ import { boolean, string } from "@oclif/core/flags";
 import type { BuildProteinsProgress, BuiltProteins } from "../../../src/proteins/build-proteins.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { oneLine } from "../../error-text.ts";
+import { operands } from "../../operands.ts";
 import { outputName } from "../../output-name.ts";
 import { formatCount, ProgressLine } from "../../progress.ts";
 
@@ -37,13 +38,13 @@ export default class ProteinsBuild extends BaseCommand {
   };
 
   async run(): Promise<BuiltProteins> {
-    const { argv, flags } = await this.parse(ProteinsBuild);
+    const { raw, flags } = await this.parse(ProteinsBuild);
     const { buildProteins } = await import("../../../src/proteins/build-proteins.ts");
     using progress = new ProgressLine();
     const named = (name: "database" | "clusters" | "store") =>
       flags[name] === undefined ? {} : { [name]: outputName(name, flags[name]) };
     const built = await buildProteins({
-      inputs: argv.map(String),
+      inputs: operands(raw),
       ...(flags.table === undefined ? {} : { table: flags.table }),
       ...named("database"),
       ...named("clusters"),

@@ -3,6 +3,7 @@ import { boolean } from "@oclif/core/flags";
 import type { ShardsReport } from "../../../src/webdataset/inspect-shards.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { EXIT_FAILURE } from "../../error-text.ts";
+import { operands } from "../../operands.ts";
 import { ProgressLine } from "../../progress.ts";
 import { shardsText } from "../../shards-text.ts";
 
@@ -29,10 +30,10 @@ export default class ShardsInspect extends BaseCommand {
   };
 
   async run(): Promise<ShardsReport> {
-    const { argv, flags } = await this.parse(ShardsInspect);
+    const { raw, flags } = await this.parse(ShardsInspect);
     const { inspectShards } = await import("../../../src/webdataset/inspect-shards.ts");
     using progress = new ProgressLine();
-    const report = await inspectShards(argv.map(String), {
+    const report = await inspectShards(operands(raw), {
       verify: flags.verify,
       signal: this.signal,
       onProgress: ({ shards, total }) =>
