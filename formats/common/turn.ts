@@ -27,3 +27,6 @@ export class Turn {
     signal?.throwIfAborted();
   }
 }
+
+/** For loops that are short each and follow one another: epochs of few batches. */
+export const sharedTurn = new Turn();

@@ -9,7 +9,7 @@ import {
   type OptionKinds,
   shown,
 } from "../../formats/common/options.ts";
-import { Turn } from "../../formats/common/turn.ts";
+import { sharedTurn } from "../../formats/common/turn.ts";
 import { PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
 import type { EpochIndex, MultiEpochDataset } from "../sampling/multi-epoch-dataset.ts";
 import type { Sampler } from "../sampling/sampler.ts";
@@ -187,7 +187,6 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
     this.#isIterating = true;
     const { signal } = this.#options;
     const pending: Promise<B>[] = [];
-    const turn = new Turn();
     try {
       ({ epoch: this.#epoch, batch: this.#batch } = this.position);
       let next = this.#batch;
@@ -200,7 +199,7 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
         if (made === undefined) break;
         const batch = await made;
         // Items of memory come without waiting: timers, signals and sockets would wait for the last.
-        if (turn.isOver) await turn.pass();
+        if (sharedTurn.isOver) await sharedTurn.pass();
         if (this.#isClosed) throw new LoaderError("closed", "the loader was closed");
         signal?.throwIfAborted();
         this.#batch++;

@@ -8,7 +8,7 @@ import {
   shown,
   texts,
 } from "../../formats/common/options.ts";
-import { Turn } from "../../formats/common/turn.ts";
+import { sharedTurn } from "../../formats/common/turn.ts";
 import type { CategoricalColumn, ListColumn, NumericColumn } from "../dataset/feature-column.ts";
 import { PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
 import type { Sampler } from "../sampling/sampler.ts";
@@ -232,7 +232,6 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
     this.#isIterating = true;
     const { signal } = this.#options;
     const tickets: Ticket[] = [];
-    const turn = new Turn();
     let reader: BatchReader | null = null;
     const onAbort = () => reader?.interrupt(signal?.reason);
     signal?.addEventListener("abort", onAbort);
@@ -255,7 +254,7 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
         const taken = ticket.take();
         const read: ReadBatch = taken instanceof Promise ? await taken : taken;
         // Batches of a map come without waiting: timers, signals and sockets would wait for the last.
-        if (turn.isOver) await turn.pass();
+        if (sharedTurn.isOver) await sharedTurn.pass();
         signal?.throwIfAborted();
         this.#batch++;
         // What a reader makes with this collate is what BatchOf says.

@@ -1,5 +1,5 @@
 import { IncompatibleError, NotFoundError } from "../../formats/common/errors.ts";
-import { Turn } from "../../formats/common/turn.ts";
+import { sharedTurn } from "../../formats/common/turn.ts";
 import type { EpochLimits } from "./epoch-limits.ts";
 import type { ErrorHandler } from "./error-handler.ts";
 import type { ShardAccess } from "./open-shard.ts";
@@ -97,7 +97,6 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
     const urls = shardsOfPass(plan.order, this.#pass);
     const source = new ShardSource(urls, plan.access, plan.handler, fruitlessShards(plan.order));
     const { signal } = plan.access;
-    const turn = new Turn();
     let toDrop = this.#itemsSince;
     let fed = this.#samples;
     const isDone = () => stages.some((stage) => stage.isDone);
@@ -130,7 +129,7 @@ export class WebDatasetIterator<T> implements AsyncIterableIterator<T, undefined
         pending = [];
         if (ended || isDone()) break;
         // Samples come without waiting: timers, signals and sockets would wait for the last.
-        if (turn.isOver) await turn.pass(signal);
+        if (sharedTurn.isOver) await sharedTurn.pass(signal);
         const next = source.read();
         const sample = next instanceof Promise ? await next : next;
         if (sample === null) {
