@@ -17,6 +17,8 @@ import { ShuffledSampler } from "../../../src/sampling/shuffled-sampler.ts";
 import { splitByGroup, splitByValue } from "../../../src/sampling/splits.ts";
 import { WeightedSampler } from "../../../src/sampling/weighted-sampler.ts";
 import { RandomMix, RoundRobin } from "../../../src/webdataset/mix.ts";
+import { TarWriter } from "../../../src/webdataset/tar-writer.ts";
+import { WebDataModule } from "../../../src/webdataset/web-data-module.ts";
 import { WebDataset } from "../../../src/webdataset/web-dataset.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 import { writeSmallDataset } from "../../helpers/small-dataset.ts";
@@ -128,6 +130,21 @@ describe("with a data set", () => {
     await expect(new Own().setup("fit")).rejects.toThrow('"fit" is no split');
     await expect(new Own().setup("train")).rejects.toThrow("expected a loader for train");
   });
+});
+
+test("steps of a WebDataModule that are no functions are refused", async () => {
+  const directory = temporaryDirectory();
+  await using writer = TarWriter.create(join(directory, "wdshards-000000.tar"));
+  await writer.write({ __key__: "a", txt: "x" });
+  await writer.close();
+  for (const steps of ["x", ["x"], { map: 1 }]) {
+    const module = new WebDataModule({
+      suffixKeysWds: "txt",
+      dirsTarsWds: { test: directory },
+      pipelineWds: { test: js(steps) },
+    });
+    await expect(module.setup("test")).rejects.toMatchObject({ argument: "pipelineWds" });
+  }
 });
 
 test("wrong weights and groups come with advice", () => {
