@@ -10,6 +10,12 @@ export {
 } from "./protein-data.ts";
 export type { StepTimes } from "./step-times.ts";
 export { type TrainEsm2Options, type TrainedEsm2, trainEsm2 } from "./train-esm2.ts";
+export {
+  type GeneformerRunSize,
+  type TrainedGeneformer,
+  type TrainGeneformerOptions,
+  trainGeneformer,
+} from "./train-geneformer.ts";
 export { type FitOptions, type FitResult, Trainer } from "./trainer.ts";
 export type {
   TrainerObserver,
@@ -18,3 +24,4 @@ export type {
   ValidationBatch,
 } from "./trainer-options.ts";
 export { TrainingError } from "./training-error.ts";
+export type { TrainingRunOptions, TrainingRunResult } from "./training-run.ts";

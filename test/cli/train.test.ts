@@ -5,6 +5,7 @@ import { defaultRng } from "../../src/random/numpy-generator.ts";
 import { AMINO_ACID_IDS, ESM_TOKENS } from "../../src/tokenize/esm-tokens.ts";
 import { temporaryDirectory } from "../helpers/bundle.ts";
 import { runScdl } from "../helpers/run-process.ts";
+import { cellsOfKinds } from "../src/train/cells.fixture.ts";
 
 /** 24 proteins of random residues. */
 function proteins(folder: string): string {
@@ -97,4 +98,24 @@ test("wrong data and numbers are told without a run's folder", async () => {
   expect(missing.stderr).toContain("x.fasta");
   expect(missing.code).toBe(1);
   expect(existsSync(join(folder, "esm2"))).toBe(false);
+});
+
+test("scdl train geneformer trains on a folder of SCDL data sets", async () => {
+  const folder = temporaryDirectory();
+  const data = join(folder, "cells");
+  await cellsOfKinds(data);
+  const { code, stdout, stderr } = await runScdl([
+    ...["train", "geneformer", "--data-dir", data, "--result-dir", folder, "--seq-length", "16"],
+    ...["--num-layers", "1", "--hidden-size", "16", "--num-attention-heads", "2"],
+    ...["--num-steps", "20", "--lr", "0.01", "--threads", "1", "--layout", "bert"],
+  ]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(stdout).toMatch(/^step 10\/20 {2}loss \d\.\d+ /);
+  const [, checkpoint = ""] = /done: step 20, val loss .*checkpoint (\S+)\n$/s.exec(stdout) ?? [];
+  const { trainer, model } = {
+    trainer: JSON.parse(readFileSync(join(checkpoint, "trainer.json"), "utf8")),
+    model: JSON.parse(readFileSync(join(checkpoint, "config.json"), "utf8")),
+  };
+  expect(trainer).toMatchObject({ step: 20, config: { dataDir: data, cosineHoldFrac: 0.05 } });
+  expect(model).toMatchObject({ model_type: "bert", intermediate_size: 512, vocab_size: 128 });
 });

@@ -1,0 +1,67 @@
+import type { TrainingRunOptions, TrainingRunResult } from "../src/train/training-run.ts";
+import { BaseCommand } from "./base-command.ts";
+import { exitCodeOf, oneLine } from "./error-text.ts";
+import { formatCount } from "./progress.ts";
+
+/** A command that trains: lines of progress, and at the end how the run went. */
+export abstract class TrainCommand extends BaseCommand {
+  /** Calls `train` with what shows its progress and stops it, and prints the result. */
+  protected async train<R extends TrainingRunResult>(
+    maxSteps: number,
+    train: (
+      shared: Required<Pick<TrainingRunOptions<unknown>, "logger" | "observer" | "signal">>,
+    ) => Promise<R>,
+  ): Promise<R> {
+    const { ProgressLineLogger } = await import("../src/train/loggers/progress-line.ts");
+    const lines = new ProgressLineLogger((line) => this.log(line), {
+      maxSteps,
+      now: () => performance.now(),
+    });
+    const result = await train({
+      signal: this.signal,
+      logger: {
+        log: (step, scalars) => lines.log(step, shown(scalars)),
+        close: () => lines.close(),
+      },
+      observer: {
+        started: ({ step, checkpoint }) => {
+          if (checkpoint !== null) this.log(`going on from ${oneLine(checkpoint)}, step ${step}`);
+        },
+      },
+    });
+    this.log(summary(result));
+    if (result.reason === "stopped") process.exitCode = exitCodeOf(this.signal.reason);
+    return result;
+  }
+}
+
+/** The numbers that a line of the terminal has room for. */
+function shown(scalars: Readonly<Record<string, number>>): Record<string, number> {
+  const names = ["reduced_train_loss", "lr", "tokens_per_second"];
+  return Object.fromEntries(
+    Object.entries(scalars).filter(([name]) => name.startsWith("val_") || names.includes(name)),
+  );
+}
+
+function summary({
+  step,
+  reason,
+  metrics,
+  checkpoint,
+  directory,
+  times,
+}: TrainingRunResult): string {
+  const { data, host, compile, run, update, log } = times;
+  const total = data + host + compile + run + update + log;
+  const share = (ms: number) => `${((100 * ms) / Math.max(total, 1)).toFixed(1)} %`;
+  const loss = metrics["val_loss"] ?? metrics["reduced_train_loss"];
+  const lines = [
+    `${reason === "stopped" ? "stopped after" : "done:"} step ${formatCount(step)}` +
+      `${loss === undefined ? "" : `, ${"val_loss" in metrics ? "val loss" : "loss"} ${loss.toFixed(4)}`}`,
+    `  ${(total / 1000).toFixed(1)} s of steps: ${share(run)} programs, ${share(update)} optimizer, ` +
+      `${share(compile)} compiling, ${share(data)} waiting for data, ${share(host + log)} else`,
+    checkpoint === null ? `  ${oneLine(directory)}` : `  checkpoint ${oneLine(checkpoint)}`,
+  ];
+  if (reason === "stopped") lines.push("  go on: the same command with --resume-if-exists");
+  return lines.join("\n");
+}

@@ -1,0 +1,146 @@
+/** Flags that the commands `train` have in common, and the options they stand for. */
+import { boolean, integer, string } from "@oclif/core/flags";
+import type { TrainingRunOptions } from "../src/train/training-run.ts";
+import { number } from "./number-flag.ts";
+import { outputName } from "./output-name.ts";
+
+export const DATA = { helpGroup: "DATA" };
+export const MODEL = { helpGroup: "MODEL" };
+export const STEPS = { helpGroup: "STEPS" };
+const RESULTS = { helpGroup: "RESULTS" };
+
+export interface TrainDefaults {
+  readonly experimentName: string;
+  readonly numSteps: number;
+  readonly lr: number;
+  readonly microBatchSize: number;
+  /** What a micro-batch is of. */
+  readonly samples: string;
+}
+
+/** With the defaults of a model. */
+export function trainFlags(defaults: TrainDefaults) {
+  const { experimentName, numSteps, lr, microBatchSize, samples } = defaults;
+  return {
+    "restore-from-checkpoint-path": string({
+      ...MODEL,
+      summary: "Weights to begin with: a checkpoint, or a folder of transformers.",
+    }),
+    "num-steps": integer({ ...STEPS, min: 1, default: numSteps, summary: "Updates." }),
+    lr: number({ ...STEPS, default: lr, summary: "Learning rate after the warm-up." }),
+    "weight-decay": number({ ...STEPS, default: 0.01, summary: "Of matrices." }),
+    "clip-grad": number({ ...STEPS, default: 1, summary: "Norm of gradients; 0 for no clipping." }),
+    "micro-batch-size": integer({
+      ...STEPS,
+      min: 1,
+      default: microBatchSize,
+      summary: `${samples} run at a time; the original's default is 64.`,
+    }),
+    "accumulate-grad-batches": integer({
+      ...STEPS,
+      min: 1,
+      default: 1,
+      summary: "Micro-batches of an update.",
+    }),
+    "val-check-interval": integer({
+      ...STEPS,
+      min: 1,
+      default: 10_000,
+      summary: "Updates between validations and checkpoints.",
+    }),
+    "limit-val-batches": integer({
+      ...STEPS,
+      min: 0,
+      default: 2,
+      summary: "Batches of a validation.",
+    }),
+    seed: integer({ ...STEPS, min: 0, default: 42, summary: "Of order, masks and weights." }),
+    threads: integer({ ...STEPS, min: 1, summary: "Default: what the machine offers." }),
+    "result-dir": string({ ...RESULTS, default: "results", summary: "Folder of runs." }),
+    "experiment-name": string({
+      ...RESULTS,
+      default: experimentName,
+      summary: "Folder of this run.",
+    }),
+    "resume-if-exists": boolean({ ...RESULTS, summary: "Go on with the run in that folder." }),
+    "log-every-n-steps": integer({ ...RESULTS, min: 1, default: 10, summary: "Steps a line." }),
+    "create-tensorboard-logger": boolean({ ...RESULTS, summary: "Write TensorBoard files, too." }),
+    "disable-checkpointing": boolean({ ...RESULTS, summary: "Write no checkpoints." }),
+    "save-top-k": integer({
+      ...RESULTS,
+      min: -1,
+      default: 2,
+      summary: "Best checkpoints to keep; -1 for all.",
+    }),
+    "save-last-checkpoint": boolean({
+      ...RESULTS,
+      default: true,
+      allowNo: true,
+      summary: "Keep the newest checkpoint as well.",
+    }),
+    "metric-to-monitor-for-checkpoints": string({
+      ...RESULTS,
+      default: "val_loss",
+      summary: "What is best has the smallest of it.",
+    }),
+  };
+}
+
+/** Flags of {@link trainFlags} as they are parsed. */
+export interface ParsedTrainFlags {
+  readonly "restore-from-checkpoint-path": string | undefined;
+  readonly "num-steps": number;
+  readonly lr: number;
+  readonly "weight-decay": number;
+  readonly "clip-grad": number;
+  readonly "micro-batch-size": number;
+  readonly "accumulate-grad-batches": number;
+  readonly "val-check-interval": number;
+  readonly "limit-val-batches": number;
+  readonly seed: number;
+  readonly threads: number | undefined;
+  readonly "result-dir": string;
+  readonly "experiment-name": string;
+  readonly "resume-if-exists": boolean;
+  readonly "log-every-n-steps": number;
+  readonly "create-tensorboard-logger": boolean;
+  readonly "disable-checkpointing": boolean;
+  readonly "save-top-k": number;
+  readonly "save-last-checkpoint": boolean;
+  readonly "metric-to-monitor-for-checkpoints": string;
+}
+
+/** What they say to a program that trains. */
+export function trainOptions(flags: ParsedTrainFlags) {
+  return {
+    ...given({
+      restoreFromCheckpointPath: flags["restore-from-checkpoint-path"],
+      threads: flags.threads,
+    }),
+    numSteps: flags["num-steps"],
+    lr: flags.lr,
+    weightDecay: flags["weight-decay"],
+    maxGradientNorm: flags["clip-grad"],
+    microBatchSize: flags["micro-batch-size"],
+    accumulateGradBatches: flags["accumulate-grad-batches"],
+    valCheckInterval: flags["val-check-interval"],
+    limitValBatches: flags["limit-val-batches"],
+    seed: flags.seed,
+    resultDir: outputName("result-dir", flags["result-dir"]),
+    experimentName: outputName("experiment-name", flags["experiment-name"]),
+    resumeIfExists: flags["resume-if-exists"],
+    logEveryNSteps: flags["log-every-n-steps"],
+    tensorboard: flags["create-tensorboard-logger"],
+    checkpointing: !flags["disable-checkpointing"],
+    saveTopK: flags["save-top-k"],
+    saveLastCheckpoint: flags["save-last-checkpoint"],
+    metricToMonitor: flags["metric-to-monitor-for-checkpoints"],
+  } satisfies TrainingRunOptions<never> & Readonly<Record<string, unknown>>;
+}
+
+/** Without the flags that were not given. */
+export function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
+  // proof: the same fields, those that are undefined left out
+  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

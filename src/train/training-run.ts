@@ -1,0 +1,179 @@
+/** What the programs that train a published model have in common. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { fromFsError, IncompatibleError, StorageError } from "../../formats/common/errors.ts";
+import type { DataModule } from "../data/data-module.ts";
+import { inferGlobalBatchSize } from "../data/infer-samples.ts";
+import { openModel, parameterCount, type TrainableModel } from "../models/index.ts";
+import { openExecutor } from "../tensor/index.ts";
+import { CheckpointFiles } from "./checkpoint-files.ts";
+import { JsonLinesLogger } from "./loggers/json-lines-logger.ts";
+import { type Logger, LoggerGroup } from "./loggers/logger.ts";
+import { TensorBoardLogger } from "./loggers/tensorboard-logger.ts";
+import type { Schedule } from "./schedule.ts";
+import { type FitResult, Trainer } from "./trainer.ts";
+import type { TrainerObserver } from "./trainer-options.ts";
+import { findWeights, startingWeights } from "./training-weights.ts";
+
+/** Where a run is written and how it goes, whatever the model. */
+export interface TrainingRunOptions<B> {
+  /** Default "results". */
+  readonly resultDir?: string;
+  /** Default 0.01. */
+  readonly weightDecay?: number;
+  /** Global norm to which gradients are clipped; 0 for none. Default 1. */
+  readonly maxGradientNorm?: number;
+  /** Micro-batches of an update. Default 1. */
+  readonly accumulateGradBatches?: number;
+  /** Updates between validations and checkpoints. Default 10,000. */
+  readonly valCheckInterval?: number;
+  /** Batches of a validation; 0 for none. Default 2. */
+  readonly limitValBatches?: number;
+  /** Default 10. */
+  readonly logEveryNSteps?: number;
+  /** Default true. */
+  readonly checkpointing?: boolean;
+  /** Checkpoints kept for the metric. Default 2. */
+  readonly saveTopK?: number;
+  /** Keep the newest one, too. Default true. */
+  readonly saveLastCheckpoint?: boolean;
+  /** Default "val_loss". */
+  readonly metricToMonitor?: string;
+  /** Go on where the run in this folder stands. Default false: a run that is there is an error. */
+  readonly resumeIfExists?: boolean;
+  /** Weights to begin with: a checkpoint, a safetensors file, or a folder of transformers. */
+  readonly restoreFromCheckpointPath?: string;
+  /** Of order, masks, initial weights and dropout. Default 42. */
+  readonly seed?: number;
+  /** Default "onnx". */
+  readonly executor?: string;
+  /** Threads of the executor. Default: what the machine offers. */
+  readonly threads?: number;
+  /** Write TensorBoard files. Default false. */
+  readonly tensorboard?: boolean;
+  /** Is told of every line besides `metrics.jsonl`. */
+  readonly logger?: Logger;
+  readonly observer?: TrainerObserver<B>;
+  /** Ends the run after the step in progress, with a checkpoint. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface TrainingRunResult extends FitResult {
+  /** The run's folder. */
+  readonly directory: string;
+  readonly parameters: number;
+}
+
+/** What is particular to the model. */
+interface RunParts<B> {
+  readonly model: TrainableModel<B>;
+  readonly data: DataModule<B>;
+  readonly schedule: Schedule;
+  readonly maxSteps: number;
+  readonly microBatchSize: number;
+  /** Of Adam. */
+  readonly betas: readonly [number, number];
+}
+
+/** The folder of a run: `metrics.jsonl`, `checkpoints/`, `tensorboard/`. */
+export class TrainingRun<B> {
+  readonly directory: string;
+  readonly #options: TrainingRunOptions<B>;
+  readonly #checkpoints: CheckpointFiles;
+  /** Of the checkpoint to go on from; 0 for a run that begins. */
+  readonly #step: number;
+
+  /** Writes nothing yet. @throws StorageError for a run that is there and is not to be gone on with */
+  constructor(options: TrainingRunOptions<B>, experimentName: string) {
+    this.directory = join(options.resultDir ?? "results", experimentName);
+    this.#options = options;
+    this.#checkpoints = new CheckpointFiles(join(this.directory, "checkpoints"), {
+      saveTopK: options.saveTopK ?? 2,
+      monitor: options.metricToMonitor ?? "val_loss",
+      saveLast: options.saveLastCheckpoint ?? true,
+    });
+    this.#step = this.#checkpoints.newest()?.step ?? 0;
+    if (this.#step === 0 || options.resumeIfExists === true) return;
+    throw new StorageError("already-exists", `has a run of ${this.#step} steps`, {
+      path: this.directory,
+      suggestions: [
+        "go on with it: --resume-if-exists",
+        "give another --experiment-name or --result-dir",
+      ],
+    });
+  }
+
+  /** Trains. The parts stay the caller's to close. */
+  async fit(parts: RunParts<B>): Promise<TrainingRunResult> {
+    const { model, microBatchSize, betas, ...rest } = parts;
+    const { signal, logger: _logger, observer, ...config } = this.#options;
+    const { maxGradientNorm = 1, checkpointing = true, seed = 42, threads } = config;
+    const { restoreFromCheckpointPath: restore } = config;
+    const weights =
+      restore === undefined || this.#step > 0
+        ? undefined
+        : startingWeights(model, restore, seed).values;
+    await using executor = await openExecutor(config.executor, {
+      ...(threads === undefined ? {} : { threads }),
+    });
+    const logger = this.#openLogger();
+    try {
+      await using trainer = new Trainer<B>({
+        ...rest,
+        model,
+        microBatchSize,
+        executor,
+        optimizer: { kind: "adamw", betas, weightDecay: config.weightDecay ?? 0.01 },
+        ...(maxGradientNorm === 0 ? {} : { maxGradientNorm }),
+        valCheckInterval: config.valCheckInterval ?? 10_000,
+        limitValBatches: config.limitValBatches ?? 2,
+        logEveryNSteps: config.logEveryNSteps ?? 10,
+        logger,
+        ...(checkpointing ? { checkpoints: this.#checkpoints } : {}),
+        seed,
+        config,
+        ...(weights === undefined ? {} : { weights }),
+        ...(observer === undefined ? {} : { observer }),
+      });
+      const result = await trainer.fit({ signal });
+      return { ...result, directory: this.directory, parameters: parameterCount(model.parameters) };
+    } finally {
+      logger.close();
+    }
+  }
+
+  #openLogger(): Logger {
+    const { directory } = this;
+    const { tensorboard, logger } = this.#options;
+    // A line of the resumed step is of an update that stays.
+    const fromStep = this.#step === 0 ? 0 : this.#step + 1;
+    try {
+      mkdirSync(directory, { recursive: true });
+    } catch (error) {
+      throw fromFsError(error, directory);
+    }
+    return new LoggerGroup([
+      new JsonLinesLogger(join(directory, "metrics.jsonl"), { fromStep }),
+      ...(tensorboard === true
+        ? [new TensorBoardLogger(join(directory, "tensorboard"), { fromStep })]
+        : []),
+      ...(logger === undefined ? [] : [logger]),
+    ]);
+  }
+}
+
+/** Samples of an update on this machine. */
+export function batchOfUpdate(microBatchSize: number, accumulateGradBatches = 1): number {
+  return inferGlobalBatchSize({ microBatchSize, accumulateGradBatches, numNodes: 1, devices: 1 });
+}
+
+/** The model that weights are of. @throws IncompatibleError for one of another kind */
+export function modelOfWeights<M extends object>(
+  path: string,
+  kind: abstract new (...args: never[]) => M,
+  expected: string,
+): M {
+  const model = openModel(findWeights(path));
+  if (model instanceof kind) return model;
+  throw new IncompatibleError("other-model", `${path}: expected ${expected}, found ${model.name}`);
+}
