@@ -15,6 +15,7 @@ interface PackageJson {
   readonly scripts: Readonly<Record<string, string>>;
   readonly engines: { readonly node: string };
   readonly dependencies: Readonly<Record<string, string>>;
+  readonly optionalDependencies: Readonly<Record<string, string>>;
   readonly devDependencies: Readonly<Record<string, string>>;
 }
 
@@ -23,7 +24,11 @@ const packageJson = readJson("package.json") as PackageJson;
 
 describe("package.json", () => {
   test("pins every dependency to one exact version", () => {
-    const all = { ...packageJson.dependencies, ...packageJson.devDependencies };
+    const all = {
+      ...packageJson.dependencies,
+      ...packageJson.optionalDependencies,
+      ...packageJson.devDependencies,
+    };
     const loose = Object.entries(all).filter(([, range]) => !/^\d+\.\d+\.\d+$/.test(range));
     expect(loose).toEqual([]);
   });
@@ -47,6 +52,11 @@ describe("package.json", () => {
     const [, output = ""] = /--output (\S+)/.exec(packageJson.scripts["demo"] ?? "") ?? [];
     expect(output).toMatch(/\.scdl$/);
     expect(readme).not.toContain(output);
+  });
+
+  test("asks for the ONNX Runtime that the advice without one names", () => {
+    const source = readFileSync("src/tensor/onnx/runtime.ts", "utf8");
+    expect(source).toContain(`VERSION = "${packageJson.optionalDependencies["onnxruntime-node"]}"`);
   });
 
   test("has its version in the change log", () => {

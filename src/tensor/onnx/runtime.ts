@@ -2,6 +2,9 @@ import { createRequire } from "node:module";
 import { UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import { OnnxGraph } from "./graph.ts";
 
+/** What package.json asks for. */
+const VERSION = "1.30.0";
+
 export type OnnxRuntime = typeof import("onnxruntime-node");
 
 let loaded: OnnxRuntime | undefined;
@@ -53,7 +56,7 @@ export async function loadRuntime(): Promise<OnnxRuntime> {
     throw new UnsupportedFeatureError("onnx", `ONNX Runtime does not load on ${place}: ${reason}`, {
       suggestions: [
         "it runs on Linux with glibc (x64, arm64), macOS (arm64) and Windows (x64, arm64)",
-        "reinstall the package onnxruntime-node",
+        `install it: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@${VERSION}`,
       ],
       cause: error,
     });
