@@ -1,29 +1,58 @@
 /**
- * ESM-2 trained by us and by torch with transformers, from the same initial weights on the same
- * batches: 8M, 8 rows of 128 tokens of the 10,000 proteins of ../shared/data/protein, no dropout.
- * SCDL_TRAINING_STEPS sets the number of steps.
+ * Models trained by us and by torch with transformers, from the same initial weights on the same
+ * batches of 8 rows of 128 tokens, without dropout: ESM-2 8M on the 10,000 proteins of
+ * ../shared/data/protein, a small Geneformer on the 500 cells of ../shared/data/geneformer.
+ * SCDL_TRAINING_STEPS sets the number of steps of ESM-2.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ParquetFile } from "../../formats/parquet/parquet-file.ts";
 import type { StoredTensor } from "../../formats/safetensors/tensor.ts";
 import { writeSafetensors } from "../../formats/safetensors/write-safetensors.ts";
-import { Esm2, initialParameters } from "../../src/models/index.ts";
+import type { DataModule } from "../../src/data/data-module.ts";
+import { GeneTokenizer } from "../../src/gene-tokens/gene-tokenizer.ts";
+import {
+  type GeneformerBatch,
+  GeneformerDataModule,
+} from "../../src/gene-tokens/geneformer-data-module.ts";
+import {
+  Esm2,
+  Geneformer,
+  initialParameters,
+  type TokenBatch,
+  type TrainableModel,
+} from "../../src/models/index.ts";
 import { type Esm2Batch, Esm2DataModule } from "../../src/proteins/esm2-data-module.ts";
 import { openExecutor } from "../../src/tensor/index.ts";
 import { writeCheckpoint } from "../../src/train/checkpoint.ts";
 import { openProteins } from "../../src/train/protein-data.ts";
-import { warmupAnnealDecayHold } from "../../src/train/schedule.ts";
+import { cosineAnnealing, type Schedule, warmupAnnealDecayHold } from "../../src/train/schedule.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { writeGeneDataset } from "../helpers/gene-dataset.ts";
 import { REPOSITORY_ROOT } from "../helpers/run-process.ts";
 import { askOnce } from "./ask-once.ts";
 import type { Tally } from "./tally.ts";
 
 const DRIVER = fileURLToPath(new URL("./training_original.py", import.meta.url));
 const STEPS = Number(process.env["SCDL_TRAINING_STEPS"] ?? 50);
+const CELL_STEPS = 30;
 const SEED = 42;
 const BATCH = 8;
 const LENGTH = 128;
+
+/** A run that both sides make. */
+interface Run<B extends TokenBatch> {
+  readonly name: string;
+  /** Of transformers. */
+  readonly theirs: "EsmForMaskedLM" | "BertForMaskedLM";
+  readonly model: TrainableModel<B>;
+  readonly steps: number;
+  readonly betas: readonly [number, number];
+  readonly schedule: Schedule;
+  /** Calls `work` with the data, each time from the first batch. */
+  withData<R>(work: (data: DataModule<B>) => Promise<R>): Promise<R>;
+}
 
 export async function checkTraining(
   tally: Tally,
@@ -31,25 +60,112 @@ export async function checkTraining(
   workspace: string,
 ): Promise<void> {
   const shared = process.env["SCDL_SHARED_DATA"] ?? resolve(REPOSITORY_ROOT, "../shared/data");
-  const path = join(shared, "protein", "esm2_train.parquet");
-  const name = `training: ${STEPS} losses of ESM-2 8M as torch and transformers have them`;
-  if (!existsSync(path)) return tally.skip(name, `${path} is not there`);
+  const proteins = join(shared, "protein", "esm2_train.parquet");
+  const cells = join(shared, "geneformer", "genecorpus500.parquet");
   mkdirSync(workspace, { recursive: true });
-  await tally.check(name, async () => {
-    const rates = Array.from({ length: STEPS }, (_, step) => schedule(step));
-    const model = new Esm2("8M");
+  const name = `training: ${STEPS} losses of ESM-2 8M as torch and transformers have them`;
+  if (!existsSync(proteins)) tally.skip(name, `${proteins} is not there`);
+  else await check(tally, python, join(workspace, "esm2"), proteinRun(name, proteins));
+  const other = `training: ${CELL_STEPS} losses of a Geneformer as torch and transformers have them`;
+  if (!existsSync(cells)) return tally.skip(other, `${cells} is not there`);
+  const folder = join(workspace, "geneformer");
+  await check(tally, python, folder, await cellRun(other, cells, join(folder, "cells")));
+}
+
+async function check<B extends TokenBatch>(
+  tally: Tally,
+  python: string,
+  workspace: string,
+  run: Run<B>,
+): Promise<void> {
+  mkdirSync(workspace, { recursive: true });
+  await tally.check(run.name, async () => {
+    const { model, steps, schedule, betas } = run;
     const start = join(workspace, "start");
     saveStart(start, model);
-    await saveBatches(path, join(workspace, "batches.safetensors"));
+    const batches = join(workspace, "batches.safetensors");
+    await saveBatches(run, batches);
     const answer = askOnce(python, DRIVER, {
+      model: run.theirs,
       checkpoint: start,
-      batches: join(workspace, "batches.safetensors"),
-      rates,
+      batches,
+      betas,
+      rates: Array.from({ length: steps }, (_, step) => schedule(step)),
       threads: 1,
     });
-    const [theirs, ours] = await Promise.all([answer, losses(path, model)]);
+    const [theirs, ours] = await Promise.all([answer, losses(run)]);
     return compared(ours, theirs as readonly number[]);
   });
+}
+
+function proteinRun(name: string, path: string): Run<Esm2Batch> {
+  return {
+    name,
+    theirs: "EsmForMaskedLM",
+    model: new Esm2("8M"),
+    steps: STEPS,
+    betas: [0.9, 0.98],
+    schedule: warmupAnnealDecayHold(4e-4, { warmupSteps: 20, maxSteps: 500, minLr: 0 }),
+    async withData(work) {
+      using proteins = await openProteins(path);
+      await using data = new Esm2DataModule({
+        train: proteins.train,
+        maxSteps: STEPS,
+        globalBatchSize: BATCH,
+        maxSeqLength: LENGTH,
+        seed: SEED,
+      });
+      return await work(data);
+    },
+  };
+}
+
+async function cellRun(name: string, path: string, folder: string): Promise<Run<GeneformerBatch>> {
+  const medians = await writeRankedCells(path, folder);
+  const tokenizer = GeneTokenizer.fromMediansAndGenes(medians);
+  return {
+    name,
+    theirs: "BertForMaskedLM",
+    model: new Geneformer({
+      ...{ layout: "bert", layers: 3, hiddenSize: 128, heads: 4, intermediateSize: 256 },
+      ...{ vocabSize: tokenizer.paddedVocabSize(), padId: tokenizer.padId, maxPositions: LENGTH },
+      ...{ hiddenDropout: 0, attentionDropout: 0 },
+    }),
+    steps: CELL_STEPS,
+    betas: [0.9, 0.999],
+    schedule: cosineAnnealing(1e-3, { maxSteps: 100, warmupSteps: 5, constantSteps: 5 }),
+    async withData(work) {
+      const split = { trainDatasetPath: folder, valDatasetPath: folder, testDatasetPath: folder };
+      await using data = new GeneformerDataModule({
+        ...{ tokenizer, medians, ...split, randomTokenProb: 0.02 },
+        ...{ maxSteps: CELL_STEPS, globalBatchSize: BATCH, seqLength: LENGTH, seed: SEED },
+      });
+      return await work(data);
+    },
+  };
+}
+
+/** Cells whose genes rank as the tokens of the file do, and medians of 1. */
+async function writeRankedCells(path: string, folder: string): Promise<Map<string, number>> {
+  const [data, indices, indptr]: [number[], number[], number[]] = [[], [], [0]];
+  const file = ParquetFile.open(path);
+  let most = 0;
+  for await (const batch of file.batches()) {
+    const lists = batch.getChild("input_ids");
+    for (let row = 0; row < batch.numRows; row++) {
+      const tokens = Array.from(lists?.get(row) as Iterable<number | bigint>, Number);
+      const ranks = tokens.map((token, rank) => [token, tokens.length - rank] as const);
+      for (const [token, value] of ranks.sort(([a], [b]) => a - b)) {
+        indices.push(token);
+        data.push(value);
+        most = Math.max(most, token);
+      }
+      indptr.push(indices.length);
+    }
+  }
+  const genes = Array.from({ length: most + 1 }, (_, token) => `ENSG${token}`);
+  await writeGeneDataset(folder, { genes, data: Float32Array.from(data), indices, indptr });
+  return new Map(genes.map((gene) => [gene, 1]));
 }
 
 function compared(ours: readonly number[], theirs: readonly number[]): string | string[] {
@@ -68,46 +184,24 @@ function compared(ours: readonly number[], theirs: readonly number[]): string | 
   return problems.length > 0 ? problems : told;
 }
 
-const schedule = warmupAnnealDecayHold(4e-4, { warmupSteps: 20, maxSteps: 500, minLr: 0 });
-
-async function* batches(path: string): AsyncGenerator<Esm2Batch> {
-  using proteins = await openProteins(path);
-  await using data = dataOf(proteins.train);
-  await data.setup("fit");
-  yield* data.trainLoader();
-}
-
-function dataOf(train: ConstructorParameters<typeof Esm2DataModule>[0]["train"] & object) {
-  return new Esm2DataModule({
-    train,
-    maxSteps: STEPS,
-    globalBatchSize: BATCH,
-    maxSeqLength: LENGTH,
-    seed: SEED,
-  });
-}
-
-async function losses(path: string, model: Esm2): Promise<number[]> {
+async function losses<B extends TokenBatch>(run: Run<B>): Promise<number[]> {
   const found: number[] = [];
-  using proteins = await openProteins(path);
-  await using data = dataOf(proteins.train);
+  const { model, betas, schedule, steps: maxSteps } = run;
   await using executor = await openExecutor("onnx", { threads: 1 });
-  await using trainer = new Trainer({
-    model,
-    data,
-    executor,
-    optimizer: { kind: "adamw", betas: [0.9, 0.98], weightDecay: 0.01 },
-    schedule,
-    maxSteps: STEPS,
-    maxGradientNorm: 1,
-    seed: SEED,
-    observer: { trained: ({ loss }) => found.push(loss) },
+  await run.withData(async (data) => {
+    await using trainer = new Trainer<B>({
+      ...{ model, data, executor, schedule, maxSteps, seed: SEED },
+      optimizer: { kind: "adamw", betas, weightDecay: 0.01 },
+      maxGradientNorm: 1,
+      limitValBatches: 0,
+      observer: { trained: ({ loss }) => found.push(loss) },
+    });
+    await trainer.fit();
   });
-  await trainer.fit();
   return found;
 }
 
-function saveStart(path: string, model: Esm2): void {
+function saveStart(path: string, model: TrainableModel<never>): void {
   const weights = initialParameters(model.parameters, SEED);
   const tensors = model.parameters.map(({ name, shape }): [string, StoredTensor] => {
     return [name, { dtype: "F32", shape, data: weights.get(name) ?? new Float32Array() }];
@@ -123,21 +217,25 @@ function saveStart(path: string, model: Esm2): void {
   });
 }
 
-async function saveBatches(path: string, file: string): Promise<void> {
+async function saveBatches<B extends TokenBatch>(run: Run<B>, file: string): Promise<void> {
+  const { steps } = run;
   const size = BATCH * LENGTH;
-  const [ids, labels] = [new Int32Array(STEPS * size), new Int32Array(STEPS * size)];
-  const mask = new Uint8Array(STEPS * size);
+  const [ids, labels] = [new Int32Array(steps * size), new Int32Array(steps * size)];
+  const mask = new Uint8Array(steps * size);
   let at = 0;
-  for await (const batch of batches(path)) {
-    ids.set(batch.text, at);
-    mask.set(batch.attentionMask, at);
-    labels.set(
-      batch.labels.map((label, i) => (batch.lossMask[i] === 0 ? -100 : label)),
-      at,
-    );
-    at += size;
-  }
-  const shape = [STEPS, BATCH, LENGTH];
+  await run.withData(async (data) => {
+    await data.setup("fit");
+    for await (const batch of data.trainLoader()) {
+      ids.set(batch.text, at);
+      mask.set(batch.attentionMask, at);
+      labels.set(
+        batch.labels.map((label, i) => (batch.lossMask[i] === 0 ? -100 : label)),
+        at,
+      );
+      at += size;
+    }
+  });
+  const shape = [steps, BATCH, LENGTH];
   const tensors = new Map<string, StoredTensor>([
     ["input_ids", { dtype: "I32", shape, data: ids }],
     ["labels", { dtype: "I32", shape, data: labels }],

@@ -1,17 +1,17 @@
-"""Losses of transformers' ESM-2 trained with torch's AdamW: a request on stdin, losses on stdout."""
+"""Losses of a model of transformers trained with torch's AdamW: a request on stdin, losses on stdout."""
 
 import json
 import sys
 
 import torch
+import transformers
 from safetensors.torch import load_file
-from transformers import EsmForMaskedLM
 
 request = json.load(sys.stdin)
 torch.set_num_threads(request["threads"])
-model, report = EsmForMaskedLM.from_pretrained(request["checkpoint"], output_loading_info=True)
+model, report = getattr(transformers, request["model"]).from_pretrained(request["checkpoint"], output_loading_info=True)
 for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
-    found = [name for name in report[kind] if not name.startswith(("esm.contact_head", "esm.rotary_embeddings", "lm_head.decoder"))]
+    found = [name for name in report[kind] if not name.startswith(("esm.contact_head", "esm.rotary_embeddings", "lm_head.decoder", "cls.predictions.decoder"))]
     assert not found, f"{kind}: {found}"
 model.train()
 named = list(model.named_parameters())
@@ -19,7 +19,7 @@ matrices = [p for _, p in named if p.ndim > 1]
 others = [p for _, p in named if p.ndim == 1]
 optimizer = torch.optim.AdamW(
     [{"params": matrices, "weight_decay": 0.01}, {"params": others, "weight_decay": 0.0}],
-    lr=0.0, betas=(0.9, 0.98), eps=1e-8)
+    lr=0.0, betas=tuple(request["betas"]), eps=1e-8)
 batches = load_file(request["batches"])
 losses = []
 for step, rate in enumerate(request["rates"]):
