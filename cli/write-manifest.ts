@@ -14,7 +14,10 @@ export async function manifestText(): Promise<string> {
     errorOnManifestCreate: true,
   });
   await plugin.load();
-  return `${JSON.stringify(plugin.manifest, null, 2)}\n`;
+  const { commands, ...rest } = plugin.manifest;
+  // They come in the order of the file system.
+  const sorted = Object.entries(commands).sort(([a], [b]) => (a < b ? -1 : 1));
+  return `${JSON.stringify({ commands: Object.fromEntries(sorted), ...rest }, null, 2)}\n`;
 }
 
 if (import.meta.main) {
