@@ -6,7 +6,6 @@ import crypto from "node:crypto";
 import {
   existsSync,
   lstatSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -20,6 +19,7 @@ import { createRequire } from "node:module";
 import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fromFsError, InvalidArgumentError, StorageError } from "../common/errors.ts";
+import { makeDirectories } from "../common/make-directories.ts";
 import { syncDirectory } from "../common/sync-directory.ts";
 import { HEADER_FILE } from "./header.ts";
 import {
@@ -75,7 +75,7 @@ export function createTemporary(output: string): string {
   }
   const directory = sibling(target, "tmp");
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectories(directory);
   } catch (error) {
     throw fromFsError(error, output);
   }

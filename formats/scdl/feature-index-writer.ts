@@ -5,10 +5,11 @@
  * that differ). The original merges consecutive blocks with equal var tables, and obs tables with
  * equal column names.
  */
-import { mkdirSync, renameSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordBatch, Schema } from "apache-arrow";
 import { InvalidArgumentError } from "../common/errors.ts";
+import { makeDirectories } from "../common/make-directories.ts";
 import { type FileDigest, writeSmallFile } from "../common/output-file.ts";
 import { pythonJson } from "../common/python-json.ts";
 import { encodeInt64Npy, encodeTextNpy, encodeTextScalarNpy } from "../npy/npy.ts";
@@ -54,7 +55,7 @@ export class FeatureIndexWriter {
   constructor(directory: string, kind: "var" | "obs") {
     this.#directory = directory;
     this.kind = kind;
-    mkdirSync(directory, { recursive: true });
+    makeDirectories(directory);
   }
 
   /** Matrix rows covered by finished blocks. */

@@ -71,6 +71,7 @@ export class TokenDataset implements MultiEpochDataset<TokenItem>, Disposable {
       throw new InvalidArgumentError("directory", directory, message, {
         suggestions: [
           header.layout === "parquet" ? "read its parquet files" : "read its shards as WebDataset",
+          "scdl tokenize-cells --format mapped writes what this opens",
         ],
       });
     }

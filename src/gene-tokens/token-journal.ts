@@ -5,7 +5,6 @@
 import {
   appendFileSync,
   existsSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -20,6 +19,7 @@ import {
   IncompatibleError,
   StorageError,
 } from "../../formats/common/errors.ts";
+import { makeDirectories } from "../../formats/common/make-directories.ts";
 import type { FileDigest } from "../../formats/common/output-file.ts";
 import type { Digests } from "./token-sink.ts";
 
@@ -55,13 +55,13 @@ export class TokenJournal {
    */
   static open(directory: string, settings: string): TokenJournal {
     try {
-      mkdirSync(directory, { recursive: true });
+      makeDirectories(directory);
       lock(directory);
       const path = join(directory, JOURNAL);
       if (!existsSync(path)) writeFileSync(path, `${JSON.stringify({ settings })}\n`);
       const state = readJournal(path, settings);
       for (const name of readdirSync(directory)) {
-        if (name.startsWith(".") || state.files.has(name)) continue;
+        if (name === JOURNAL || name === LOCK || state.files.has(name)) continue;
         rmSync(join(directory, name), { recursive: true, force: true });
       }
       return new TokenJournal(directory, state);

@@ -1,7 +1,8 @@
-import { mkdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { writeAtomically } from "../../formats/common/atomic-file.ts";
 import { fromFsError, IncompatibleError, StorageError } from "../../formats/common/errors.ts";
+import { makeDirectories } from "../../formats/common/make-directories.ts";
 import type { StoredTensor } from "../../formats/safetensors/tensor.ts";
 import { writeSafetensors } from "../../formats/safetensors/write-safetensors.ts";
 import { Esm2, openModel } from "../models/index.ts";
@@ -180,7 +181,7 @@ function isFolder(path: string): boolean {
 
 function prepareFolder(folder: string, path: string, overwrite: boolean): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeDirectories(folder);
     if (overwrite || statSync(path, { throwIfNoEntry: false }) === undefined) return;
   } catch (error) {
     throw fromFsError(error, folder);

@@ -1,5 +1,5 @@
 /** The checkpoints of a run: which are there, which are kept, where to go on. */
-import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { writeAtomically } from "../../formats/common/atomic-file.ts";
 import {
@@ -8,6 +8,7 @@ import {
   InvalidArgumentError,
   NotFoundError,
 } from "../../formats/common/errors.ts";
+import { makeDirectories } from "../../formats/common/make-directories.ts";
 import {
   type Checkpoint,
   removeCheckpoint,
@@ -74,7 +75,7 @@ export class CheckpointFiles {
   save(checkpoint: Checkpoint): readonly CheckpointInfo[] {
     const { directory } = this;
     try {
-      mkdirSync(directory, { recursive: true });
+      makeDirectories(directory);
     } catch (error) {
       throw fromFsError(error, directory);
     }

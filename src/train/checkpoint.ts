@@ -3,11 +3,12 @@
  * belongs to it. Written under another name and renamed, so that it is whole or absent.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { FileSource } from "../../formats/bytes/file-source.ts";
 import { crc32 } from "../../formats/common/crc32.ts";
 import { FormatError, fromFsError, NotFoundError } from "../../formats/common/errors.ts";
+import { makeDirectories } from "../../formats/common/make-directories.ts";
 import { writeSmallFile } from "../../formats/common/output-file.ts";
 import { syncDirectory } from "../../formats/common/sync-directory.ts";
 import { SafetensorsFile } from "../../formats/safetensors/safetensors-file.ts";
@@ -67,7 +68,7 @@ export function writeCheckpoint(
 ): void {
   const temporary = temporarySibling(path);
   try {
-    mkdirSync(temporary, { recursive: true });
+    makeDirectories(temporary);
     const files: WrittenFile[] = [...writeShards(temporary, checkpoint.model, options)];
     const optimizer = writeSafetensors(join(temporary, OPTIMIZER_FILE), checkpoint.optimizer);
     files.push({ name: OPTIMIZER_FILE, ...optimizer });

@@ -1,7 +1,7 @@
 /** What the programs that train a published model have in common. */
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fromFsError, IncompatibleError, StorageError } from "../../formats/common/errors.ts";
+import { makeDirectories } from "../../formats/common/make-directories.ts";
 import type { DataModule } from "../data/data-module.ts";
 import { inferGlobalBatchSize } from "../data/infer-samples.ts";
 import { openModel, parameterCount, type TrainableModel } from "../models/index.ts";
@@ -148,7 +148,7 @@ export class TrainingRun<B> {
     // A line of the resumed step is of an update that stays.
     const fromStep = this.#step === 0 ? 0 : this.#step + 1;
     try {
-      mkdirSync(directory, { recursive: true });
+      makeDirectories(directory);
     } catch (error) {
       throw fromFsError(error, directory);
     }

@@ -1,16 +1,9 @@
 /** Shards of http(s) kept on a local disk. */
 import crypto from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-} from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { fromFsError } from "../../formats/common/errors.ts";
+import { makeDirectories } from "../../formats/common/make-directories.ts";
 import { writeSmallFile } from "../../formats/common/output-file.ts";
 import { FileSink } from "../../formats/tar/output-sink.ts";
 
@@ -43,7 +36,7 @@ export async function cachedShard(
     return path;
   }
   try {
-    mkdirSync(options.directory, { recursive: true });
+    makeDirectories(options.directory);
   } catch (error) {
     throw fromFsError(error, options.directory);
   }

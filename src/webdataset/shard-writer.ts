@@ -1,6 +1,6 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { fromFsError, InvalidArgumentError, ScdlError } from "../../formats/common/errors.ts";
+import { makeDirectories } from "../../formats/common/make-directories.ts";
 import {
   aFunction,
   aNumber,
@@ -146,7 +146,7 @@ export class ShardWriter implements AsyncDisposable {
     await this.#finishShard();
     const path = shardName(this.pattern, this.#next);
     try {
-      mkdirSync(dirname(path), { recursive: true });
+      makeDirectories(dirname(path));
     } catch (error) {
       throw fromFsError(error, dirname(path));
     }

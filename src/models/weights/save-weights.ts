@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { writeAtomically } from "../../../formats/common/atomic-file.ts";
 import { fromFsError, NotFoundError } from "../../../formats/common/errors.ts";
+import { makeDirectories } from "../../../formats/common/make-directories.ts";
 import { type FloatStoredDType, floatTensor } from "../../../formats/safetensors/float-values.ts";
 import { type WriteShardsOptions, writeShards } from "../../../formats/safetensors/shards.ts";
 import type { StoredTensor } from "../../../formats/safetensors/tensor.ts";
@@ -46,7 +46,7 @@ export function saveWeights(
     tensors.set(name, floatTensor("F32", shape, given ?? new Float32Array(elementCount(shape))));
   }
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectories(directory);
   } catch (error) {
     throw fromFsError(error, directory);
   }

@@ -1,7 +1,8 @@
-import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { fromFsError, ScdlError } from "../../../formats/common/errors.ts";
+import { makeDirectories } from "../../../formats/common/make-directories.ts";
 import {
   recordOf,
   restartEvent,
@@ -59,7 +60,7 @@ export class TensorBoardLogger implements Logger {
 /** Two runs of one process may begin in one second. */
 function openNew(directory: string, name: string): { path: string; fd: number } {
   try {
-    mkdirSync(directory, { recursive: true });
+    makeDirectories(directory);
     for (let number = 0; ; number++) {
       const path = join(directory, `${name}.${number}`);
       try {

@@ -173,6 +173,7 @@ test.each(TOKEN_LAYOUTS)("%s: a stopped run goes on to the same bytes", async (f
   writeFileSync(join(unfinished, ".running"), `${hostname()} 4194304`);
   appendFileSync(join(unfinished, ".journal"), '{"cells":7,"tok');
   writeFileSync(join(unfinished, "part.parquet"), "half");
+  writeFileSync(join(unfinished, ".cells-000005.tar.tmp-1-ab"), "half");
   const grown = readdirSync(unfinished).find((file) => file === "ids.bin");
   if (grown !== undefined) appendFileSync(join(unfinished, grown), "half a part");
   const kept = readdirSync(unfinished).filter((file) =>
