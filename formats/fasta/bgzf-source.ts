@@ -1,16 +1,16 @@
 /** The text of a bgzip file: read from start to end, or at any place by its blocks. */
 import { assertInside, type ByteSource, closedError } from "../bytes/byte-source.ts";
 import type { ByteStream } from "../bytes/byte-stream.ts";
-import { BGZF_HEADER_BYTES, badBlock, blockBytes, inflateBlock } from "./bgzf.ts";
+import { BGZF_HEADER_BYTES, badBlock, blockBytes, inflateBlock, readPart } from "./bgzf.ts";
 import { type BlockIndex, BlockIndexBuilder } from "./gzi.ts";
 
 /** Blocks that are kept inflated: 1 MiB. */
 const CACHED_BLOCKS = 16;
 
 function readBlock(source: ByteSource, offset: number, head: Uint8Array): Uint8Array<ArrayBuffer> {
-  source.readInto(offset, head);
+  readPart(source, offset, offset, head);
   const block = new Uint8Array(blockBytes(head, source.path, offset));
-  source.readInto(offset, block);
+  readPart(source, offset, offset, block);
   return block;
 }
 

@@ -1,5 +1,6 @@
 /** Blocks of bgzip: gzip members of at most 64 KiB that say how long they are. */
 import { inflateRawSync } from "node:zlib";
+import type { ByteSource } from "../bytes/byte-source.ts";
 import { crc32 } from "../common/crc32.ts";
 import { FormatError } from "../common/errors.ts";
 
@@ -67,6 +68,29 @@ export function inflateBlock(block: Uint8Array, path: string, offset: number): U
   }
   if (crc32(text) !== sum) throw badBlock("text with its checksum", "another", path, offset);
   return text;
+}
+
+/** Reads a part of the block at `block`. @throws FormatError "truncated" when the file ends before */
+export function readPart(
+  source: ByteSource,
+  block: number,
+  offset: number,
+  target: Uint8Array,
+): void {
+  const end = offset + target.byteLength;
+  if (end > source.byteLength) {
+    const found = `the end of the file at byte ${source.byteLength}`;
+    throw new FormatError(
+      "truncated",
+      `expected a bgzip block up to byte ${end} at least, found ${found}`,
+      {
+        path: source.path,
+        offset: block,
+        suggestions: ["copy the file again: it was cut"],
+      },
+    );
+  }
+  source.readInto(offset, target);
 }
 
 export function badBlock(

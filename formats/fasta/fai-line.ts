@@ -8,6 +8,8 @@ const MAX_DIGITS = 15;
 
 /** What a line says; one object is used for many lines. */
 export class FaiLine {
+  /** The text of the index, for as long as the line is used. */
+  text: Uint8Array = new Uint8Array(0);
   nameBegin = 0;
   nameEnd = 0;
   /** Residues. */
@@ -28,6 +30,7 @@ export class FaiLine {
     const limit = bytes.length;
     let at = begin;
     while (at < limit && bytes[at] !== TAB && bytes[at] !== NEWLINE) at++;
+    this.text = bytes;
     this.nameBegin = begin;
     this.nameEnd = at;
     this.columns = 0;
@@ -51,6 +54,20 @@ export class FaiLine {
       return "a name and four numbers (FASTA) or five (FASTQ)";
     }
     return null;
+  }
+
+  /** Whether `bytes[begin, end)` is the name. */
+  isNamed(bytes: Uint8Array, begin: number, end: number): boolean {
+    if (end - begin !== this.nameEnd - this.nameBegin) return false;
+    for (let i = 0; i < end - begin; i++) {
+      if (bytes[begin + i] !== this.text[this.nameBegin + i]) return false;
+    }
+    return true;
+  }
+
+  /** Byte behind all that belongs to the record, the last line feed left out. */
+  get recordEnd(): number {
+    return this.columns === 5 ? this.endOf(this.qualitiesOffset) : this.sequenceEnd;
   }
 
   /** Byte behind the last residue. */

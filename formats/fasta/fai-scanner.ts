@@ -30,6 +30,16 @@ const QUALITIES = 5;
 
 const MAX_LINE_BYTES = 2 ** 32 - 1;
 
+const GIVE_FASTA = "give a FASTA (>name) or FASTQ (@name) file";
+const COPY_AGAIN = "copy the file again: it is damaged or no FASTA or FASTQ file";
+const REWRITE = "write it again with lines of one length, or read it as a stream";
+const SUGGESTIONS: Readonly<Record<string, string>> = {
+  "bad-header": COPY_AGAIN,
+  "bad-sequence": COPY_AGAIN,
+  truncated: "copy the file again if it was cut, or remove the header without a sequence",
+  "bad-qualities": "write the record again with one quality for each residue",
+};
+
 /**
  * Fed with the text in pieces of any size; tells every record to `onEntry`. The rules, and what is
  * refused, are those of `samtools faidx` (htslib 1.24), so that the index has its bytes: records
@@ -328,11 +338,7 @@ export class FaiScanner {
       {
         path: this.#path,
         ...(at === undefined ? {} : { offset: this.#base + at }),
-        suggestions: [
-          code === "not-fasta"
-            ? "give a FASTA (>name) or FASTQ (@name) file"
-            : "write it again with lines of one length, or read it as a stream",
-        ],
+        suggestions: [this.format === null ? GIVE_FASTA : (SUGGESTIONS[code] ?? REWRITE)],
       },
     );
   }

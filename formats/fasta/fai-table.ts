@@ -23,16 +23,25 @@ export interface DuplicateName {
 export class FaiTable {
   readonly length: number;
   readonly format: FastaFormat;
+  /** Byte of the sequences' file behind the last record of the index; 0 where it has none. */
+  readonly recordsEnd: number;
   readonly #text: ByteSource;
   readonly #starts: Float64Array;
   readonly #stride: number;
   readonly #line = new FaiLine();
   #names: NameIndex | null = null;
 
-  private constructor(text: ByteSource, format: FastaFormat, length: number, starts: Starts) {
+  private constructor(
+    text: ByteSource,
+    format: FastaFormat,
+    length: number,
+    starts: Starts,
+    recordsEnd: number,
+  ) {
     this.#text = text;
     this.format = format;
     this.length = length;
+    this.recordsEnd = recordsEnd;
     this.#starts = starts.kept;
     this.#stride = starts.stride;
   }
@@ -49,7 +58,7 @@ export class FaiTable {
     const bytes = bytesOf(text);
     const line = new FaiLine();
     const starts = new Starts(maxStarts);
-    let [columns, length, previousBegin, previousEnd] = [4, 0, 0, 0];
+    let [columns, length, previousBegin, previousEnd, recordsEnd] = [4, 0, 0, 0, 0];
     for (let at = 0; at < bytes.length; at = line.end) {
       const wrong =
         line.parse(bytes, at) ??
@@ -59,9 +68,10 @@ export class FaiTable {
       columns = line.columns;
       previousBegin = line.offset;
       previousEnd = line.sequenceEnd;
+      recordsEnd = Math.max(recordsEnd, line.recordEnd);
       starts.add(length++, at);
     }
-    return new FaiTable(text, columns === 5 ? "fastq" : "fasta", length, starts);
+    return new FaiTable(text, columns === 5 ? "fastq" : "fasta", length, starts, recordsEnd);
   }
 
   get path(): string {
@@ -83,9 +93,13 @@ export class FaiTable {
 
   /** The first row with a name, or -1. The first call reads all names. */
   indexOf(name: string): number {
+    return this.indexOfBytes(new TextEncoder().encode(name));
+  }
+
+  /** As {@link indexOf}, of a name that need not be UTF-8. */
+  indexOfBytes(wanted: Uint8Array): number {
     this.#names ??= this.#indexNames(() => {});
     const bytes = bytesOf(this.#text);
-    const wanted = new TextEncoder().encode(name);
     return this.#names.find(hashOf(wanted), (row) => {
       const begin = this.#begin(bytes, row);
       return isName(bytes, begin, wanted, 0, wanted.length);

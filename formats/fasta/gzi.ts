@@ -1,7 +1,7 @@
 /** Where the blocks of a bgzip file begin, in it and in its text: `.gzi`. */
 import type { ByteSource } from "../bytes/byte-source.ts";
 import { FormatError } from "../common/errors.ts";
-import { BGZF_HEADER_BYTES, blockBytes, textBytesOf } from "./bgzf.ts";
+import { BGZF_HEADER_BYTES, blockBytes, readPart, textBytesOf } from "./bgzf.ts";
 
 /** Blocks that hold text, the first at 0. */
 export class BlockIndex {
@@ -130,9 +130,9 @@ function scanFrom(
   const footer = new Uint8Array(4);
   let text = textBegin;
   for (let at = begin; at < source.byteLength; ) {
-    source.readInto(at, head);
+    readPart(source, at, at, head);
     const length = blockBytes(head, source.path, at);
-    source.readInto(at + length - 4, footer);
+    readPart(source, at, at + length - 4, footer);
     const bytes = textBytesOf(footer, source.path, at);
     if (bytes > 0) onBlock(at, bytes);
     text += bytes;

@@ -15,9 +15,14 @@ const TO_THE_END = Number.MAX_SAFE_INTEGER;
  * commas, a fraction, an exponent or k, M, G; `:5` and `:5-` go to the end, `:-5` begins at the first.
  *
  * @param rowOf the row of a name, or -1
+ * @param path of the file, for errors
  * @throws NotFoundError for a name that is not there, InvalidArgumentError for a range that is none
  */
-export function parseRegion(region: string, rowOf: (name: string) => number): FastaRegion {
+export function parseRegion(
+  region: string,
+  rowOf: (name: string) => number,
+  path: string,
+): FastaRegion {
   const isBraced = region.startsWith("{");
   const close = isBraced ? region.indexOf("}") : -1;
   if (isBraced && close < 0) throw badRegion(region, 'a "}" for the "{"');
@@ -25,7 +30,7 @@ export function parseRegion(region: string, rowOf: (name: string) => number): Fa
   const colon = hasRange ? (isBraced ? close + 1 : region.lastIndexOf(":")) : -1;
   if (colon < 0) {
     const name = isBraced ? region.slice(1, -1) : region;
-    return { row: found(rowOf(name), region), begin: 0, end: TO_THE_END };
+    return { row: found(rowOf(name), region, path), begin: 0, end: TO_THE_END };
   }
   const name = isBraced ? region.slice(1, close) : region.slice(0, colon);
   if (!isBraced) {
@@ -36,7 +41,7 @@ export function parseRegion(region: string, rowOf: (name: string) => number): Fa
     }
     if (row >= 0) return { row, begin: 0, end: TO_THE_END };
   }
-  const row = found(rowOf(name), region);
+  const row = found(rowOf(name), region, path);
   return { row, ...parseRange(region.slice(colon + 1), region) };
 }
 
@@ -83,9 +88,10 @@ function powerOf(suffix: string | undefined): number | undefined {
   return { k: 3, m: 6, g: 9 }[suffix.toLowerCase()];
 }
 
-function found(row: number, region: string): number {
+function found(row: number, region: string, path: string): number {
   if (row >= 0) return row;
-  throw new NotFoundError("no-such-record", `no record for the region ${JSON.stringify(region)}`, {
+  const said = JSON.stringify(region);
+  throw new NotFoundError("no-such-record", `${path}: no record for the region ${said}`, {
     what: region,
     suggestions: [
       "regions are NAME, NAME:FIRST-LAST or, for a name with a colon, {NAME}:FIRST-LAST",

@@ -88,6 +88,8 @@ const CANNOT_OPEN = 14;
 const BUSY = 5;
 const LOCKED = 6;
 const IO_ERROR = 10;
+/** With their extension: a write, flush or change of length that the system refused. */
+const REFUSED_WRITES: readonly number[] = [10 | (3 << 8), 10 | (4 << 8), 10 | (6 << 8)];
 const FULL = 13;
 const READ_ONLY = 8;
 
@@ -139,6 +141,16 @@ export function fromSqliteError(error: unknown, path: string): unknown {
         suggestions: ["choose another place"],
       });
     case IO_ERROR:
+      if (REFUSED_WRITES.includes((error as Error & { errcode: number }).errcode)) {
+        return new StorageError("disk-full", "cannot be written: the file or the disk is full", {
+          path,
+          cause,
+          suggestions: [
+            "free space and run again",
+            "raise the limit (ulimit -f) or choose another file system",
+          ],
+        });
+      }
       return new StorageError("io", `SQLite says: ${error.message}`, { path, cause });
     default:
       return new FormatError("bad-database", `SQLite says: ${error.message}`, { path, cause });

@@ -8,6 +8,8 @@ import {
   InvalidArgumentError,
   NotFoundError,
 } from "../../formats/common/errors.ts";
+import { assertReachesEnd } from "../../formats/fasta/fai-end.ts";
+import type { FaiLine } from "../../formats/fasta/fai-line.ts";
 import type { FaiTable } from "../../formats/fasta/fai-table.ts";
 import { LineReader } from "../../formats/fasta/line-reader.ts";
 import type { FastaFormat } from "../../formats/fasta/record-parser.ts";
@@ -85,9 +87,16 @@ export class FastaFile implements ProteinSource, Disposable {
         if (options.allowDuplicateNames !== true) assertUnique(table, path);
         return new FastaFile(text, table);
       }
-      const file = new FastaFile(text, openFai(faiPath, text.byteLength));
-      file.#checkPlaces();
-      return file;
+      const table = openFai(faiPath, text.byteLength);
+      try {
+        assertReachesEnd(table, text);
+        const file = new FastaFile(text, table);
+        file.#checkPlaces();
+        return file;
+      } catch (error) {
+        table.close();
+        throw error;
+      }
     } catch (error) {
       text.close();
       throw error;
@@ -96,6 +105,7 @@ export class FastaFile implements ProteinSource, Disposable {
 
   /** The name of a record. @throws InvalidArgumentError for a row outside 0 to length - 1 */
   id(row: number): string {
+    this.#at(row);
     return this.#table.name(row);
   }
 
@@ -106,23 +116,23 @@ export class FastaFile implements ProteinSource, Disposable {
 
   /** Residues of a record, without reading it. */
   lengthOf(row: number): number {
-    return this.#table.at(row).length;
+    return this.#at(row).length;
   }
 
   /** Residues on a full line of a record. */
   lineLengthOf(row: number): number {
-    return this.#table.at(row).lineBases;
+    return this.#at(row).lineBases;
   }
 
   /** @inheritdoc */
   sequence(row: number): Uint8Array<ArrayBuffer> {
-    const line = this.#table.at(row);
+    const line = this.#at(row);
     return this.#lines.read(line, line.offset, 0, line.length);
   }
 
   /** One byte a residue, `!` for 0; null in FASTA. */
   qualities(row: number): Uint8Array<ArrayBuffer> | null {
-    const line = this.#table.at(row);
+    const line = this.#at(row);
     if (this.format === "fasta") return null;
     return this.#lines.read(line, line.qualitiesOffset, 0, line.length);
   }
@@ -139,7 +149,7 @@ export class FastaFile implements ProteinSource, Disposable {
     end = Number.MAX_SAFE_INTEGER,
   ): Uint8Array<ArrayBuffer> {
     assertRange(begin, end);
-    const line = this.#table.at(this.#rowOf(record));
+    const line = this.#at(this.#rowOf(record));
     const last = Math.min(end, line.length);
     return this.#lines.read(line, line.offset, Math.min(begin, last), last);
   }
@@ -149,7 +159,7 @@ export class FastaFile implements ProteinSource, Disposable {
    * (to the end), `{a:b}:5-10` for a name with a colon.
    */
   region(region: string): FastaRegion {
-    return parseRegion(region, (name) => this.#table.indexOf(name));
+    return parseRegion(region, (name) => this.#table.indexOf(name), this.path);
   }
 
   close(): void {
@@ -159,6 +169,12 @@ export class FastaFile implements ProteinSource, Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #at(row: number): FaiLine {
+    if (Number.isInteger(row) && row >= 0 && row < this.length) return this.#table.at(row);
+    const expected = this.length === 0 ? "there are none" : `expected 0 to ${this.length - 1}`;
+    throw new InvalidArgumentError("row", row, `${this.path}: row ${row}: ${expected}`);
   }
 
   #rowOf(record: string | number): number {
@@ -175,7 +191,7 @@ export class FastaFile implements ProteinSource, Disposable {
   #checkPlaces(): void {
     const step = Math.max(1, Math.floor(this.length / SPOT_CHECKS));
     for (let row = 0; row < this.length; row += step) {
-      this.#lines.checkBegin(this.#table.at(row));
+      this.#lines.checkHeader(this.#table.at(row));
     }
   }
 }

@@ -38,7 +38,7 @@ describe("a damaged file is a typed error or some sound value", () => {
     );
     const indexes = await outcomes(faiTarget(temporaryDirectory()), 1, 150);
     expect([...indexes]).toEqual(
-      expect.arrayContaining(["fai:read", "fai:bad-fai", "gzi:bad-gzi"]),
+      expect.arrayContaining(["fai:stale-index", "fai:bad-fai", "gzi:bad-gzi"]),
     );
   });
 

@@ -96,6 +96,17 @@ describe("the index of a file is that of samtools faidx, or refused as there", (
     expect(error.message).toContain(message);
   });
 
+  test.each([
+    ["", "give a FASTA"],
+    ["text\n", "give a FASTA"],
+    [">a\nAC\0GT\n", "copy the file again"],
+    [">a\nAC\n>b\n", "remove the header without a sequence"],
+    ["@a\nACGT\n+\nIII\n", "one quality for each residue"],
+    [">a\nACG\nACGT\n", "lines of one length"],
+  ])("%j says what to do", (text, advice) => {
+    expect(caught(() => scan(utf8(text))).suggestions.join()).toContain(advice);
+  });
+
   test("white space among residues is told, as no index can place them", () => {
     const irregular = (text: string) => {
       const scanner = new FaiScanner("a.fasta", () => {});

@@ -9,6 +9,7 @@ import {
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
+import type { FormatError } from "../../../formats/common/errors.ts";
 import { FastaFile, type FastaFileOptions } from "../../../src/proteins/fasta-file.ts";
 import { indexFasta } from "../../../src/proteins/fasta-index.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
@@ -202,7 +203,8 @@ describe("an index of another file is an error, never other residues", () => {
     ["behind the file", "chr1\t12\t6\t12\t13\nchr5\t40\t165\t40\t41\n", null],
   ])("%s", async (_name, fai, reading) => {
     const path = caseFile("five chromosomes");
-    writeFileSync(`${path}.fai`, fai);
+    const [, ...others] = (cases["five chromosomes"]?.fai ?? "").split("\n");
+    writeFileSync(`${path}.fai`, reading === null ? fai : fai + others.join("\n"));
     const opened = FastaFile.open(path);
     if (reading === null) {
       await expect(opened).rejects.toMatchObject({ name: "FormatError" });
@@ -210,6 +212,98 @@ describe("an index of another file is an error, never other residues", () => {
     }
     using file = await opened;
     expect(() => file.sequence(0)).toThrow(reading);
+  });
+
+  test.each(["five chromosomes", "FASTQ", "FASTQ, CR LF in lines"])(
+    "%s: cut at a line's end, or empty",
+    async (name) => {
+      const path = caseFile(name);
+      const lines = (cases[name]?.fai ?? "").trimEnd().split("\n");
+      for (let count = 0; count < lines.length; count++) {
+        const cut = lines.slice(0, count).map((line) => `${line}\n`);
+        writeFileSync(`${path}.fai`, cut.join(""));
+        const error = await FastaFile.open(path).catch((caught: unknown) => caught);
+        expect(error).toMatchObject({ code: "stale-index", path: `${path}.fai` });
+        const missing = lines[count]?.split("\t")[0];
+        expect(String(error)).toContain(`lacks record ${JSON.stringify(missing)} at byte`);
+        expect(String((error as FormatError).suggestions)).toContain("scdl fasta index FILE");
+      }
+      writeFileSync(`${path}.fai`, lines.map((line) => `${line}\n`).join(""));
+      using file = await FastaFile.open(path);
+      expect(file.length).toBe(lines.length);
+    },
+  );
+
+  test("what an index leaves out at the end of a file is not missed", async () => {
+    const last = ">a\nACGT\n>b\nAC\n>a\nGGG\n\n>none\n>b\nT\n \n";
+    const path = written(last);
+    writeFileSync(`${path}.fai`, "a\t4\t3\t4\t5\nb\t2\t11\t2\t3\n");
+    using file = await FastaFile.open(path);
+    expect(file.length).toBe(2);
+    const bare = written(">none\n>nothing\n");
+    writeFileSync(`${bare}.fai`, "");
+    using empty = await FastaFile.open(bare);
+    expect(empty.length).toBe(0);
+    const other = written("no records\n");
+    writeFileSync(`${other}.fai`, "");
+    await expect(FastaFile.open(other)).rejects.toMatchObject({ code: "stale-index" });
+    writeFileSync(`${path}.fai`, "a\t2\t3\t2\t3\n");
+    await expect(FastaFile.open(path)).rejects.toMatchObject({ code: "stale-index" });
+  });
+
+  test("a record that goes on for lines is not cut short", async () => {
+    const path = written(">a\nACGT\nACGT\n");
+    writeFileSync(`${path}.fai`, "a\t4\t3\t4\t5\n");
+    const opened = FastaFile.open(path);
+    await expect(opened).rejects.toThrow(`it ends before byte 8 of ${path}, which goes on`);
+  });
+
+  test("names that are not those of the headers", async () => {
+    const path = written(`>a ${"words ".repeat(200)}\nACGT\n>b\nACGT\n>ccc\nACGT\n`);
+    await indexFasta(path);
+    const fai = readFileSync(`${path}.fai`, "utf8");
+    for (const access of ["map", "read"] as const) {
+      for (const [from, to, row] of [
+        ["a\t", "z\t", 0],
+        ["b\t", "c\t", 1],
+        ["ccc\t", "cc\t", 2],
+      ] as const) {
+        writeFileSync(`${path}.fai`, fai.replace(from, to));
+        const error = await FastaFile.open(path, { access }).catch((caught: unknown) => caught);
+        expect(error).toMatchObject({ code: "stale-index", path });
+        const [name, header] = [to.trimEnd(), [">a ", ">b", ">ccc"][row]];
+        expect(String(error)).toContain(`the header of "${name}", found "${header}`);
+      }
+      writeFileSync(`${path}.fai`, fai);
+      using file = await FastaFile.open(path, { access });
+      expect([0, 1, 2, 1].map((row) => text(file.sequence(row)))).toEqual(Array(4).fill("ACGT"));
+    }
+    // Beyond the records that are looked at when it is opened: at the first read of a part.
+    const many = Array.from({ length: 600 }, (_, i) => `>r${i}\nACGT\n`).join("");
+    const large = written(many);
+    await indexFasta(large);
+    writeFileSync(`${large}.fai`, readFileSync(`${large}.fai`, "utf8").replace("r301\t", "x301\t"));
+    using file = await FastaFile.open(large);
+    expect(text(file.fetch("r300", 1, 3))).toBe("CG");
+    expect(() => file.fetch("x301", 1, 3)).toThrow('the header of "x301", found ">r301"');
+  });
+
+  test("an unknown region or row names the file", async () => {
+    const path = caseFile("five chromosomes");
+    using file = await FastaFile.open(path);
+    expect(() => file.region("chr9:1-2")).toThrow(`${path}: no record for the region "chr9:1-2"`);
+    expect(() => file.id(7)).toThrow(`${path}: row 7: expected 0 to 4`);
+    expect(() => file.fetch(-1)).toThrow(`${path}: row -1: expected 0 to 4`);
+  });
+
+  test("a bgzip file that was cut is to be copied again", async () => {
+    const bytes = bytesOf(bgzip["seven blocks"]?.bytes ?? "");
+    const path = written(bytes.subarray(0, -40), "a.fasta.gz");
+    for (const use of [() => FastaFile.open(path), () => indexFasta(path)]) {
+      const error = await use().catch((caught: unknown) => caught);
+      expect(error).toMatchObject({ code: "truncated", path });
+      expect(String((error as FormatError).suggestions)).toContain("copy the file again");
+    }
   });
 
   test("a file that changes while it is open", async () => {

@@ -240,3 +240,28 @@ test("nothing is printed when a data base is opened, and other warnings still ar
   expect(stderr).toMatch(/^\(node:\d+\) Warning: of the user\n/);
   expect(stderr).not.toMatch(/SQLite/);
 });
+
+test.skipIf(process.platform === "win32")("a full disk is disk-full, not damage", () => {
+  const output = join(folder, "limited.db");
+  const module = new URL("../../../src/proteins/protein-database-writer.ts", import.meta.url).href;
+  const script = `
+    const { ProteinDatabaseWriter } = await import(${JSON.stringify(module)});
+    const writer = ProteinDatabaseWriter.create(process.argv[1]);
+    try {
+      for (let i = 0; i < 400; i++) writer.add("p" + i, "ACDEFGHIKL".repeat(100));
+      writer.finish();
+    } catch (error) {
+      console.log(JSON.stringify([error.code, error.path, error.suggestions]));
+    }`;
+  // Blocks of 512 or 1024 bytes, by shell; the proteins need 400 KB.
+  const limited = 'ulimit -f 100; exec "$0" --input-type=module --eval "$1" "$2"';
+  const { stdout } = spawnSync("sh", ["-c", limited, process.execPath, script, output], {
+    encoding: "utf8",
+  });
+  const suggestions = [
+    "free space and run again",
+    "raise the limit (ulimit -f) or choose another file system",
+  ];
+  expect(JSON.parse(stdout)).toEqual(["disk-full", output, suggestions]);
+  expect(readdirSync(folder).filter((name) => name.includes("limited"))).toEqual([]);
+});
