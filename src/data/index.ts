@@ -21,8 +21,9 @@ export {
   type ItemLoaderOptions,
 } from "./item-loader.ts";
 export type { ItemLoaderState } from "./item-loader-state.ts";
-export { Loader, type LoaderOptions, type LoaderPosition } from "./loader.ts";
+export { Loader, type LoaderPosition } from "./loader.ts";
 export { LoaderError, type LoaderErrorCode } from "./loader-error.ts";
+export type { LoaderOptions } from "./loader-options.ts";
 export type { DatasetFingerprint, LoaderState } from "./loader-state.ts";
 export { type PaddedTokenIds, type PadTokenIdsOptions, padTokenIds } from "./pad-token-ids.ts";
 export {

@@ -1,23 +1,16 @@
 import { InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
-import {
-  aBoolean,
-  aNumber,
-  aSignal,
-  checkOptions,
-  type OptionKinds,
-  shown,
-  texts,
-} from "../../formats/common/options.ts";
+import { checkOptions, shown } from "../../formats/common/options.ts";
 import { sharedTurn } from "../../formats/common/turn.ts";
 import type { CategoricalColumn, ListColumn, NumericColumn } from "../dataset/feature-column.ts";
-import { PLACE_EXTRAS, PLACE_KINDS, placeOf } from "../distributed/place.ts";
+import { PLACE_EXTRAS, placeOf } from "../distributed/place.ts";
 import type { Sampler } from "../sampling/sampler.ts";
 import { allocateRows, type BatchColumn, type BatchInfo, gatherColumn } from "./batch.ts";
 import type { GatheredArrays, GatherSettings } from "./batch-gatherer.ts";
 import { type BatchReader, InlineReader, type ReadBatch, type Ticket } from "./batch-reader.ts";
-import { type BatchOf, COLLATE_KIND, type Collate, type CollateFunction } from "./collate.ts";
+import type { BatchOf, Collate, CollateFunction } from "./collate.ts";
 import { describeModule, importCollate } from "./collate-module.ts";
 import { LoaderError } from "./loader-error.ts";
+import { LOADER_KINDS, type LoaderOptions, TORCH_NAMES } from "./loader-options.ts";
 import { checkState, fingerprint, type LoaderState, makeState } from "./loader-state.ts";
 import { describeSource } from "./reopen-source.ts";
 import type { NeighborSource, RowSource } from "./row-source.ts";
@@ -27,82 +20,6 @@ import { WorkerPool } from "./worker-pool.ts";
 const MAX_WORKERS = 64;
 /** Batches asked for ahead of each worker: one being read, one waiting. */
 const AHEAD_PER_WORKER = 2;
-
-export interface LoaderOptions<C = Collate> {
-  /** Samples of a batch of this rank. Give this or `globalBatchSize`. */
-  readonly batchSize?: number;
-  /**
-   * Samples of a batch of all ranks together, a multiple of `worldSize`. It alone decides what a
-   * batch holds: keep it when the number of ranks changes. Default `batchSize * worldSize`.
-   */
-  readonly globalBatchSize?: number;
-  /** Both or none, default 0 of 1. `processPlace()` has those of torchrun, MPI and Slurm. */
-  readonly rank?: number;
-  readonly worldSize?: number;
-  /** Leaves out the last global batch of an epoch when it is not full. Default false. */
-  readonly dropLast?: boolean;
-  /** Fills it up with the first samples of the epoch instead. Default false. */
-  readonly padLast?: boolean;
-  /**
-   * Worker threads, each of which opens the data set by its directory. Default 0: rows are read in
-   * the calling thread when a batch is asked for. The batches are the same.
-   */
-  readonly workers?: number;
-  /**
-   * Batches read ahead of the one handed out (with 0 workers: whose pages are announced ahead, where
-   * they are not in memory). From 0, or 1 with workers. Default 2 per worker, 1 without. Memory is this many batches and two.
-   */
-  readonly prefetch?: number;
-  /** obs columns that every batch carries. Each is held in memory whole. Default none. */
-  readonly obs?: readonly string[];
-  /**
-   * Draws a neighbour for every sample: batches carry `nextRows` and, read along, `next`. Which one
-   * depends on the epoch, the row and the `neighbors` options of `SingleCellDataset.open` (strategy,
-   * seed) alone. Default false.
-   */
-  readonly neighbors?: boolean;
-  /** Default "csr". */
-  readonly collate?: C;
-  /**
-   * Reuses the memory of a batch when the next one is asked for; its arrays have length 0 from then
-   * on. Default true. With false every batch may be kept.
-   */
-  readonly recycle?: boolean;
-  /**
-   * Compares every column number with nVars; dense batches always do. Default false: in memory it
-   * costs more than reading the batch. For files that `scdl inspect --verify` has not passed.
-   */
-  readonly validate?: boolean;
-  /** Ends iteration with the signal's reason, also while a batch is waited for. */
-  readonly signal?: AbortSignal;
-}
-
-const LOADER_KINDS: OptionKinds<LoaderOptions> = {
-  batchSize: aNumber,
-  globalBatchSize: aNumber,
-  ...PLACE_KINDS,
-  dropLast: aBoolean,
-  padLast: aBoolean,
-  workers: aNumber,
-  prefetch: aNumber,
-  obs: texts,
-  neighbors: aBoolean,
-  collate: COLLATE_KIND,
-  recycle: aBoolean,
-  validate: aBoolean,
-  signal: aSignal,
-};
-
-const SHUFFLE = "a sampler: new ShuffledSampler(dataset.nObs)";
-/** What torch's DataLoader calls them. */
-const TORCH_NAMES = {
-  num_workers: "workers",
-  numWorkers: "workers",
-  prefetch_factor: "prefetch",
-  collate_fn: "collate",
-  shuffle: SHUFFLE,
-  sampler: SHUFFLE,
-};
 
 /** Epoch and number of the next batch. */
 export interface LoaderPosition {

@@ -10,7 +10,8 @@ import { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 import { PLACE_EXTRAS, placeOf } from "../distributed/place.ts";
 import type { Sampler } from "../sampling/sampler.ts";
 import { type BatchOf, COLLATE_KIND, type Collate } from "./collate.ts";
-import { Loader, type LoaderOptions } from "./loader.ts";
+import { Loader } from "./loader.ts";
+import type { LoaderOptions } from "./loader-options.ts";
 import {
   SPLIT_KINDS,
   type Split,
