@@ -9,16 +9,22 @@ export abstract class TrainCommand extends BaseCommand {
   protected async train<R extends TrainingRunResult>(
     maxSteps: number,
     train: (
-      shared: Required<Pick<TrainingRunOptions<unknown>, "logger" | "observer" | "signal">>,
+      shared: Required<
+        Pick<TrainingRunOptions<unknown>, "logger" | "observer" | "signal" | "onWeights">
+      >,
     ) => Promise<R>,
   ): Promise<R> {
     const { ProgressLineLogger } = await import("../src/train/loggers/progress-line.ts");
+    const { weightReportLines } = await import("../src/models/weights/weight-report.ts");
     const lines = new ProgressLineLogger((line) => this.log(line), {
       maxSteps,
       now: () => performance.now(),
     });
     const result = await train({
       signal: this.signal,
+      onWeights: (report) => {
+        for (const line of weightReportLines(report)) this.log(oneLine(line));
+      },
       logger: {
         log: (step, scalars) => lines.log(step, shown(scalars)),
         close: () => lines.close(),

@@ -16,11 +16,16 @@ export interface TrainDefaults {
   readonly microBatchSize: number;
   /** What a micro-batch is of. */
   readonly samples: string;
+  /** Default 10,000. */
+  readonly valCheckInterval?: number;
+  /** Default 2. */
+  readonly limitValBatches?: number;
 }
 
 /** With the defaults of a model. */
 export function trainFlags(defaults: TrainDefaults) {
   const { experimentName, numSteps, lr, microBatchSize, samples } = defaults;
+  const { valCheckInterval = 10_000, limitValBatches = 2 } = defaults;
   return {
     "restore-from-checkpoint-path": string({
       ...MODEL,
@@ -45,13 +50,13 @@ export function trainFlags(defaults: TrainDefaults) {
     "val-check-interval": integer({
       ...STEPS,
       min: 1,
-      default: 10_000,
+      default: valCheckInterval,
       summary: "Updates between validations and checkpoints.",
     }),
     "limit-val-batches": integer({
       ...STEPS,
       min: 0,
-      default: 2,
+      default: limitValBatches,
       summary: "Batches of a validation.",
     }),
     seed: integer({ ...STEPS, min: 0, default: 42, summary: "Of order, masks and weights." }),

@@ -137,12 +137,16 @@ export class FineTuneDataModule extends DataModule<FineTuneBatch> {
   #validate(dataset: ProteinDataset<Labels>): void {
     const { limitValBatches: limit, seed = 42, shuffleVal = false, trainDataset } = this.#options;
     if (this.has("val") || isSwitchedOff(limit)) return;
-    const order = evaluationOrder(dataset.length, {
-      limit,
-      globalBatchSize: this.#batch,
-      stage: "val",
-      shuffleSeed: shuffleVal ? seed : null,
-    });
+    // All of the data may be less than a batch.
+    const isWhole = (limit ?? null) === null && !shuffleVal;
+    const order = isWhole
+      ? new SequentialSampler(dataset.length)
+      : evaluationOrder(dataset.length, {
+          limit,
+          globalBatchSize: this.#batch,
+          stage: "val",
+          shuffleSeed: shuffleVal ? seed : null,
+        });
     this.provide("val", this.#load(withLabelsOf(trainDataset, dataset), order));
   }
 

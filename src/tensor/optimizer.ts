@@ -23,6 +23,8 @@ export interface AdamSettings {
   readonly weightDecay?: number;
   /** Parameters without weight decay. Default: none. */
   readonly noDecay?: ReadonlySet<string>;
+  /** What the learning rate of a parameter is multiplied by. Default: 1. */
+  readonly learningRateFactors?: ReadonlyMap<string, number>;
 }
 
 export interface SgdSettings {
@@ -33,6 +35,8 @@ export interface SgdSettings {
   readonly weightDecay?: number;
   /** Parameters without weight decay. Default: none. */
   readonly noDecay?: ReadonlySet<string>;
+  /** What the learning rate of a parameter is multiplied by. Default: 1. */
+  readonly learningRateFactors?: ReadonlyMap<string, number>;
 }
 
 export interface UpdateOptions {

@@ -4,7 +4,13 @@ import { fromFsError, IncompatibleError, StorageError } from "../../formats/comm
 import { makeDirectories } from "../../formats/common/make-directories.ts";
 import type { DataModule } from "../data/data-module.ts";
 import { inferGlobalBatchSize } from "../data/infer-samples.ts";
-import { openModel, parameterCount, type TrainableModel } from "../models/index.ts";
+import {
+  type LoadWeightsOptions,
+  openModel,
+  parameterCount,
+  type TrainableModel,
+  type WeightReport,
+} from "../models/index.ts";
 import { openExecutor } from "../tensor/index.ts";
 import { CheckpointFiles } from "./checkpoint-files.ts";
 import { JsonLinesLogger } from "./loggers/json-lines-logger.ts";
@@ -13,7 +19,7 @@ import { TensorBoardLogger } from "./loggers/tensorboard-logger.ts";
 import type { Schedule } from "./schedule.ts";
 import { type FitResult, Trainer } from "./trainer.ts";
 import type { TrainerObserver } from "./trainer-options.ts";
-import { findWeights, startingWeights } from "./training-weights.ts";
+import { CHECKPOINTS, findWeights, startingWeights } from "./training-weights.ts";
 
 /** Where a run is written and how it goes, whatever the model. */
 export interface TrainingRunOptions<B> {
@@ -54,6 +60,8 @@ export interface TrainingRunOptions<B> {
   /** Is told of every line besides `metrics.jsonl`. */
   readonly logger?: Logger;
   readonly observer?: TrainerObserver<B>;
+  /** Is told what of the weights to begin with was used; not for a run that goes on. */
+  readonly onWeights?: (report: WeightReport) => void;
   /** Ends the run after the step in progress, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -73,6 +81,10 @@ interface RunParts<B> {
   readonly microBatchSize: number;
   /** Of Adam. */
   readonly betas: readonly [number, number];
+  /** Which weights to restore need not fit. Default: all must. */
+  readonly loading?: LoadWeightsOptions;
+  /** What the learning rate of a parameter is multiplied by. Default: 1. */
+  readonly learningRateFactors?: ReadonlyMap<string, number>;
 }
 
 /** The folder of a run: `metrics.jsonl`, `checkpoints/`, `tensorboard/`. */
@@ -87,7 +99,7 @@ export class TrainingRun<B> {
   constructor(options: TrainingRunOptions<B>, experimentName: string) {
     this.directory = join(options.resultDir ?? "results", experimentName);
     this.#options = options;
-    this.#checkpoints = new CheckpointFiles(join(this.directory, "checkpoints"), {
+    this.#checkpoints = new CheckpointFiles(join(this.directory, CHECKPOINTS), {
       saveTopK: options.saveTopK ?? 2,
       monitor: options.metricToMonitor ?? "val_loss",
       saveLast: options.saveLastCheckpoint ?? true,
@@ -105,14 +117,16 @@ export class TrainingRun<B> {
 
   /** Trains. The parts stay the caller's to close. */
   async fit(parts: RunParts<B>): Promise<TrainingRunResult> {
-    const { model, microBatchSize, betas, ...rest } = parts;
-    const { signal, logger: _logger, observer, ...config } = this.#options;
+    const { model, microBatchSize, betas, loading, learningRateFactors, ...rest } = parts;
+    const { signal, logger: _logger, observer, onWeights, ...config } = this.#options;
     const { maxGradientNorm = 1, checkpointing = true, seed = 42, threads } = config;
     const { restoreFromCheckpointPath: restore } = config;
-    const weights =
+    const restored =
       restore === undefined || this.#step > 0
         ? undefined
-        : startingWeights(model, restore, seed).values;
+        : startingWeights(model, restore, seed, loading);
+    if (restored !== undefined) onWeights?.(restored.report);
+    const weights = restored?.values;
     await using executor = await openExecutor(config.executor, {
       ...(threads === undefined ? {} : { threads }),
     });
@@ -123,7 +137,12 @@ export class TrainingRun<B> {
         model,
         microBatchSize,
         executor,
-        optimizer: { kind: "adamw", betas, weightDecay: config.weightDecay ?? 0.01 },
+        optimizer: {
+          kind: "adamw",
+          betas,
+          weightDecay: config.weightDecay ?? 0.01,
+          ...(learningRateFactors === undefined ? {} : { learningRateFactors }),
+        },
         ...(maxGradientNorm === 0 ? {} : { maxGradientNorm }),
         valCheckInterval: config.valCheckInterval ?? 10_000,
         limitValBatches: config.limitValBatches ?? 2,

@@ -11,11 +11,18 @@ import {
 import type { StoredTensor } from "../../formats/safetensors/tensor.ts";
 import { initialParameter, initialParameters } from "../models/initialise.ts";
 import type { ParameterSpec, TrainableModel } from "../models/model.ts";
-import { type LoadedWeights, loadWeights } from "../models/weights/load-weights.ts";
+import {
+  type LoadedWeights,
+  type LoadWeightsOptions,
+  loadWeights,
+} from "../models/weights/load-weights.ts";
 import type { Executor, ParameterState, StateKind } from "../tensor/index.ts";
 import type { Checkpoint, OpenCheckpoint } from "./checkpoint.ts";
 import { findCheckpoint } from "./checkpoint-files.ts";
 import { parameterValues } from "./model-programs.ts";
+
+/** Folder of checkpoints in that of a run. */
+export const CHECKPOINTS = "checkpoints";
 
 /** torch's names of the moments, before the name of the parameter. */
 const MOMENTS = { first: "exp_avg.", second: "exp_avg_sq." } as const;
@@ -118,13 +125,16 @@ export function startingWeights(
   model: TrainableModel<never>,
   path: string,
   seed: number,
+  options: LoadWeightsOptions = {},
 ): LoadedWeights {
-  return loadWeights(model, findWeights(path), (spec) => initialParameter(spec, seed));
+  return loadWeights(model, findWeights(path), (spec) => initialParameter(spec, seed), options);
 }
 
-/** A run's folder means its newest checkpoint. */
+/** A run's folder, or the folder of its checkpoints, means the newest. */
 export function findWeights(path: string): string {
   if (!existsSync(path)) return path;
   const isOne = [WEIGHTS_FILE, WEIGHTS_INDEX_FILE].some((name) => existsSync(join(path, name)));
-  return isOne || !statSync(path).isDirectory() ? path : findCheckpoint(path);
+  if (isOne || !statSync(path).isDirectory()) return path;
+  const inRun = join(path, CHECKPOINTS);
+  return findCheckpoint(existsSync(inRun) ? inRun : path);
 }

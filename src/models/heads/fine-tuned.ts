@@ -1,5 +1,6 @@
 /** What models with a head in place of the vocabulary's have in common. */
-import { IncompatibleError } from "../../../formats/common/errors.ts";
+import { IncompatibleError, InvalidArgumentError } from "../../../formats/common/errors.ts";
+import type { Label } from "../../proteins/label-map.ts";
 import type { ProteinBatch } from "../../proteins/protein-collate.ts";
 import type { RunInputs } from "../../tensor/index.ts";
 import type { Backbone } from "../backbone.ts";
@@ -39,6 +40,19 @@ export function backboneInputs(
 
 function tokensOf({ text, attentionMask, lossMask, shape }: LabelledBatch): MaskedBatch {
   return { text, attentionMask, lossMask, shape, labels: text };
+}
+
+/** @throws InvalidArgumentError for more classes than the head gives out */
+export function requireRoomForLabels(
+  model: string,
+  labels: readonly Label[] | null,
+  outputs: number,
+): void {
+  if (labels === null || labels.length <= outputs) return;
+  const message = `${model}: ${labels.length} classes for a head of ${outputs} outputs`;
+  throw new InvalidArgumentError("labels", labels.length, message, {
+    suggestions: ["leave out the size: it is the number of classes then"],
+  });
 }
 
 export function wrongLabels(model: string, expected: string, found: string): IncompatibleError {

@@ -1,3 +1,4 @@
+import type { Label } from "../../proteins/label-map.ts";
 import {
   argmax,
   cast,
@@ -29,13 +30,14 @@ import {
   fineTuningMetrics,
   type LabelledBatch,
   labelledSize,
+  requireRoomForLabels,
   wrongLabels,
 } from "./fine-tuned.ts";
 
 export interface SequenceModelOptions {
   /** "regression": one value a sequence, squared error. "classification": cross entropy. */
   readonly task: "regression" | "classification";
-  /** Classes, or values of a regression. Default: 1 for a regression. */
+  /** Classes, or values of a regression. Default: as many as `labels`, or 1. */
   readonly targetSize?: number;
   /** Width between the two layers of the head. Default: 256. */
   readonly headSize?: number;
@@ -43,6 +45,8 @@ export interface SequenceModelOptions {
   readonly dropout?: number;
   /** Trains the head alone. Default: true. */
   readonly encoderFrozen?: boolean;
+  /** The class of each id, kept with the weights. Default: null, not known. */
+  readonly labels?: readonly Label[] | null;
 }
 
 /**
@@ -62,17 +66,19 @@ export class SequenceModel implements TrainableModel<LabelledBatch> {
   readonly parameters: readonly ParameterSpec[];
   readonly weightNotes: WeightNotes;
   readonly settings: Required<SequenceModelOptions>;
-  readonly #backbone: Backbone;
+  readonly backbone: Backbone;
   readonly #head: string;
 
   constructor(backbone: Backbone, options: SequenceModelOptions) {
-    const { task, targetSize = 1, headSize = 256, dropout = 0.25, encoderFrozen = true } = options;
-    this.settings = { task, targetSize, headSize, dropout, encoderFrozen };
+    const { task, headSize = 256, dropout = 0.25, encoderFrozen = true, labels = null } = options;
+    const { targetSize = labels?.length ?? 1 } = options;
+    this.settings = { task, targetSize, headSize, dropout, encoderFrozen, labels };
     this.name = `${backbone.name}-${task}`;
-    this.#backbone = backbone;
+    this.backbone = backbone;
     this.#head = `${task}_head`;
     const { hiddenSize } = backbone.settings;
     requireSizes(this.name, { targetSize, headSize }, hiddenSize, 1);
+    requireRoomForLabels(this.name, labels, targetSize);
     const head = new ParameterList({ std: 0.02 })
       .torchLinear(`${this.#head}.linear_layers.0`, [headSize, hiddenSize])
       .torchLinear(`${this.#head}.linear_layers.1`, [targetSize, headSize]);
@@ -82,15 +88,15 @@ export class SequenceModel implements TrainableModel<LabelledBatch> {
   }
 
   sizeOf(batch: LabelledBatch): BatchSize {
-    return labelledSize(this.#backbone, batch);
+    return labelledSize(this.backbone, batch);
   }
 
   build(builder: ProgramBuilder, size: BatchSize, mode: BuildMode): ModelOutputs {
     const weights = weightsOf(builder, this.parameters);
     const tokens = tokenInputs(builder, size);
     const dropouts = new Dropouts(mode === "train");
-    const hidden = this.#backbone.hiddenStates(builder, weights, tokens, dropouts);
-    const mean = this.#backbone.settings.specialTokens === false ? meanOfTokens : meanOfResidues;
+    const hidden = this.backbone.hiddenStates(builder, weights, tokens, dropouts);
+    const mean = this.backbone.settings.specialTokens === false ? meanOfTokens : meanOfResidues;
     // Rows are padded, never packed, so that there is a mask.
     const embeddings = mean(builder, hidden, tokens.keyMask as Value);
     const output = this.#apply(weights, embeddings, dropouts);
@@ -110,7 +116,7 @@ export class SequenceModel implements TrainableModel<LabelledBatch> {
   }
 
   inputs(batch: LabelledBatch, size: BatchSize, mode: BuildMode): RunInputs {
-    const inputs = backboneInputs(this.#backbone, batch, size);
+    const inputs = backboneInputs(this.backbone, batch, size);
     if (mode === "predict") return inputs;
     const { labels } = batch;
     const { task, targetSize } = this.settings;

@@ -1,3 +1,4 @@
+import type { Label } from "../../proteins/label-map.ts";
 import {
   argmax,
   cast,
@@ -30,6 +31,7 @@ import {
   fineTuningMetrics,
   type LabelledBatch,
   labelledSize,
+  requireRoomForLabels,
   wrongLabels,
 } from "./fine-tuned.ts";
 
@@ -38,7 +40,7 @@ const WIDTH = 7;
 const HEAD = "classification_head";
 
 export interface TokenModelOptions {
-  /** Default: 3. */
+  /** Default: as many as `labels`, or 3. */
   readonly classes?: number;
   /** Channels between the two convolutions. Default: 32. */
   readonly headSize?: number;
@@ -46,6 +48,8 @@ export interface TokenModelOptions {
   readonly dropout?: number;
   /** Trains the head alone. Default: true. */
   readonly encoderFrozen?: boolean;
+  /** The class of each id, kept with the weights. Default: null, not known. */
+  readonly labels?: readonly Label[] | null;
 }
 
 /**
@@ -60,15 +64,17 @@ export class TokenModel implements TrainableModel<LabelledBatch> {
   readonly parameters: readonly ParameterSpec[];
   readonly weightNotes: WeightNotes;
   readonly settings: Required<TokenModelOptions>;
-  readonly #backbone: Backbone;
+  readonly backbone: Backbone;
 
   constructor(backbone: Backbone, options: TokenModelOptions = {}) {
-    const { classes = 3, headSize = 32, dropout = 0.25, encoderFrozen = true } = options;
-    this.settings = { classes, headSize, dropout, encoderFrozen };
+    const { headSize = 32, dropout = 0.25, encoderFrozen = true, labels = null } = options;
+    const { classes = labels?.length ?? 3 } = options;
+    this.settings = { classes, headSize, dropout, encoderFrozen, labels };
     this.name = `${backbone.name}-token-classification`;
-    this.#backbone = backbone;
+    this.backbone = backbone;
     const { hiddenSize } = backbone.settings;
     requireSizes(this.name, { classes, headSize }, hiddenSize, 1);
+    requireRoomForLabels(this.name, labels, classes);
     const head = new ParameterList({ std: 0.02 })
       .torchLinear(`${HEAD}.finetune_model.0`, [headSize, hiddenSize, WIDTH, 1])
       .torchLinear(`${HEAD}.class_heads`, [classes, headSize, WIDTH, 1]);
@@ -78,14 +84,14 @@ export class TokenModel implements TrainableModel<LabelledBatch> {
   }
 
   sizeOf(batch: LabelledBatch): BatchSize {
-    return labelledSize(this.#backbone, batch);
+    return labelledSize(this.backbone, batch);
   }
 
   build(builder: ProgramBuilder, size: BatchSize, mode: BuildMode): ModelOutputs {
     const weights = weightsOf(builder, this.parameters);
     const tokens = tokenInputs(builder, size);
     const dropouts = new Dropouts(mode === "train");
-    const hidden = this.#backbone.hiddenStates(builder, weights, tokens, dropouts);
+    const hidden = this.backbone.hiddenStates(builder, weights, tokens, dropouts);
     const wide = relu(convolution(weights, `${HEAD}.finetune_model.0`, hidden));
     const kept = dropouts.apply(wide, this.settings.dropout);
     const output = convolution(weights, `${HEAD}.class_heads`, kept);
@@ -100,7 +106,7 @@ export class TokenModel implements TrainableModel<LabelledBatch> {
   }
 
   inputs(batch: LabelledBatch, size: BatchSize, mode: BuildMode): RunInputs {
-    const inputs = backboneInputs(this.#backbone, batch, size);
+    const inputs = backboneInputs(this.backbone, batch, size);
     if (mode === "predict") return inputs;
     const { labels, lossMask } = batch;
     if (labels instanceof Int32Array && labels.length === batch.text.length) {

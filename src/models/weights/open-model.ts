@@ -5,6 +5,7 @@ import {
   fromFsError,
   UnsupportedFeatureError,
 } from "../../../formats/common/errors.ts";
+import type { Label } from "../../proteins/label-map.ts";
 import { ConfigReader } from "../config-reader.ts";
 import { Esm2 } from "../esm2/esm2.ts";
 import { esm2FromHuggingFace } from "../esm2/hugging-face.ts";
@@ -23,13 +24,14 @@ export function openModel(directory: string): Esm2 | Geneformer | SequenceModel 
   const path = join(directory, CONFIG_FILE);
   const json = readModelConfig(path);
   const type = json["model_type"];
-  if (type !== "scdl-sequence" && type !== "scdl-token") return backboneOf(json, path);
+  if (!isFineTuned(json)) return backboneOf(json, path);
   const backbone = backboneOf(objectOf(json["backbone"], path), path);
   const read = new ConfigReader(json, path);
   const common = {
     headSize: read.whole("headSize", type === "scdl-token" ? 32 : 256),
     dropout: read.number("dropout", 0.25),
     encoderFrozen: read.flag("encoderFrozen", true),
+    labels: labelsOf(json["labels"], path),
   };
   if (type === "scdl-token") {
     return new TokenModel(backbone, { ...common, classes: read.whole("classes", 3) });
@@ -47,10 +49,24 @@ export function openModel(directory: string): Esm2 | Geneformer | SequenceModel 
   return new SequenceModel(backbone, { ...common, task, targetSize: read.whole("targetSize", 1) });
 }
 
-/** As {@link openModel}, for a masked language model alone. @throws as it does */
+/** As {@link openModel}: a masked language model, or the one below a head. @throws as it does */
 export function openBackbone(directory: string): Esm2 | Geneformer {
   const path = join(directory, CONFIG_FILE);
-  return backboneOf(readModelConfig(path), path);
+  const json = readModelConfig(path);
+  return backboneOf(isFineTuned(json) ? objectOf(json["backbone"], path) : json, path);
+}
+
+function isFineTuned(json: Readonly<Record<string, unknown>>): boolean {
+  return json["model_type"] === "scdl-sequence" || json["model_type"] === "scdl-token";
+}
+
+function labelsOf(value: unknown, path: string): readonly Label[] | null {
+  if (value === undefined || value === null) return null;
+  const isLabel = (label: unknown): label is Label => {
+    return typeof label === "string" || typeof label === "number";
+  };
+  if (Array.isArray(value) && value.every(isLabel)) return value;
+  throw new FormatError("bad-config", "labels: expected a list of text or numbers", { path });
 }
 
 function backboneOf(json: Readonly<Record<string, unknown>>, path: string): Esm2 | Geneformer {

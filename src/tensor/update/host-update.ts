@@ -38,7 +38,7 @@ export function factorsFor(
   const common = {
     kind: optimizer.kind,
     gradient,
-    learningRate,
+    learningRate: learningRate * (optimizer.learningRateFactors?.get(name) ?? 1),
     weightDecay,
     firstUpdate: step === 1,
   };
