@@ -78,3 +78,8 @@ export {
   type TaskType,
 } from "./single-value-dataset.ts";
 export type { StoreClusters } from "./store-clusters.ts";
+export {
+  type WriteProteinShardsOptions,
+  type WrittenProteinShards,
+  writeProteinShards,
+} from "./write-protein-shards.ts";

@@ -17,8 +17,8 @@ export class LoadedProteins implements ProteinSource {
   }
 
   /**
-   * Reads FASTA or FASTQ (also compressed), an SQLite data base of proteins, or a parquet table with
-   * columns `id` and `sequence`. Names may come twice.
+   * Reads a file of proteins of any kind that `readProteins()` takes. Names may come twice; those of
+   * a table without column `id` are the numbers of its rows.
    *
    * @throws NotFoundError, FormatError also for a file without proteins, StorageError
    */
@@ -44,9 +44,13 @@ export class LoadedProteins implements ProteinSource {
         ids.push(id);
         ends.push(end);
       },
-      { signal, turn: () => (turn.isDue ? turn.pass(signal) : null) },
+      { signal, unnamed: "rows", turn: () => (turn.isDue ? turn.pass(signal) : null) },
     );
-    if (ids.length === 0) throw new FormatError("empty", "there is no protein in it", { path });
+    if (ids.length === 0)
+      throw new FormatError("empty", "there is no protein in it", {
+        path,
+        suggestions: ["check that the file was written to its end"],
+      });
     return new LoadedProteins(ids, ends, residues.subarray(0, end));
   }
 

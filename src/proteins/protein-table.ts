@@ -64,8 +64,13 @@ export async function readProteinTable(
   };
 }
 
-function sequenceColumnOf(path: string, available: readonly string[]): string {
-  const found = ["sequences", "sequence"].find((name) => available.includes(name));
+/** @throws NotFoundError "no-such-column" for a table without one of the names */
+export function sequenceColumnOf(
+  path: string,
+  available: readonly string[],
+  names: readonly string[] = ["sequences", "sequence"],
+): string {
+  const found = names.find((name) => available.includes(name));
   if (found !== undefined) return found;
   const message = `${path}: the table must contain a 'sequences' or 'sequence' column`;
   throw new NotFoundError("no-such-column", message, { what: "sequences", available });

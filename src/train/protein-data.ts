@@ -1,14 +1,15 @@
 /** Clusters of proteins to train on, from the places that a command line names. */
-import { statSync } from "node:fs";
-import { fromFsError, InvalidArgumentError } from "../../formats/common/errors.ts";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fromFsError, InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
+import { STORE_HEADER } from "../../formats/protein-store/layout.ts";
 import { LoadedProteins } from "../proteins/loaded-proteins.ts";
 import type { ClusteredProteins } from "../proteins/protein-source.ts";
 import { ProteinStore } from "../proteins/protein-store.ts";
+import { ShardClusters } from "../proteins/shard-clusters.ts";
 import { SingleClusters } from "../proteins/single-clusters.ts";
-import { defaultRng } from "../random/numpy-generator.ts";
-
-/** Keeps the rows that are held out apart from other uses of the seed. */
-const HOLD_OUT = 0x5ca1;
+import { namesShards } from "../webdataset/indexed-shards.ts";
+import { assertShare, holdOut } from "./hold-out.ts";
 
 /** Close it (or `using`): a store has open files. */
 export interface OpenedProteins extends Disposable {
@@ -27,19 +28,16 @@ export interface OpenProteinsOptions {
 }
 
 /**
- * Opens a folder made by `scdl proteins build --store`, with its clusters where it has them, or a
- * file: FASTA, FASTQ, an SQLite data base, a parquet table with `id` and `sequence`. Files are read
- * into memory, and each of their proteins is a cluster of its own.
+ * Opens a folder made by `scdl proteins build --store`, with its clusters where it has them; shards of
+ * proteins, which are read where they are; or a file of them as `LoadedProteins.read()` takes it, read
+ * into memory. Without clusters each protein is one of its own.
  */
 export async function openProteins(
   path: string,
   options: OpenProteinsOptions = {},
 ): Promise<OpenedProteins> {
   const { validPath, validShare = 0, seed = 42, signal } = options;
-  if (!(validShare >= 0 && validShare < 1)) {
-    const message = `validShare is ${validShare}, expected 0 or more and less than 1`;
-    throw new InvalidArgumentError("validShare", validShare, message);
-  }
+  assertShare(validShare);
   const opened = await open(path, signal);
   const sources = [opened];
   const close = () => {
@@ -52,7 +50,8 @@ export async function openProteins(
       sources.push(other);
       valid = other.clusters;
     } else if (validShare > 0) {
-      [train, valid] = split(train, validShare, seed);
+      const [kept, heldOut] = holdOut(train.length, validShare, seed);
+      [train, valid] = [chosenClusters(train, kept), chosenClusters(train, heldOut)];
     }
     return { train, valid, [Symbol.dispose]: close };
   } catch (error) {
@@ -62,7 +61,12 @@ export async function openProteins(
 }
 
 async function open(path: string, signal: AbortSignal | undefined) {
+  if (namesShards(path)) {
+    const clusters = await ShardClusters.open(path, { signal });
+    return { clusters, [Symbol.dispose]: () => clusters.close() };
+  }
   if (isDirectory(path)) {
+    if (!existsSync(join(path, STORE_HEADER))) throw noProteins(path);
     const store = ProteinStore.open(path);
     const clusters = store.clusters ?? new SingleClusters(store);
     return { clusters, [Symbol.dispose]: () => store.close() };
@@ -71,17 +75,15 @@ async function open(path: string, signal: AbortSignal | undefined) {
   return { clusters, [Symbol.dispose]: () => {} };
 }
 
-function split(
-  clusters: ClusteredProteins,
-  share: number,
-  seed: number,
-): [ClusteredProteins, ClusteredProteins] {
-  const count = Math.round(clusters.length * share);
-  const order = defaultRng([HOLD_OUT, seed]).permutation(clusters.length);
-  return [order.slice(count).sort(), order.slice(0, count).sort()].map(
-    (chosen) => chosenClusters(clusters, chosen),
-    // proof: of two come two
-  ) as [ClusteredProteins, ClusteredProteins];
+function noProteins(path: string): NotFoundError {
+  const message = `${path}: the folder has neither a protein store nor shards *.tar`;
+  return new NotFoundError("no-proteins", message, {
+    what: path,
+    suggestions: [
+      "name a file of proteins",
+      "make one of several: scdl proteins build FILE... --store DIR",
+    ],
+  });
 }
 
 function chosenClusters(clusters: ClusteredProteins, chosen: Uint32Array): ClusteredProteins {

@@ -123,6 +123,13 @@ export class SampleReader {
   }
 }
 
+/** The key and the field that a member's name means; null for a name that is none of a field. */
+export function fieldOf(name: string): { readonly key: string; readonly field: string } | null {
+  const dot = isMeta(name) ? 0 : splitName(name);
+  if (dot === 0) return null;
+  return { key: name.slice(0, dot), field: name.slice(dot + 1).toLowerCase() };
+}
+
 function isMeta(name: string): boolean {
   if (!name.startsWith("__")) return false;
   return /^__[^/]*__($|\/)/.test(name);

@@ -1,39 +1,18 @@
-import { existsSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
-import { InvalidArgumentError, NotFoundError, StorageError } from "../../formats/common/errors.ts";
-import { writeSmallFile } from "../../formats/common/output-file.ts";
-import { pythonJson } from "../../formats/common/python-json.ts";
-import {
-  createTemporary,
-  outputTarget,
-  replaceDirectory,
-  sweepLeftovers,
-} from "../../formats/scdl/directory-swap.ts";
-import type { Compression } from "../../formats/tar/output-sink.ts";
+import { NotFoundError } from "../../formats/common/errors.ts";
 import type { FeatureValue } from "../dataset/feature-column.ts";
 import { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 import { permute } from "../sampling/permute.ts";
-import { ShardWriter, type WrittenShard } from "./shard-writer.ts";
+import { checkShardFolder, type ShardFolderOptions, writeShardFolder } from "./shard-folder.ts";
+import type { ShardWriter, WrittenShard } from "./shard-writer.ts";
 import type { WritableSample } from "./tar-writer.ts";
 
-export interface WriteDatasetShardsOptions {
-  /** Folder of the shards; it appears when all are written. */
-  readonly output: string;
-  readonly samplesPerShard: number;
-  /** Shards are `<prefix>-000000.tar`. Default "cells". */
-  readonly prefix?: string;
+export interface WriteDatasetShardsOptions extends ShardFolderOptions {
   /** "sparse": data.npy and indices.npy of the stored values; "dense": x.npy [nVars]. Default "sparse". */
   readonly layout?: "sparse" | "dense";
   /** obs columns that obs.json of each sample holds. Default none. */
   readonly obs?: readonly string[];
   /** Write the cells in the order that `permute` gives for this seed. Default: as stored. */
   readonly shuffleSeed?: number;
-  readonly compress?: Compression | null;
-  /** Replace a folder of shards. Default false. */
-  readonly overwrite?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (progress: { readonly samples: number; readonly total: number }) => void;
-  readonly onWarning?: (message: string) => void;
 }
 
 export interface WrittenDatasetShards {
@@ -44,10 +23,7 @@ export interface WrittenDatasetShards {
   readonly fields: readonly string[];
 }
 
-/** Describes the shards, in their folder. */
-export const MANIFEST_FILE = "shards.json";
 const READ_ROWS = 256;
-const OURS = /^[^/]+-\d{6}\.tar(\.gz|\.zst)?(\.index)?$/;
 
 /**
  * Writes every cell of an SCDL data set as a sample: key = number of its row in ten digits, the
@@ -59,41 +35,19 @@ export async function writeDatasetShards(
   dataset: string,
   options: WriteDatasetShardsOptions,
 ): Promise<WrittenDatasetShards> {
-  const { output, samplesPerShard, prefix = "cells", overwrite = false } = options;
-  if (!(Number.isSafeInteger(samplesPerShard) && samplesPerShard >= 1)) {
-    const message = `samplesPerShard: expected 1 or more, found ${samplesPerShard}`;
-    throw new InvalidArgumentError("samplesPerShard", samplesPerShard, message);
-  }
-  if (!/^[\w.-]+$/.test(prefix)) {
-    const message = `prefix: expected letters, digits, "_", "." and "-", found "${prefix}"`;
-    throw new InvalidArgumentError("prefix", prefix, message);
-  }
-  const target = outputTarget(output);
-  checkOutput(output, overwrite);
+  const { output } = options;
+  checkShardFolder(options);
   using source = await SingleCellDataset.open(dataset);
   const obs = await loadObs(source, options.obs ?? []);
   const fields = fieldNames(options, obs.size > 0);
-  sweepLeftovers(target, options.onWarning ?? (() => {}));
-  const temporary = createTemporary(target);
-  try {
-    const extension = { gzip: ".gz", zstd: ".zst", none: "" }[options.compress ?? "none"];
-    await using writer = ShardWriter.create(join(temporary, `${prefix}-%06d.tar${extension}`), {
-      maxCount: samplesPerShard,
-      maxSize: Number.POSITIVE_INFINITY,
-    });
-    await writeSamples(source, obs, writer, options);
-    const shards = (await writer.close()).map((shard) => ({
-      ...shard,
-      path: join(output, shard.path.slice(temporary.length + 1)),
-    }));
-    await writeManifest(source, temporary, shards, fields);
-    checkOutput(output, overwrite);
-    replaceDirectory(temporary, target);
-    return { output, samples: source.nObs, shards, fields };
-  } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
-    throw error;
-  }
+  const { nObs, nVars, dtypes } = source;
+  const shards = await writeShardFolder(options, {
+    prefix: "cells",
+    write: (writer) => writeSamples(source, obs, writer, options),
+    before: { nObs, nVars, dtypes: { data: dtypes.data, indices: dtypes.indices }, fields },
+    after: { genes: await genesOf(source) },
+  });
+  return { output, samples: nObs, shards, fields };
 }
 
 function fieldNames(options: WriteDatasetShardsOptions, hasObs: boolean): string[] {
@@ -172,30 +126,6 @@ function jsonOf(value: FeatureValue): string | number | boolean | null {
   return typeof value === "number" && !Number.isFinite(value) ? null : value;
 }
 
-async function writeManifest(
-  source: SingleCellDataset,
-  folder: string,
-  shards: readonly WrittenShard[],
-  fields: readonly string[],
-): Promise<void> {
-  const manifest = {
-    format: "scdl-shards",
-    version: 1,
-    nObs: source.nObs,
-    nVars: source.nVars,
-    dtypes: { data: source.dtypes.data, indices: source.dtypes.indices },
-    fields: [...fields],
-    shards: shards.map(({ path, samples, dataBytes }) => ({
-      name: path.slice(path.lastIndexOf("/") + 1),
-      samples,
-      dataBytes,
-    })),
-    genes: await genesOf(source),
-  };
-  const text = `${pythonJson(manifest)}\n`;
-  writeSmallFile(join(folder, MANIFEST_FILE), Buffer.from(text));
-}
-
 /** Names of the genes by column; null when the data set does not keep them, or has several lists. */
 async function genesOf(source: SingleCellDataset): Promise<readonly string[] | null> {
   if (source.varBlocks.length !== 1) return null;
@@ -204,22 +134,5 @@ async function genesOf(source: SingleCellDataset): Promise<readonly string[] | n
   } catch (error) {
     if (error instanceof NotFoundError) return null;
     throw error;
-  }
-}
-
-function checkOutput(output: string, overwrite: boolean): void {
-  if (!existsSync(output)) return;
-  const refuse = (message: string, suggestion: string): never => {
-    throw new StorageError("already-exists", message, { path: output, suggestions: [suggestion] });
-  };
-  if (!overwrite) {
-    refuse("already exists", "choose another name, or ask to overwrite (--overwrite)");
-  }
-  const foreign = readdirSync(output).filter((name) => name !== MANIFEST_FILE && !OURS.test(name));
-  if (foreign.length > 0) {
-    refuse(
-      `holds files that are no shards (${foreign.slice(0, 3).join(", ")}), will not be replaced`,
-      "move them elsewhere, or choose another name",
-    );
   }
 }

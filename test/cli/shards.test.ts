@@ -128,3 +128,35 @@ test("scdl shards inspect of nothing says only what is wrong, and what to try", 
   const empty = await runScdl(["shards", "inspect", temporaryDirectory()]);
   expect(empty.stderr).toContain("try: name the folder that scdl shards write --output was given");
 });
+
+test("scdl shards write of proteins: sequence.txt and id.txt, in the order of the file", async () => {
+  const folder = temporaryDirectory();
+  const fasta = join(folder, "p.fasta");
+  writeFileSync(fasta, ">a one\nMKTA\n>b\nACD\nEF\n>c\nW\n");
+  const output = join(folder, "shards");
+  const to = ["--output", output, "--samples-per-shard", "2"];
+  const written = await runScdl(["shards", "write", fasta, ...to]);
+  expect(written).toMatchObject({ code: 0, stderr: "" });
+  expect(written.stdout).toBe(
+    `wrote ${output}: 3 proteins in 2 shards, 13 B of sequence.txt, id.txt\n`,
+  );
+  const found: unknown[] = [];
+  const shards = join(output, "proteins-{000000..000001}.tar");
+  for await (const { __url__, ...sample } of new WebDataset(shards).decode()) found.push(sample);
+  expect(found).toEqual([
+    { __key__: "0000000000", "sequence.txt": "MKTA", "id.txt": "a" },
+    { __key__: "0000000001", "sequence.txt": "ACDEF", "id.txt": "b" },
+    { __key__: "0000000002", "sequence.txt": "W", "id.txt": "c" },
+  ]);
+  const dense = await runScdl([
+    "shards",
+    "write",
+    fasta,
+    "--output",
+    `${output}2`,
+    ...to.slice(2),
+    "--dense",
+  ]);
+  expect(dense).toMatchObject({ code: 2 });
+  expect(dense.stderr).toContain("--dense is for cells");
+});

@@ -230,6 +230,7 @@ test("the public names are these (a new one needs a line in CHANGELOG.md)", () =
       "writeDatasetShards",
       "writeGeneDistributions",
       "writeGeneMedians",
+      "writeProteinShards",
       "writeSafetensors",
       "writeShards",
     ]

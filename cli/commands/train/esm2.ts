@@ -20,7 +20,8 @@ export default class TrainEsm2 extends TrainCommand {
     data: string({
       ...DATA,
       summary:
-        "Proteins: a folder of `proteins build --store`, or FASTA, an SQLite data base, parquet.",
+        "Proteins: FASTA, CSV, TSV, JSON lines, parquet, an SQLite data base, a folder of shards " +
+        "(*.tar) or of `proteins build --store`.",
     }),
     "valid-data": string({ ...DATA, summary: "Validation proteins, as --data." }),
     "valid-share": number({ ...DATA, summary: "Share of --data held out for validation." }),
