@@ -2,12 +2,13 @@ import type { TrainingRunOptions, TrainingRunResult } from "../src/train/trainin
 import { BaseCommand } from "./base-command.ts";
 import { exitCodeOf, oneLine } from "./error-text.ts";
 import { formatCount } from "./progress.ts";
+import type { ParsedTrainFlags } from "./train-flags.ts";
 
 /** A command that trains: lines of progress, and at the end how the run went. */
 export abstract class TrainCommand extends BaseCommand {
   /** Calls `train` with what shows its progress and stops it, and prints the result. */
   protected async train<R extends TrainingRunResult>(
-    maxSteps: number,
+    flags: Pick<ParsedTrainFlags, "num-steps" | "early-stop-on-step">,
     train: (
       shared: Required<
         Pick<TrainingRunOptions<unknown>, "logger" | "observer" | "signal" | "onWeights">
@@ -16,6 +17,7 @@ export abstract class TrainCommand extends BaseCommand {
   ): Promise<R> {
     const { ProgressLineLogger } = await import("../src/train/loggers/progress-line.ts");
     const { weightReportLines } = await import("../src/models/weights/weight-report.ts");
+    const maxSteps = flags["early-stop-on-step"] ?? flags["num-steps"];
     const lines = new ProgressLineLogger((line) => this.log(line), {
       maxSteps,
       now: () => performance.now(),
@@ -30,8 +32,9 @@ export abstract class TrainCommand extends BaseCommand {
         close: () => lines.close(),
       },
       observer: {
-        started: ({ step, checkpoint }) => {
+        started: ({ step, checkpoint, notes }) => {
           if (checkpoint !== null) this.log(`going on from ${oneLine(checkpoint)}, step ${step}`);
+          for (const note of notes) this.log(`  ${note}`);
         },
       },
     });
@@ -49,6 +52,12 @@ function shown(scalars: Readonly<Record<string, number>>): Record<string, number
   );
 }
 
+const ENDS = {
+  "max-steps": "done:",
+  stopped: "stopped after",
+  "early-stop": "no improvement, ended after",
+} as const;
+
 function summary({
   step,
   reason,
@@ -62,7 +71,7 @@ function summary({
   const share = (ms: number) => `${((100 * ms) / Math.max(total, 1)).toFixed(1)} %`;
   const loss = metrics["val_loss"] ?? metrics["reduced_train_loss"];
   const lines = [
-    `${reason === "stopped" ? "stopped after" : "done:"} step ${formatCount(step)}` +
+    `${ENDS[reason]} step ${formatCount(step)}` +
       `${loss === undefined ? "" : `, ${"val_loss" in metrics ? "val loss" : "loss"} ${loss.toFixed(4)}`}`,
     `  ${(total / 1000).toFixed(1)} s of steps: ${share(run)} programs, ${share(update)} optimizer, ` +
       `${share(compile)} compiling, ${share(data)} waiting for data, ${share(host + log)} else`,

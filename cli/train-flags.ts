@@ -3,6 +3,7 @@ import { boolean, integer, string } from "@oclif/core/flags";
 import type { TrainingRunOptions } from "../src/train/training-run.ts";
 import { number } from "./number-flag.ts";
 import { outputName } from "./output-name.ts";
+import { type ParsedTrainerFlags, TRAINER_FLAGS, trainerOptions } from "./trainer-flags.ts";
 
 export const DATA = { helpGroup: "DATA" };
 export const MODEL = { helpGroup: "MODEL" };
@@ -88,11 +89,12 @@ export function trainFlags(defaults: TrainDefaults) {
       default: "val_loss",
       summary: "What is best has the smallest of it.",
     }),
+    ...TRAINER_FLAGS,
   };
 }
 
 /** Flags of {@link trainFlags} as they are parsed. */
-export interface ParsedTrainFlags {
+export interface ParsedTrainFlags extends ParsedTrainerFlags {
   readonly "restore-from-checkpoint-path": string | undefined;
   readonly "num-steps": number;
   readonly lr: number;
@@ -140,6 +142,7 @@ export function trainOptions(flags: ParsedTrainFlags) {
     saveTopK: flags["save-top-k"],
     saveLastCheckpoint: flags["save-last-checkpoint"],
     metricToMonitor: flags["metric-to-monitor-for-checkpoints"],
+    ...trainerOptions(flags),
   } satisfies TrainingRunOptions<never> & Readonly<Record<string, unknown>>;
 }
 

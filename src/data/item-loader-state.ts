@@ -1,4 +1,5 @@
-import type { SamplerDescription } from "../sampling/sampler.ts";
+import type { Sampler, SamplerDescription } from "../sampling/sampler.ts";
+import { asStateOfRun } from "./longer-run.ts";
 import type { LastBatch } from "./shares.ts";
 import { assertFormat, assertSame, countIn } from "./state-checks.ts";
 
@@ -24,20 +25,26 @@ export function makeItemState(state: Omit<ItemLoaderState, "format" | "version">
 /**
  * Checks a state that was read back against the loader that shall go on.
  * @param expected what the loader's own state says.
+ * @param order the loader's sampler and the batches of its epoch: a run may be longer than it was.
  * @throws IncompatibleError for a state of other batches, InvalidArgumentError for anything else.
  */
-export function checkItemState(state: unknown, expected: ItemLoaderState): ItemLoaderState {
-  assertFormat(state, FORMAT, VERSION);
+export function checkItemState(
+  found: unknown,
+  expected: ItemLoaderState,
+  order: { readonly sampler: Sampler; readonly nBatches: number },
+): ItemLoaderState {
+  assertFormat(found, FORMAT, VERSION);
+  const state = asStateOfRun(found, order.sampler, { ...expected, nBatches: order.nBatches });
   const { dataset, sampler, globalBatchSize, lastBatch } = expected;
   assertSame("state-dataset", "another data set", state["dataset"], dataset, [
     "open the data set that the state was made with",
   ]);
+  const batches = { globalBatchSize: state["globalBatchSize"], lastBatch: state["lastBatch"] };
+  assertSame("state-batches", "other batches", batches, { globalBatchSize, lastBatch }, [
+    "keep the global batch size when the number of ranks changes: set globalBatchSize, not batchSize",
+  ]);
   assertSame("state-sampler", "another sampler", state["sampler"], sampler, [
     "make the sampler with the same arguments and seed",
-  ]);
-  const found = { globalBatchSize: state["globalBatchSize"], lastBatch: state["lastBatch"] };
-  assertSame("state-batches", "other batches", found, { globalBatchSize, lastBatch }, [
-    "keep the global batch size when the number of ranks changes: set globalBatchSize, not batchSize",
   ]);
   return { ...expected, epoch: countIn(state, "epoch"), batch: countIn(state, "batch") };
 }

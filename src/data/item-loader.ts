@@ -171,13 +171,17 @@ export class ItemLoader<T, B> implements ResumableBatches<B> {
   }
 
   /**
-   * Goes on where another loader stood, at any number of ranks.
+   * Goes on where another loader stood, at any number of ranks; that of a run (`RunSampler`) also in a
+   * longer run.
    * @throws IncompatibleError for a state of other data, sampler, global batch size or version,
    *   InvalidArgumentError for anything else, LoaderError "loader-busy".
    */
   loadState(state: unknown): void {
     this.#assertIdle();
-    const { epoch, batch } = checkItemState(state, this.state());
+    const { epoch, batch } = checkItemState(state, this.state(), {
+      sampler: this.#sampler,
+      nBatches: this.nBatches,
+    });
     this.seek(epoch, batch);
   }
 

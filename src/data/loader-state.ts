@@ -1,7 +1,8 @@
 import { crc32, crc32Hex } from "../../formats/common/crc32.ts";
 import type { NeighborStrategy } from "../dataset/neighbors.ts";
-import type { SamplerDescription } from "../sampling/sampler.ts";
+import type { Sampler, SamplerDescription } from "../sampling/sampler.ts";
 import { AlignedDataset } from "./gene-alignment.ts";
+import { asStateOfRun } from "./longer-run.ts";
 import type { RowSource } from "./row-source.ts";
 import type { LastBatch } from "./shares.ts";
 import { assertFormat, assertSame, countIn } from "./state-checks.ts";
@@ -63,17 +64,20 @@ export function makeState(state: Omit<LoaderState, "format" | "version">): Loade
  * Checks a state that was read back, perhaps from a file, against the loader that shall go on.
  *
  * @param expected what the loader's own state says.
+ * @param order the loader's sampler and the batches of its epoch: a run may be longer than it was.
  * @throws InvalidArgumentError when it is no state of a loader; IncompatibleError "state-version",
  *   "state-dataset", "state-sampler", "state-batches" or "state-neighbors" when it is one of other batches.
  */
-export function checkState(state: unknown, expected: LoaderState): LoaderState {
-  assertFormat(state, FORMAT, VERSION);
+export function checkState(
+  found: unknown,
+  expected: LoaderState,
+  order: { readonly sampler: Sampler; readonly nBatches: number },
+): LoaderState {
+  assertFormat(found, FORMAT, VERSION);
+  const state = asStateOfRun(found, order.sampler, { ...expected, nBatches: order.nBatches });
   assertSame("state-dataset", "another data set", state["dataset"], { ...expected.dataset }, [
     "open the data set that the state was made with",
     "a data set that was cast or converted again needs a new run",
-  ]);
-  assertSame("state-sampler", "another sampler", state["sampler"], expected.sampler, [
-    "make the sampler with the same arguments and seed",
   ]);
   const batches = (of: Record<string, unknown>) => ({
     globalBatchSize: of["globalBatchSize"],
@@ -81,6 +85,9 @@ export function checkState(state: unknown, expected: LoaderState): LoaderState {
   });
   assertSame("state-batches", "other batches", batches(state), batches({ ...expected }), [
     "keep the global batch size when the number of ranks changes: set globalBatchSize, not batchSize",
+  ]);
+  assertSame("state-sampler", "another sampler", state["sampler"], expected.sampler, [
+    "make the sampler with the same arguments and seed",
   ]);
   const neighbors = { ...expected.neighbors };
   assertSame("state-neighbors", "other neighbours", state["neighbors"], neighbors, [

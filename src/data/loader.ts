@@ -139,7 +139,10 @@ export class Loader<C extends Collate = "csr"> implements AsyncIterable<BatchOf<
    */
   loadState(state: unknown): void {
     this.#assertIdle();
-    const { epoch, batch } = checkState(state, this.state());
+    const { epoch, batch } = checkState(state, this.state(), {
+      sampler: this.#sampler,
+      nBatches: this.nBatches,
+    });
     this.seek(epoch, batch);
   }
 

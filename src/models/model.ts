@@ -79,6 +79,8 @@ export interface TrainableModel<B> {
   inputs(batch: B, size: BatchSize, mode: BuildMode): RunInputs;
   /** How many the loss sums over: positions, or proteins. The mean divides by that of all batches. */
   lossCount(batch: B): number;
+  /** Tokens of a batch that are not padding, for tokens per second. Default: rows times length. */
+  tokenCount?(batch: B): number;
   /** Metrics from outputs summed over micro-batches and ranks: `sums.loss`, others by name. */
   reduce(sums: Readonly<Record<string, number>>, count: number): Readonly<Record<string, number>>;
 }

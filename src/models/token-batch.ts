@@ -24,6 +24,16 @@ export function countLossPositions({ lossMask }: Pick<TokenBatch, "lossMask">): 
   return count;
 }
 
+/** Tokens that are not padding. */
+export function countTokens(
+  batch: Pick<TokenBatch, "attentionMask"> | Pick<PackedBatch, "cuSeqlens">,
+): number {
+  if ("cuSeqlens" in batch) return batch.cuSeqlens.at(-1) ?? 0;
+  let count = 0;
+  for (const isThere of batch.attentionMask) count += isThere === 0 ? 0 : 1;
+  return count;
+}
+
 /**
  * Room for at least `count` loss positions in `tokens`: tokens · 0.8^k rounded up to 16, so that few
  * programs serve batches whose counts differ a little.

@@ -1,7 +1,8 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { TrainableModel } from "../models/model.ts";
 import type { Executor, ParameterState, RunOutputs } from "../tensor/index.ts";
-import { GRADIENT_SEED, type ModelPrograms } from "./model-programs.ts";
+import { type LossReduction, lossFactors } from "./loss-reduction.ts";
+import { GRADIENT_SEED, type ModelPrograms, type ProgramMode } from "./model-programs.ts";
 import type { StepClock } from "./step-times.ts";
 
 export interface BatchRunnerOptions<B> {
@@ -13,6 +14,7 @@ export interface BatchRunnerOptions<B> {
   readonly divide: (batch: B) => readonly B[];
   /** Of the dropout masks. */
   readonly seed: number;
+  readonly lossReduction: LossReduction;
   readonly clock: StepClock;
 }
 
@@ -22,8 +24,10 @@ export interface BatchSums {
   readonly sums: Readonly<Record<string, number>>;
   /** What the loss sums over. */
   readonly count: number;
-  /** Rows times their length, padding included. */
+  /** Those that the model counts as tokens; rows times their length where it does not. */
   readonly tokens: number;
+  /** Rows times their length, padding included. */
+  readonly paddedTokens: number;
 }
 
 /** Runs the programs of a model over batches. */
@@ -35,54 +39,87 @@ export class BatchRunner<B> {
   }
 
   /**
-   * Leaves the gradient of the batch in the state: that of the summed loss over the count of the
-   * whole batch, however it is divided. A batch without anything to count has gradient 0.
+   * Leaves the gradient of the batch in the state, see {@link LossReduction}. A batch without anything
+   * to count has gradient 0.
    *
    * @param step updates done before
    */
   async accumulate(batch: B, step: number): Promise<BatchSums> {
     const { model, state, divide, seed, clock } = this.#options;
     const parts = divide(batch);
-    const count = parts.reduce((total, part) => total + model.lossCount(part), 0);
-    const gradientSeed = Float32Array.of(count === 0 ? 0 : 1 / count);
+    const counts = parts.map((part) => model.lossCount(part));
+    const factors = lossFactors(this.#options.lossReduction, counts);
     await state.zeroGradients();
     const sums: Record<string, number> = {};
-    let tokens = 0;
+    let [tokens, paddedTokens] = [0, 0];
     clock.charge("host");
     for (const [microBatch, part] of parts.entries()) {
       const size = model.sizeOf(part);
       const executable = await this.#compile(size, "train");
-      const inputs = { ...model.inputs(part, size, "train"), [GRADIENT_SEED]: gradientSeed };
+      const seedOfGradient = Float32Array.of(factors[microBatch] ?? 0);
+      const inputs = { ...model.inputs(part, size, "train"), [GRADIENT_SEED]: seedOfGradient };
       clock.charge("host");
       const outputs = await state.run(executable, inputs, { seed, step, microBatch });
       clock.charge("run");
       addScalars(sums, outputs);
-      tokens += size.batch * size.length;
+      paddedTokens += size.batch * size.length;
+      tokens += model.tokenCount?.(part) ?? size.batch * size.length;
     }
     clock.charge("host");
-    return { sums, count, tokens };
+    return { sums, count: total(counts), tokens, paddedTokens };
   }
 
   /** Forward pass without dropout and gradients. */
   async evaluate(batch: B): Promise<BatchSums> {
     const { model, state, divide } = this.#options;
     const sums: Record<string, number> = {};
-    let [count, tokens] = [0, 0];
+    let [count, tokens, paddedTokens] = [0, 0, 0];
     for (const part of divide(batch)) {
       const size = model.sizeOf(part);
       const executable = await this.#compile(size, "validate");
       addScalars(sums, await state.run(executable, model.inputs(part, size, "validate")));
       count += model.lossCount(part);
-      tokens += size.batch * size.length;
+      paddedTokens += size.batch * size.length;
+      tokens += model.tokenCount?.(part) ?? size.batch * size.length;
     }
-    return { sums, count, tokens };
+    return { sums, count, tokens, paddedTokens };
   }
 
-  async #compile(size: ReturnType<TrainableModel<B>["sizeOf"]>, mode: "train" | "validate") {
+  /**
+   * Milliseconds of the forward pass of a batch with dropout and of forward and backward together:
+   * the graph that trains is one, so the same batch is run through a graph that ends at the loss. Each
+   * runs once before it is timed. Only gradients change, which the next step begins anew.
+   */
+  async profile(
+    batch: B,
+    step: number,
+  ): Promise<{ readonly forward: number; readonly both: number }> {
+    const { model, state, divide, seed, clock } = this.#options;
+    const took = { forward: 0, train: 0 };
+    for (const [microBatch, part] of divide(batch).entries()) {
+      const size = model.sizeOf(part);
+      const inputs = model.inputs(part, size, "train");
+      const options = { seed, step, microBatch };
+      for (const mode of ["forward", "train"] as const) {
+        const executable = await this.#compile(size, mode);
+        const given =
+          mode === "forward" ? inputs : { ...inputs, [GRADIENT_SEED]: Float32Array.of(0) };
+        await state.run(executable, given, options);
+        const begin = performance.now();
+        await state.run(executable, given, options);
+        took[mode] += performance.now() - begin;
+      }
+    }
+    clock.charge("profile");
+    return { forward: took.forward, both: took.train };
+  }
+
+  async #compile(size: ReturnType<TrainableModel<B>["sizeOf"]>, mode: ProgramMode) {
     const { executor, programs, clock } = this.#options;
-    clock.charge(mode === "train" ? "host" : "validation");
+    if (mode !== "train") return executor.compile(programs.get(size, mode));
+    clock.charge("host");
     const executable = await executor.compile(programs.get(size, mode));
-    clock.charge(mode === "train" ? "compile" : "validation");
+    clock.charge("compile");
     return executable;
   }
 }
@@ -93,6 +130,10 @@ export function addSums(
   from: Readonly<Record<string, number>>,
 ): void {
   for (const [name, value] of Object.entries(from)) sums[name] = (sums[name] ?? 0) + value;
+}
+
+function total(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 function addScalars(sums: Record<string, number>, outputs: RunOutputs): void {

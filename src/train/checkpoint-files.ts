@@ -16,6 +16,7 @@ import {
   type WriteCheckpointOptions,
   writeCheckpoint,
 } from "./checkpoint.ts";
+import { saveInThread } from "./checkpoint-thread.ts";
 import { readTrainerFile, TRAINER_FILE, type TrainerState } from "./trainer-file.ts";
 
 /** Names the checkpoint written last, for people and scripts. */
@@ -94,6 +95,14 @@ export class CheckpointFiles {
     const kept = new Set(this.#kept(all, path));
     for (const info of all) if (!kept.has(info)) removeCheckpoint(info.path);
     return all.filter((info) => kept.has(info));
+  }
+
+  /**
+   * As `save()`, in another thread. The arrays of the checkpoint go over to it: their length is 0 at
+   * once. One at a time: await the last before the next.
+   */
+  saveInBackground(checkpoint: Checkpoint): Promise<readonly CheckpointInfo[]> {
+    return saveInThread(this.directory, { ...this.#options, ...this.#writing }, checkpoint);
   }
 
   /** Complete checkpoints, oldest step first; a removal that was interrupted leaves none. */

@@ -69,7 +69,8 @@ const LENGTH_STEP = 16;
  */
 export async function finetuneEsm2(options: FinetuneEsm2Options): Promise<FinetunedEsm2> {
   refuseLora(options);
-  const { numSteps: maxSteps = 500_000, lr = 4e-4, microBatchSize = 8 } = options;
+  const { numSteps = 500_000, lr = 4e-4, microBatchSize = 8 } = options;
+  const { earlyStopOnStep: maxSteps = numSteps } = options;
   const { taskType = "regression", valCheckInterval = 20, limitValBatches = 1000 } = options;
   const backbone = backboneOf(options);
   const train = await readProteins(options.trainDataPath, taskType, options);

@@ -2,8 +2,10 @@
  * `scdl/train`: trains a model of `scdl/models`, or of your own, on the batches of a data module.
  */
 export type { BatchSums } from "./batch-runner.ts";
+export type { EarlyStoppingOptions } from "./early-stopping.ts";
 export type { FineTuneTask, HeadOptions } from "./fine-tune-parts.ts";
 export { type FinetunedEsm2, type FinetuneEsm2Options, finetuneEsm2 } from "./finetune-esm2.ts";
+export type { LossReduction } from "./loss-reduction.ts";
 export { microBatches } from "./micro-batches.ts";
 export {
   type OpenedProteins,

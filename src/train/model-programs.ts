@@ -7,6 +7,9 @@ const LOSS = "loss";
 /** Programs kept; an executor keeps fewer of them compiled. */
 const KEPT = 64;
 
+/** "forward": as "train" without gradients, to measure them by. */
+export type ProgramMode = BuildMode | "forward";
+
 /** The programs of a model, one for each size of batch and mode, built when first asked for. */
 export class ModelPrograms<B> {
   readonly #model: TrainableModel<B>;
@@ -17,7 +20,7 @@ export class ModelPrograms<B> {
   }
 
   /** With outputs `loss` and those of the model; "train" with gradients and {@link GRADIENT_SEED}. */
-  get(size: BatchSize, mode: BuildMode): Program {
+  get(size: BatchSize, mode: ProgramMode): Program {
     const key = `${mode} ${sizeKey(size)}`;
     const program = this.#programs.get(key) ?? buildProgram(this.#model, size, mode);
     this.#programs.delete(key);
@@ -30,9 +33,9 @@ export class ModelPrograms<B> {
   }
 }
 
-function buildProgram<B>(model: TrainableModel<B>, size: BatchSize, mode: BuildMode): Program {
+function buildProgram<B>(model: TrainableModel<B>, size: BatchSize, mode: ProgramMode): Program {
   const builder = new ProgramBuilder();
-  const { loss, outputs } = model.build(builder, size, mode);
+  const { loss, outputs } = model.build(builder, size, mode === "forward" ? "train" : mode);
   for (const [name, value] of Object.entries(outputs)) builder.output(name, value);
   if (loss !== null) builder.output(LOSS, loss);
   if (mode === "train" && loss !== null) {

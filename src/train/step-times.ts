@@ -11,9 +11,12 @@ export interface StepTimes {
   /** Clipping and optimizer. */
   readonly update: number;
   readonly validation: number;
+  /** Copying the state, and waiting for the checkpoint before; the writing itself with `asyncSave: false`. */
   readonly checkpoint: number;
   /** Loggers and observers. */
   readonly log: number;
+  /** Measuring the backward pass, see `profileStep`. */
+  readonly profile: number;
 }
 
 export type StepPart = keyof StepTimes;
@@ -30,6 +33,7 @@ export class StepClock {
     validation: 0,
     checkpoint: 0,
     log: 0,
+    profile: 0,
   };
   #at: number;
 
@@ -49,7 +53,7 @@ export class StepClock {
     return { ...this.#times };
   }
 
-  /** Milliseconds of the steps themselves: all but validation and checkpoints. */
+  /** Milliseconds of the steps themselves: all but validation, checkpoints and profiling. */
   get steps(): number {
     const { data, host, compile, run, update, log } = this.#times;
     return data + host + compile + run + update + log;

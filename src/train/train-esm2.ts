@@ -57,9 +57,10 @@ export interface TrainedEsm2 extends TrainingRunResult {
  * run's folder. What each part is can be had by itself: `Esm2DataModule`, `Esm2`, `Trainer`.
  */
 export async function trainEsm2(options: TrainEsm2Options): Promise<TrainedEsm2> {
-  const { numSteps: maxSteps = 500_000, microBatchSize = 8, experimentName = "esm2" } = options;
+  const { numSteps = 500_000, microBatchSize = 8, experimentName = "esm2" } = options;
+  const { earlyStopOnStep: maxSteps = numSteps } = options;
   const model = modelOf(options.model, options.restoreFromCheckpointPath);
-  const schedule = scheduleOf(options, maxSteps);
+  const schedule = scheduleOf(options, numSteps);
   const run = new TrainingRun(options, experimentName);
   using proteins = await openData(options);
   await using data = dataModule(options, proteins, maxSteps);

@@ -82,8 +82,9 @@ export interface TrainedGeneformer extends TrainingRunResult {
  * `Geneformer`, `Trainer`.
  */
 export async function trainGeneformer(options: TrainGeneformerOptions): Promise<TrainedGeneformer> {
-  const { numSteps: maxSteps = 10_000, microBatchSize = 4, seqLength = 2048 } = options;
-  const schedule = scheduleOf(options, maxSteps);
+  const { numSteps = 10_000, microBatchSize = 4, seqLength = 2048 } = options;
+  const { earlyStopOnStep: maxSteps = numSteps } = options;
+  const schedule = scheduleOf(options, numSteps);
   const { tokenizer, medians } = await readDictionaries(options);
   const model = modelOf(options, tokenizer, seqLength);
   const run = new TrainingRun(options, options.experimentName ?? "geneformer");

@@ -4,6 +4,7 @@ import { FileSource } from "../../formats/bytes/file-source.ts";
 import { crc32Hex } from "../../formats/common/crc32.ts";
 import { FormatError } from "../../formats/common/errors.ts";
 import type { WrittenFile } from "../../formats/safetensors/shards.ts";
+import { encodeProgress, type RunProgress, readProgress } from "./run-progress.ts";
 
 export const TRAINER_FILE = "trainer.json";
 const FORMAT = "scdl-checkpoint";
@@ -17,8 +18,13 @@ export interface TrainerState {
   readonly epoch: number;
   /** Samples of the training data that went into those updates, over all processes. */
   readonly consumedSamples: number;
-  /** The values at this step that checkpoints may be chosen by; what is not finite is left out. */
+  /**
+   * The values at this step that checkpoints may be chosen by; what is not finite is left out. Empty
+   * where the run would not have written one, had it not been stopped.
+   */
   readonly metrics: Readonly<Record<string, number>>;
+  /** What a trainer needs besides to go on; absent in what others write. */
+  readonly progress?: RunProgress;
   /** `state()` of the data module. */
   readonly data: unknown;
   /** Seeds and counters that dropout and masking are keyed by. */
@@ -36,6 +42,7 @@ export function encodeTrainerFile(state: TrainerState, files: readonly WrittenFi
     version: VERSION,
     ...state,
     metrics: Object.fromEntries(metrics),
+    ...(state.progress === undefined ? {} : { progress: encodeProgress(state.progress) }),
     files: files.map(({ name, bytes, crc32 }) => ({ name, bytes, crc32: crc32Hex(crc32) })),
   };
   return Buffer.from(`${JSON.stringify(content, null, 2)}\n`, "utf8");
@@ -81,6 +88,7 @@ export function readTrainerFile(directory: string): TrainerFile {
     epoch: count("epoch"),
     consumedSamples: count("consumedSamples"),
     metrics: record("metrics", (item) => typeof item === "number"),
+    ...(value["progress"] === undefined ? {} : { progress: readProgress(value["progress"], path) }),
     data: value["data"],
     random: value["random"],
     config: value["config"],

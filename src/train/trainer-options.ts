@@ -6,13 +6,17 @@ import {
   anObject,
   anything,
   checkOptions,
+  either,
   type OptionKinds,
+  oneOf,
 } from "../../formats/common/options.ts";
 import type { DataModule } from "../data/data-module.ts";
 import type { TrainableModel } from "../models/model.ts";
 import type { Executor, OptimizerSettings } from "../tensor/index.ts";
 import type { CheckpointFiles } from "./checkpoint-files.ts";
+import type { EarlyStoppingOptions } from "./early-stopping.ts";
 import type { Logger, Scalars } from "./loggers/logger.ts";
+import type { LossReduction } from "./loss-reduction.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** One update, as it was made. */
@@ -28,8 +32,10 @@ export interface TrainStep<B> {
   readonly gradientNorm: number;
   /** Rows so far. */
   readonly consumedSamples: number;
-  /** Rows times length of this batch, padding included. */
+  /** Tokens of this batch that are not padding, where the model says so. */
   readonly tokens: number;
+  /** Rows times length. */
+  readonly paddedTokens: number;
 }
 
 /** One batch of a validation, without an update. */
@@ -43,11 +49,16 @@ export interface ValidationBatch<B> {
 
 /** Is told what happens, in order. What it throws ends the run. */
 export interface TrainerObserver<B> {
-  /** Before the first step, with the step that training goes on from. */
-  started?(event: { readonly step: number; readonly checkpoint: string | null }): void;
+  /** Before the first step, with the step that training goes on from and what is to be known of it. */
+  started?(event: {
+    readonly step: number;
+    readonly checkpoint: string | null;
+    readonly notes: readonly string[];
+  }): void;
   trained?(event: TrainStep<B>): void;
   validatedBatch?(event: ValidationBatch<B>): void;
   validated?(event: { readonly step: number; readonly metrics: Scalars }): void;
+  /** A checkpoint is whole: some steps later, where it is written beside them. */
   saved?(event: { readonly step: number; readonly path: string }): void;
 }
 
@@ -68,6 +79,8 @@ export interface TrainerOptions<B> {
   readonly divide?: (batch: B, microBatchSize: number) => readonly B[];
   /** Rows of a batch. Default: the first number of its `shape`. */
   readonly countRows?: (batch: B) => number;
+  /** How the losses of micro-batches become one. Default "global". */
+  readonly lossReduction?: LossReduction;
   /** Default: no clipping. */
   readonly maxGradientNorm?: number;
   /** Updates between validations, when the data module has validation data. Default: only at the end. */
@@ -82,6 +95,15 @@ export interface TrainerOptions<B> {
   readonly checkpoints?: CheckpointFiles;
   /** Updates between checkpoints; there is one at the end, too. Default: `valCheckInterval`. */
   readonly saveEveryNSteps?: number;
+  /**
+   * Write checkpoints beside the steps, from a copy of the state. Default true: `fit()` ends when the
+   * last is whole.
+   */
+  readonly asyncSave?: boolean;
+  /** Ends the run when a metric does not get better. Default: never. */
+  readonly earlyStopping?: EarlyStoppingOptions;
+  /** The step after which the times of forward and backward pass are measured. Default: none. */
+  readonly profileStep?: number;
   /** Go on from the newest checkpoint when there is one. Default true. */
   readonly resumeIfExists?: boolean;
   /** Of initial weights and dropout. Default 42. */
@@ -103,6 +125,7 @@ const KINDS: OptionKinds<TrainerOptions<unknown>> = {
   microBatchSize: aNumber,
   divide: aFunction,
   countRows: aFunction,
+  lossReduction: either(oneOf("global", "micro-batch"), aFunction),
   maxGradientNorm: aNumber,
   valCheckInterval: aNumber,
   limitValBatches: aNumber,
@@ -110,6 +133,9 @@ const KINDS: OptionKinds<TrainerOptions<unknown>> = {
   logger: anObject,
   checkpoints: anObject,
   saveEveryNSteps: aNumber,
+  asyncSave: aBoolean,
+  earlyStopping: anObject,
+  profileStep: aNumber,
   resumeIfExists: aBoolean,
   seed: aNumber,
   weights: anObject,
@@ -121,8 +147,9 @@ const KINDS: OptionKinds<TrainerOptions<unknown>> = {
 export function checkTrainerOptions<B>(options: TrainerOptions<B>): void {
   checkOptions<object>("Trainer", options, KINDS);
   const { maxSteps, microBatchSize, valCheckInterval, limitValBatches } = options;
-  const { logEveryNSteps, saveEveryNSteps, maxGradientNorm, seed } = options;
+  const { logEveryNSteps, saveEveryNSteps, maxGradientNorm, profileStep, seed } = options;
   atLeast(1, { maxSteps, microBatchSize, valCheckInterval, logEveryNSteps, saveEveryNSteps });
+  atLeast(1, { profileStep });
   atLeast(0, { limitValBatches, seed });
   if (maxGradientNorm !== undefined && !(maxGradientNorm > 0)) {
     const message = `maxGradientNorm is ${maxGradientNorm}, expected more than 0`;

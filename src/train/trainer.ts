@@ -1,15 +1,20 @@
-import { IncompatibleError } from "../../formats/common/errors.ts";
-import type { ResumableBatches } from "../data/data-module.ts";
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
-import { addSums, BatchRunner, type BatchSums } from "./batch-runner.ts";
-import { openCheckpoint } from "./checkpoint.ts";
+import { BatchRunner } from "./batch-runner.ts";
+import { CheckpointSaver } from "./checkpoint-saver.ts";
+import { EarlyStopping } from "./early-stopping.ts";
+import { epochsOf } from "./epochs.ts";
 import type { Scalars } from "./loggers/logger.ts";
 import { microBatches, rowsOf } from "./micro-batches.ts";
+import { type Milestones, milestonesOf } from "./milestones.ts";
 import { ModelPrograms } from "./model-programs.ts";
+import { momentsOf, openRun } from "./resumed-run.ts";
+import { RunPlace } from "./run-place.ts";
+import { StepLog } from "./step-log.ts";
 import { StepClock, type StepTimes } from "./step-times.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
 import { TrainingError } from "./training-error.ts";
-import { loadTensors, newWeights, savedTensors } from "./training-weights.ts";
+import { newWeights, savedTensors } from "./training-weights.ts";
+import { validate } from "./validation.ts";
 
 export interface FitOptions {
   /** Ends the run after the step in progress, with a checkpoint: nothing is thrown. */
@@ -19,10 +24,11 @@ export interface FitOptions {
 export interface FitResult {
   /** Updates done, those before a resume included. */
   readonly step: number;
-  readonly reason: "max-steps" | "stopped";
+  /** "stopped": by the signal; "early-stop": by `earlyStopping`. */
+  readonly reason: "max-steps" | "stopped" | "early-stop";
   /** The newest values by name: `reduced_train_loss`, `val_loss`, ... */
   readonly metrics: Scalars;
-  /** Weights after the last step; null when no checkpoints are kept. */
+  /** The newest checkpoint that is kept: of the last step, unless only the best are; null without one. */
   readonly checkpoint: string | null;
   readonly times: StepTimes;
 }
@@ -47,28 +53,28 @@ export interface FitResult {
 export class Trainer<B> implements AsyncDisposable {
   readonly #options: TrainerOptions<B>;
   readonly #optimizer: OptimizerSettings;
+  readonly #earlyStopping: EarlyStopping | null;
+  readonly #milestones: Milestones;
   readonly #clock = new StepClock();
+  readonly #log = new StepLog(this.#clock);
   #state: ParameterState | null = null;
-  #step = 0;
-  #epoch = 0;
-  #consumed = 0;
-  #metrics: Record<string, number> = {};
-  #checkpoint: { readonly path: string; readonly step: number } | null = null;
-  /** Steps' milliseconds and tokens when the loggers were last told. */
-  #logged = { ms: 0, tokens: 0, data: 0 };
-  #tokens = 0;
+  #saver: CheckpointSaver | null = null;
+  readonly #place = new RunPlace();
 
   /** @throws InvalidArgumentError for options that do not exist, of another kind or out of range */
   constructor(options: TrainerOptions<B>) {
     checkTrainerOptions(options);
     this.#options = options;
+    this.#milestones = milestonesOf(options);
     const kept = options.model.parameters.filter(({ decay }) => !decay).map(({ name }) => name);
     this.#optimizer = { noDecay: new Set(kept), ...options.optimizer };
+    const { earlyStopping } = options;
+    this.#earlyStopping = earlyStopping === undefined ? null : new EarlyStopping(earlyStopping);
   }
 
   /** Updates done. */
   get step(): number {
-    return this.#step;
+    return this.#place.step;
   }
 
   /**
@@ -76,28 +82,27 @@ export class Trainer<B> implements AsyncDisposable {
    *
    * @throws TrainingError when the loss or a gradient is not finite (checkpoints stay as they are) or
    *   the data ends; IncompatibleError for a checkpoint of another model, other data or another seed;
-   *   FormatError for a damaged one; what the data module throws.
+   *   FormatError for a damaged one; StorageError when a checkpoint cannot be written; what the data
+   *   module throws.
    */
   async fit({ signal }: FitOptions = {}): Promise<FitResult> {
-    const { data, maxSteps, observer } = this.#options;
     const runner = await this.#prepare();
-    observer?.started?.({ step: this.#step, checkpoint: this.#checkpoint?.path ?? null });
-    this.#clock.charge("host");
-    const isDone = () => this.#step >= maxSteps || (signal?.aborted ?? false);
-    if (!isDone()) {
-      for await (const batch of this.#batches(data.trainLoader())) {
-        this.#clock.charge("data");
-        await this.#train(runner, batch);
-        await this.#afterStep(runner, signal);
-        if (isDone()) break;
-      }
+    try {
+      this.#clock.charge("host");
+      const { validationDue } = this.#place;
+      if (validationDue && signal?.aborted !== true) await this.#afterStep(runner, signal);
+      if (!this.#isOver(signal)) await this.#steps(runner, signal);
+      await this.#save();
+      await this.#saver?.finish();
+    } finally {
+      await this.#saver?.settle();
+      this.#clock.charge("checkpoint");
     }
-    await this.#save();
     return {
-      step: this.#step,
-      reason: this.#step >= maxSteps ? "max-steps" : "stopped",
-      metrics: { ...this.#metrics },
-      checkpoint: this.#checkpoint?.path ?? null,
+      step: this.#place.step,
+      reason: this.#reason(),
+      metrics: { ...this.#place.metrics },
+      checkpoint: this.#saver?.newest ?? null,
       times: this.#clock.times,
     };
   }
@@ -119,8 +124,8 @@ export class Trainer<B> implements AsyncDisposable {
   }
 
   async #prepare(): Promise<BatchRunner<B>> {
-    const { model, data, executor, weights, seed = 42, resumeIfExists = true } = this.#options;
-    const { microBatchSize, divide = microBatches<B>, checkpoints } = this.#options;
+    const { model, data, executor, weights, seed = 42, observer } = this.#options;
+    const { microBatchSize, divide = microBatches<B>, lossReduction = "global" } = this.#options;
     await data.prepareData();
     await data.setup("fit");
     await this.close();
@@ -129,8 +134,9 @@ export class Trainer<B> implements AsyncDisposable {
       ...(weights === undefined ? {} : { weights }),
     });
     this.#state = state;
-    const from = resumeIfExists ? (checkpoints?.newest() ?? null) : null;
-    if (from !== null) await this.#resume(from.path, state, seed);
+    const checkpoint = await this.#resume(state, seed);
+    const { path = null, notes = [] } = checkpoint ?? {};
+    observer?.started?.({ step: this.step, checkpoint: path, notes });
     return new BatchRunner({
       model,
       executor,
@@ -138,191 +144,157 @@ export class Trainer<B> implements AsyncDisposable {
       programs: new ModelPrograms(model),
       divide: (batch) => (microBatchSize === undefined ? [batch] : divide(batch, microBatchSize)),
       seed,
+      lossReduction,
       clock: this.#clock,
     });
   }
 
-  async #resume(path: string, state: ParameterState, seed: number): Promise<void> {
-    using checkpoint = openCheckpoint(path);
-    const { trainer } = checkpoint;
-    const random = trainer.random as { readonly seed?: unknown } | null; // proof: only seed is read
-    if (random?.seed !== seed) {
-      throw new IncompatibleError(
-        "other-seed",
-        `${path}: the run has seed ${String(random?.seed)}, this one ${seed}`,
-        { suggestions: ["use the same seed, or another folder"] },
-      );
+  async #resume(state: ParameterState, seed: number) {
+    const { checkpoints, resumeIfExists = true, asyncSave = true, observer } = this.#options;
+    const from = resumeIfExists ? (checkpoints?.newest()?.path ?? null) : null;
+    if (checkpoints !== undefined) {
+      this.#saver = new CheckpointSaver(checkpoints, {
+        isAsync: asyncSave,
+        newest: from,
+        onSaved: ({ step, path }) => observer?.saved?.({ step, path }),
+      });
     }
-    await loadTensors(state, this.#options.model, checkpoint, momentsOf(this.#optimizer));
-    this.#options.data.loadState(trainer.data);
-    this.#step = trainer.step;
-    this.#epoch = trainer.epoch;
-    this.#consumed = trainer.consumedSamples;
-    this.#metrics = { ...trainer.metrics };
-    this.#checkpoint = { path, step: trainer.step };
+    if (from === null) return null;
+    const run = await openRun(from, { ...this.#options, state, seed, optimizer: this.#optimizer });
+    this.#place.resume(run);
+    if (run.progress.earlyStopping !== null) {
+      this.#earlyStopping?.loadState(run.progress.earlyStopping);
+    }
+    return { path: from, notes: run.notes };
   }
 
-  /** The training batches of as many epochs as are asked for. */
-  async *#batches(loader: ResumableBatches<B>): AsyncGenerator<B, never, undefined> {
-    for (;;) {
-      let isEmpty = true;
-      for await (const batch of loader) {
-        isEmpty = false;
-        yield batch;
-      }
-      // A resumed run may begin at the end of an epoch.
-      if (isEmpty && this.#epoch > 0)
-        throw this.#error("data-ended", "the training data has ended");
-      this.#epoch++;
+  #isOver(signal: AbortSignal | undefined): boolean {
+    const { maxSteps } = this.#options;
+    const isStopped = signal?.aborted ?? false;
+    return this.#place.step >= maxSteps || isStopped || (this.#earlyStopping?.isOver ?? false);
+  }
+
+  #reason(): FitResult["reason"] {
+    if (this.#place.validationDue) return "stopped";
+    if (this.#place.step >= this.#options.maxSteps) return "max-steps";
+    return this.#earlyStopping?.isOver === true ? "early-stop" : "stopped";
+  }
+
+  async #steps(runner: BatchRunner<B>, signal: AbortSignal | undefined): Promise<void> {
+    const ended = () => this.#error("data-ended", "the training data has ended");
+    const loader = this.#options.data.trainLoader();
+    for await (const batch of epochsOf(loader, this.#place, ended)) {
+      this.#clock.charge("data");
+      await this.#train(runner, batch);
+      await this.#afterStep(runner, signal);
+      if (this.#isOver(signal)) break;
     }
   }
 
   async #train(runner: BatchRunner<B>, batch: B): Promise<void> {
-    const { model, schedule, maxGradientNorm, observer } = this.#options;
-    const { countRows = rowsOf } = this.#options;
-    const sums = await runner.accumulate(batch, this.#step);
-    const loss = lossOf(model.reduce(sums.sums, Math.max(sums.count, 1)));
-    const next = this.#step + 1;
-    if (!Number.isFinite(loss)) throw this.#notFinite(`the loss of step ${next} is ${loss}`);
-    const learningRate = schedule(this.#step);
+    const { model, schedule, maxGradientNorm, observer, logger } = this.#options;
+    const { countRows = rowsOf, logEveryNSteps = 1, maxSteps, profileStep } = this.#options;
+    const sums = await runner.accumulate(batch, this.#place.step);
+    const loss = model.reduce(sums.sums, Math.max(sums.count, 1))["loss"] ?? Number.NaN;
+    const next = this.#place.step + 1;
+    if (!Number.isFinite(loss)) throw await this.#notFinite(`the loss of step ${next} is ${loss}`);
+    const learningRate = schedule(this.#place.step);
     const { gradientNorm, applied } = await (this.#state as ParameterState).update(
       this.#optimizer,
       { step: next, learningRate, ...(maxGradientNorm === undefined ? {} : { maxGradientNorm }) },
     );
-    if (!applied) throw this.#notFinite(`the gradient norm of step ${next} is ${gradientNorm}`);
+    if (!applied) {
+      throw await this.#notFinite(`the gradient norm of step ${next} is ${gradientNorm}`);
+    }
     this.#clock.charge("update");
-    this.#step = next;
-    this.#consumed += countRows(batch);
-    this.#tokens += sums.tokens;
-    this.#metrics = {
-      ...this.#metrics,
-      reduced_train_loss: loss,
-      lr: learningRate,
-      grad_norm: gradientNorm,
-      epoch: this.#epoch,
-      consumed_samples: this.#consumed,
-    };
-    const { step } = this;
-    const consumedSamples = this.#consumed;
-    const { tokens } = sums;
-    observer?.trained?.({ step, batch, loss, learningRate, gradientNorm, consumedSamples, tokens });
-    this.#log();
-  }
-
-  #log(): void {
-    const { logger, logEveryNSteps = 1, maxSteps } = this.#options;
-    if (this.#step % logEveryNSteps === 0 || this.#step === maxSteps) {
-      const { steps: ms, times } = this.#clock;
-      const took = ms - this.#logged.ms;
-      const tokens = this.#tokens - this.#logged.tokens;
-      const { reduced_train_loss, lr, grad_norm, epoch, consumed_samples } = this.#metrics;
-      const scalars = { reduced_train_loss, lr, grad_norm, epoch, consumed_samples };
-      logger?.log(this.#step, {
-        ...(scalars as Scalars), // proof: #train has set them
-        tokens_per_second: (1000 * tokens) / took,
-        step_ms: took / logEveryNSteps,
-        data_ms: (times.data - this.#logged.data) / logEveryNSteps,
-        rss_mb: process.memoryUsage.rss() / 2 ** 20,
-      });
-      this.#logged = { ms, tokens: this.#tokens, data: times.data };
+    this.#place.trained({ loss, learningRate, gradientNorm, rows: countRows(batch) });
+    this.#log.count(sums);
+    const { step, consumedSamples } = this.#place;
+    const { tokens, paddedTokens } = sums;
+    const event = { step, batch, loss, learningRate, gradientNorm, consumedSamples };
+    observer?.trained?.({ ...event, tokens, paddedTokens });
+    if (step % logEveryNSteps === 0 || step === maxSteps) {
+      logger?.log(step, this.#log.line(this.#place.metrics));
     }
     this.#clock.charge("log");
+    if (step === profileStep) {
+      const { forward, both } = await runner.profile(batch, step - 1);
+      logger?.log(step, { forward_ms: forward, backward_ms: Math.max(0, both - forward) });
+    }
   }
 
+  /** Validation and checkpoint, where they are due. */
   async #afterStep(runner: BatchRunner<B>, signal: AbortSignal | undefined): Promise<void> {
-    const { maxSteps, valCheckInterval = maxSteps } = this.#options;
-    const { saveEveryNSteps = valCheckInterval } = this.#options;
-    const isLast = this.#step === maxSteps;
-    if (this.#step % valCheckInterval === 0 || isLast) await this.#validate(runner, signal);
-    if (this.#step % saveEveryNSteps === 0) await this.#save();
+    const { validationDue, step } = this.#place;
+    const isDue = validationDue || this.#milestones.validatesAfter(step);
+    if (isDue) await this.#validate(runner, signal);
+    if (!this.#place.validationDue && this.#milestones.savesAfter(step)) await this.#save();
+    this.#saver?.check();
   }
 
   async #validate(runner: BatchRunner<B>, signal: AbortSignal | undefined): Promise<void> {
-    const { model, data, limitValBatches = Number.POSITIVE_INFINITY } = this.#options;
+    const { model, data, limitValBatches: limit = Number.POSITIVE_INFINITY } = this.#options;
     const { logger, observer } = this.#options;
-    if (limitValBatches === 0 || !data.has("val")) return;
-    const loader = data.valLoader();
-    const begin = loader.state();
-    const sums: Record<string, number> = {};
-    let [count, batches, tokens] = [0, 0, 0];
-    try {
-      for await (const batch of loader) {
-        if (signal?.aborted === true) return;
-        const found: BatchSums = await runner.evaluate(batch);
-        addSums(sums, found.sums);
-        count += found.count;
-        tokens += found.tokens;
-        const { step } = this;
-        observer?.validatedBatch?.({ step, batch, sums: found.sums, count: found.count });
-        if (++batches >= limitValBatches) break;
-      }
-    } finally {
-      // Every validation sees the same batches with the same masks.
-      loader.loadState(begin);
+    const { step } = this;
+    this.#place.isSaved = false;
+    if (limit > 0 && data.has("val")) {
+      const loader = data.valLoader();
+      const onBatch = observer?.validatedBatch?.bind(observer);
+      const begin = performance.now();
+      const metrics = await validate({
+        ...{ runner, model, loader, limit, signal },
+        onBatch: (event) => onBatch?.({ step, ...event }),
+      });
       this.#clock.charge("validation");
+      this.#place.validationDue = metrics === null;
+      if (metrics === null) return;
+      if (Object.keys(metrics).length > 0) {
+        this.#place.validated(metrics);
+        logger?.log(step, { ...metrics, validation_ms: performance.now() - begin });
+        observer?.validated?.({ step, metrics });
+      }
     }
-    if (tokens === 0) return;
-    const metrics: Record<string, number> = {};
-    for (const [name, value] of Object.entries(model.reduce(sums, Math.max(count, 1)))) {
-      metrics[`val_${name}`] = value;
-    }
-    this.#metrics = { ...this.#metrics, ...metrics };
-    logger?.log(this.#step, metrics);
-    observer?.validated?.({ step: this.#step, metrics });
+    this.#place.validationDue = false;
+    this.#earlyStopping?.see(this.#place.metrics);
   }
 
   async #save(): Promise<void> {
-    const { model, data, checkpoints, observer, config = null, executor } = this.#options;
-    const { seed = 42 } = this.#options;
+    const { model, data, config = null, executor, seed = 42 } = this.#options;
     const state = this.#state;
-    if (checkpoints === undefined || state === null || this.#checkpoint?.step === this.#step)
-      return;
-    const tensors = await savedTensors(state, model, momentsOf(this.#optimizer));
-    const step = this.#step;
-    const kept = checkpoints.save({
-      ...tensors,
+    if (this.#saver === null || state === null || this.#place.isSaved) return;
+    const isEnd = this.#earlyStopping?.isOver === true;
+    const { step, validationDue } = this.#place;
+    const isStop = validationDue || !(this.#milestones.savesAfter(step) || isEnd);
+    await this.#saver.save(async () => ({
+      ...(await savedTensors(state, model, momentsOf(this.#optimizer))),
       modelConfig: model.config,
       trainer: {
-        step,
-        epoch: this.#epoch,
-        consumedSamples: this.#consumed,
-        metrics: this.#metrics,
+        ...this.#place.state(isStop, this.#earlyStopping?.state() ?? null),
         data: data.state(),
         random: { seed },
         config,
         versions: { node: process.version, executor: executor.name },
       },
-    });
-    const path = kept.find((info) => info.step === step)?.path;
-    if (path !== undefined) {
-      this.#checkpoint = { path, step };
-      observer?.saved?.({ step, path });
-    }
+    }));
+    this.#place.isSaved = true;
     this.#clock.charge("checkpoint");
   }
 
-  #notFinite(what: string): TrainingError {
-    return this.#error("loss-not-finite", `${what}: training stopped after step ${this.#step}`, [
+  #notFinite(what: string): Promise<TrainingError> {
+    const message = `${what}: training stopped after step ${this.step}`;
+    const suggestions = [
       "a smaller learning rate, a longer warm-up, or clipping (maxGradientNorm)",
-    ]);
+    ];
+    return this.#error("loss-not-finite", message, suggestions);
   }
 
-  #error(
+  async #error(
     code: "loss-not-finite" | "data-ended",
     message: string,
     suggestions: readonly string[] = [],
-  ): TrainingError {
-    const checkpoint = this.#checkpoint?.path ?? null;
-    return new TrainingError(code, message, { step: this.#step, checkpoint, suggestions });
+  ): Promise<TrainingError> {
+    await this.#saver?.settle();
+    const checkpoint = this.#saver?.newest ?? null;
+    return new TrainingError(code, message, { step: this.#place.step, checkpoint, suggestions });
   }
-}
-
-function lossOf(metrics: Readonly<Record<string, number>>): number {
-  return metrics["loss"] ?? Number.NaN;
-}
-
-/** Which moments an optimizer keeps. */
-function momentsOf(optimizer: OptimizerSettings): readonly ("first" | "second")[] {
-  if (optimizer.kind !== "sgd") return ["first", "second"];
-  return (optimizer.momentum ?? 0) === 0 ? [] : ["first"];
 }

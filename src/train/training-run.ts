@@ -18,11 +18,17 @@ import { type Logger, LoggerGroup } from "./loggers/logger.ts";
 import { TensorBoardLogger } from "./loggers/tensorboard-logger.ts";
 import type { Schedule } from "./schedule.ts";
 import { type FitResult, Trainer } from "./trainer.ts";
+import {
+  assertOneProcess,
+  type ParallelSizes,
+  type TrainerExtras,
+  trainerExtras,
+} from "./trainer-extras.ts";
 import type { TrainerObserver } from "./trainer-options.ts";
 import { CHECKPOINTS, findWeights, startingWeights } from "./training-weights.ts";
 
 /** Where a run is written and how it goes, whatever the model. */
-export interface TrainingRunOptions<B> {
+export interface TrainingRunOptions<B> extends TrainerExtras, ParallelSizes {
   /** Default "results". */
   readonly resultDir?: string;
   /** Default 0.01. */
@@ -31,6 +37,8 @@ export interface TrainingRunOptions<B> {
   readonly maxGradientNorm?: number;
   /** Micro-batches of an update. Default 1. */
   readonly accumulateGradBatches?: number;
+  /** Ends the run at this step, with the learning rates of all its steps. Default: not. */
+  readonly earlyStopOnStep?: number;
   /** Updates between validations and checkpoints. Default 10,000. */
   readonly valCheckInterval?: number;
   /** Batches of a validation; 0 for none. Default 2. */
@@ -97,6 +105,7 @@ export class TrainingRun<B> {
 
   /** Writes nothing yet. @throws StorageError for a run that is there and is not to be gone on with */
   constructor(options: TrainingRunOptions<B>, experimentName: string) {
+    assertOneProcess(options);
     this.directory = join(options.resultDir ?? "results", experimentName);
     this.#options = options;
     this.#checkpoints = new CheckpointFiles(join(this.directory, CHECKPOINTS), {
@@ -134,6 +143,7 @@ export class TrainingRun<B> {
     try {
       await using trainer = new Trainer<B>({
         ...rest,
+        ...trainerExtras(config),
         model,
         microBatchSize,
         executor,

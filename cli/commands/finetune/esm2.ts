@@ -81,7 +81,7 @@ export default class FinetuneEsm2 extends TrainCommand {
       cnnDropout: flags["cnn-dropout"],
       cnnHiddenSize: flags["cnn-hidden-size"],
     };
-    return this.train(flags["num-steps"], (shared) => finetuneEsm2({ ...options, ...shared }));
+    return this.train(flags, (shared) => finetuneEsm2({ ...options, ...shared }));
   }
 }
 

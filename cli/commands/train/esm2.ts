@@ -83,7 +83,7 @@ export default class TrainEsm2 extends TrainCommand {
       maxSeqLength: flags["max-seq-length"],
       randomMaskStrategy: flags["random-mask-strategy"],
     };
-    return this.train(flags["num-steps"], (shared) => trainEsm2({ ...options, ...shared }));
+    return this.train(flags, (shared) => trainEsm2({ ...options, ...shared }));
   }
 }
 

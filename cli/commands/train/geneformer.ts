@@ -84,6 +84,6 @@ export default class TrainGeneformer extends TrainCommand {
       cosineRampupFrac: flags["cosine-rampup-frac"],
       cosineHoldFrac: flags["cosine-hold-frac"],
     };
-    return this.train(flags["num-steps"], (shared) => trainGeneformer({ ...options, ...shared }));
+    return this.train(flags, (shared) => trainGeneformer({ ...options, ...shared }));
   }
 }

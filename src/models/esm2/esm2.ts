@@ -18,6 +18,7 @@ import type {
 import { type Weights, weightsOf } from "../parameters.ts";
 import {
   countLossPositions,
+  countTokens,
   isPacked,
   type MaskedBatch,
   maskedBatchSize,
@@ -88,6 +89,10 @@ export class Esm2 implements TrainableModel<MaskedBatch>, Backbone {
 
   lossCount(batch: MaskedBatch): number {
     return countLossPositions(batch);
+  }
+
+  tokenCount(batch: MaskedBatch): number {
+    return countTokens(batch);
   }
 
   reduce(sums: Readonly<Record<string, number>>, count: number): Readonly<Record<string, number>> {

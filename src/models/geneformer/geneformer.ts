@@ -17,7 +17,13 @@ import type {
   TrainableModel,
 } from "../model.ts";
 import { type Weights, weightsOf } from "../parameters.ts";
-import { countLossPositions, isPacked, type MaskedBatch, maskedBatchSize } from "../token-batch.ts";
+import {
+  countLossPositions,
+  countTokens,
+  isPacked,
+  type MaskedBatch,
+  maskedBatchSize,
+} from "../token-batch.ts";
 import { BERT_NOTES, BIONEMO_NOTES, type WeightNotes } from "../weights/weight-notes.ts";
 import { BERT_LAYOUT } from "./bert-layout.ts";
 import { BIONEMO_LAYOUT } from "./bionemo-layout.ts";
@@ -100,6 +106,10 @@ export class Geneformer implements TrainableModel<MaskedBatch>, Backbone {
 
   lossCount(batch: MaskedBatch): number {
     return countLossPositions(batch);
+  }
+
+  tokenCount(batch: MaskedBatch): number {
+    return countTokens(batch);
   }
 
   reduce(sums: Readonly<Record<string, number>>, count: number): Readonly<Record<string, number>> {

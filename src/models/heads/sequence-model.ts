@@ -23,6 +23,7 @@ import type {
   TrainableModel,
 } from "../model.ts";
 import { ParameterList, requireSizes, type Weights, weightsOf } from "../parameters.ts";
+import { countTokens } from "../token-batch.ts";
 import type { WeightNotes } from "../weights/weight-notes.ts";
 import {
   backboneInputs,
@@ -130,6 +131,10 @@ export class SequenceModel implements TrainableModel<LabelledBatch> {
 
   lossCount({ labels }: LabelledBatch): number {
     return labels.length;
+  }
+
+  tokenCount(batch: LabelledBatch): number {
+    return countTokens(batch);
   }
 
   reduce(sums: Readonly<Record<string, number>>, count: number): Readonly<Record<string, number>> {

@@ -23,7 +23,7 @@ import type {
   TrainableModel,
 } from "../model.ts";
 import { ParameterList, requireSizes, type Weights, weightsOf } from "../parameters.ts";
-import { countLossPositions, lossLabels } from "../token-batch.ts";
+import { countLossPositions, countTokens, lossLabels } from "../token-batch.ts";
 import type { WeightNotes } from "../weights/weight-notes.ts";
 import {
   backboneInputs,
@@ -118,6 +118,10 @@ export class TokenModel implements TrainableModel<LabelledBatch> {
 
   lossCount(batch: LabelledBatch): number {
     return countLossPositions(batch);
+  }
+
+  tokenCount(batch: LabelledBatch): number {
+    return countTokens(batch);
   }
 
   reduce(sums: Readonly<Record<string, number>>, count: number): Readonly<Record<string, number>> {

@@ -1,69 +1,10 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, expect, test } from "vitest";
-import { openExecutor } from "../../../src/tensor/index.ts";
+import { readdirSync } from "node:fs";
+import { expect, test } from "vitest";
 import { CheckpointFiles } from "../../../src/train/checkpoint-files.ts";
-import type { Scalars } from "../../../src/train/loggers/logger.ts";
 import { constantSchedule } from "../../../src/train/schedule.ts";
-import { Trainer } from "../../../src/train/trainer.ts";
-import type { TrainerOptions, TrainStep } from "../../../src/train/trainer-options.ts";
-import {
-  type DigitBatch,
-  DigitDataModule,
-  DigitModel,
-  type DigitOptions,
-} from "./digits.fixture.ts";
-
-const folder = mkdtempSync(join(tmpdir(), "scdl-trainer-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-let runs = 0;
-const newFolder = (): string => join(folder, `run-${runs++}`);
-
-interface Run extends Partial<TrainerOptions<DigitBatch>> {
-  readonly data?: never;
-  readonly digits?: Omit<DigitOptions, "maxSteps">;
-  readonly stopAt?: number;
-}
-
-/** A run with the reference executor, and everything it told. */
-async function run({ digits, stopAt, ...options }: Run = {}) {
-  const steps: TrainStep<DigitBatch>[] = [];
-  const lines: [number, Scalars][] = [];
-  const stop = new AbortController();
-  const maxSteps = options.maxSteps ?? 12;
-  await using executor = await openExecutor("reference");
-  await using data = new DigitDataModule({ maxSteps, ...digits });
-  await using trainer = new Trainer({
-    model: new DigitModel(),
-    executor,
-    optimizer: { kind: "adamw" },
-    schedule: (step) => 0.05 / (1 + step),
-    maxSteps,
-    logger: { log: (step, scalars) => lines.push([step, scalars]), close: () => {} },
-    observer: {
-      trained: (event) => {
-        steps.push(event);
-        if (event.step === stopAt) stop.abort();
-      },
-    },
-    ...options,
-    data,
-  });
-  const result = await trainer.fit({ signal: stop.signal });
-  return { result, steps, lines, weights: await trainer.weights() };
-}
-
-async function errorOf(work: () => Promise<unknown>): Promise<unknown> {
-  try {
-    await work();
-  } catch (error) {
-    return error;
-  }
-  throw new Error("nothing was thrown");
-}
-
-const losses = (steps: readonly TrainStep<DigitBatch>[]) => steps.map(({ loss }) => loss);
+import type { TrainerOptions } from "../../../src/train/trainer-options.ts";
+import { type DigitBatch, DigitModel } from "./digits.fixture.ts";
+import { errorOf, losses, newFolder, run } from "./digits-run.fixture.ts";
 
 test("a run that was stopped at any step and goes on is the run that never stopped", async () => {
   const whole = await run({ valCheckInterval: 4 });
@@ -137,7 +78,11 @@ test("validation runs every n steps over the same batches, and at the end", asyn
   expect(batches).toEqual([2, 4, 5].flatMap((step) => two.map((rows) => [step, rows])));
   const validations = lines.filter(([, scalars]) => "val_loss" in scalars);
   expect(validations.map(([step]) => step)).toEqual([2, 4, 5]);
-  expect(Object.keys(validations[0]?.[1] ?? {})).toEqual(["val_loss", "val_accuracy"]);
+  expect(Object.keys(validations[0]?.[1] ?? {})).toEqual([
+    "val_loss",
+    "val_accuracy",
+    "validation_ms",
+  ]);
 });
 
 test("loggers are told of every n-th step and the last", async () => {
@@ -150,9 +95,11 @@ test("loggers are told of every n-th step and the last", async () => {
     "epoch",
     "consumed_samples",
     "tokens_per_second",
+    "padded_tokens_per_second",
     "step_ms",
     "data_ms",
     "rss_mb",
+    "peak_rss_mb",
   ]);
   expect(lines[0]?.[1]).toMatchObject({ lr: 0.05 / 3, consumed_samples: 18 });
 });
@@ -219,4 +166,67 @@ test("options are checked", async () => {
     message: "Trainer has no option maxGradintNorm",
     suggestions: ["maxGradientNorm, if that is what maxGradintNorm should be"],
   });
+});
+
+test("micro-batches weigh by what they count, or alike as in Megatron", async () => {
+  // 6 rows as 4 and 2: their sums are multiplied by 1/6 both, or by 1/8 and 1/4
+  const model = new DigitModel({ dropout: 0 });
+  const one = { model, maxSteps: 1, microBatchSize: 4 };
+  const sums = async (lossReduction: TrainerOptions<DigitBatch>["lossReduction"]) => {
+    const options = { optimizer: { kind: "sgd" }, schedule: constantSchedule(1) } as const;
+    const given = lossReduction === undefined ? {} : { lossReduction };
+    return (await run({ ...one, ...options, ...given })).weights.get("b.weight") ?? [];
+  };
+  const [global, megatron, own, asGlobal] = [
+    await sums(undefined),
+    await sums("micro-batch"),
+    await sums(([a = 0, b = 0]) => [0.5 / a, 0.5 / b]),
+    await sums(() => [1 / 6, 1 / 6]),
+  ];
+  expect(own).toEqual(megatron);
+  expect(asGlobal).toEqual(global);
+  expect(megatron).not.toEqual(global);
+  const even = { ...one, microBatchSize: 3 };
+  const alike = [await run(even), await run({ ...even, lossReduction: "micro-batch" })];
+  expect(alike[1]?.weights).toEqual(alike[0]?.weights);
+  const error = await errorOf(() => run({ ...one, lossReduction: () => [1] }));
+  expect(error).toMatchObject({ argument: "lossReduction" });
+});
+
+test("a batch with nothing to count is an update with gradient 0: weights decay", async () => {
+  const model = new DigitModel({ dropout: 0 });
+  model.lossCount = () => 0;
+  for (const lossReduction of ["global", "micro-batch"] as const) {
+    const options = { model, maxSteps: 1, lossReduction, schedule: constantSchedule(0.5) };
+    const kept = await run({ ...options, optimizer: { kind: "adamw", weightDecay: 0 } });
+    const { steps, weights } = await run({
+      ...options,
+      optimizer: { kind: "adamw", weightDecay: 0.1 },
+    });
+    expect(steps[0]?.gradientNorm).toBe(0);
+    for (const [name, values] of weights) {
+      const left = name.endsWith("bias") ? 1 : 1 - 0.5 * 0.1;
+      for (const [i, value] of values.entries()) {
+        expect(value).toBeCloseTo((kept.weights.get(name)?.[i] ?? Number.NaN) * left, 6);
+      }
+    }
+  }
+});
+
+test("tokens are those that the model counts, beside all with padding", async () => {
+  const model = Object.assign(new DigitModel(), {
+    tokenCount: ({ shape: [rows] }: DigitBatch) => rows * 3,
+  });
+  const { steps, lines } = await run({ model, maxSteps: 1, microBatchSize: 4 });
+  expect(steps[0]).toMatchObject({ tokens: 18, paddedTokens: 48 });
+  const { tokens_per_second = 0, padded_tokens_per_second = 0 } = lines[0]?.[1] ?? {};
+  expect(padded_tokens_per_second / tokens_per_second).toBeCloseTo(48 / 18, 6);
+});
+
+test("a step can be profiled, and the run stays as it was", async () => {
+  const { weights } = await run();
+  const profiled = await run({ profileStep: 3, microBatchSize: 6 });
+  expect(profiled.weights).toEqual(weights);
+  const found = profiled.lines.filter(([, scalars]) => "backward_ms" in scalars);
+  expect(found).toEqual([[3, { forward_ms: expect.any(Number), backward_ms: expect.any(Number) }]]);
 });

@@ -1,0 +1,70 @@
+import type { EarlyStoppingState } from "./early-stopping.ts";
+import type { Scalars } from "./loggers/logger.ts";
+import type { ResumedRun } from "./resumed-run.ts";
+import type { TrainerState } from "./trainer-file.ts";
+
+/** What is known of one update. */
+export interface DoneStep {
+  readonly loss: number;
+  readonly learningRate: number;
+  readonly gradientNorm: number;
+  readonly rows: number;
+}
+
+/** Where a run stands: its counts, and the newest value of every metric. */
+export class RunPlace {
+  step = 0;
+  epoch = 0;
+  consumedSamples = 0;
+  metrics: Scalars = {};
+  /** The validation of this step was cut off. */
+  validationDue = false;
+  /** A checkpoint has all that there is. */
+  isSaved = false;
+  /** The step of the last whole validation. */
+  #validated = 0;
+
+  resume({ step, epoch, consumedSamples, progress }: ResumedRun): void {
+    this.step = step;
+    this.epoch = epoch;
+    this.consumedSamples = consumedSamples;
+    this.metrics = progress.metrics;
+    this.validationDue = progress.validationDue;
+    this.isSaved = true;
+  }
+
+  trained({ loss, learningRate, gradientNorm, rows }: DoneStep): void {
+    this.step++;
+    this.isSaved = false;
+    this.consumedSamples += rows;
+    this.metrics = {
+      ...this.metrics,
+      reduced_train_loss: loss,
+      lr: learningRate,
+      grad_norm: gradientNorm,
+      epoch: this.epoch,
+      consumed_samples: this.consumedSamples,
+    };
+  }
+
+  validated(metrics: Scalars): void {
+    this.#validated = this.step;
+    this.metrics = { ...this.metrics, ...metrics };
+  }
+
+  /** @param isStop a run that is not stopped would write no checkpoint here: it is not to be chosen */
+  state(
+    isStop: boolean,
+    earlyStopping: EarlyStoppingState | null,
+  ): Pick<TrainerState, "step" | "epoch" | "consumedSamples" | "metrics" | "progress"> {
+    const { step, epoch, consumedSamples, metrics, validationDue } = this;
+    const progress = { metrics, validationDue, earlyStopping };
+    return { step, epoch, consumedSamples, progress, metrics: isStop ? {} : this.#measured() };
+  }
+
+  /** Values of these very weights: not those of an earlier validation. */
+  #measured(): Scalars {
+    const isMeasured = (name: string) => this.#validated === this.step || !name.startsWith("val_");
+    return Object.fromEntries(Object.entries(this.metrics).filter(([name]) => isMeasured(name)));
+  }
+}

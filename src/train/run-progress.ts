@@ -1,0 +1,40 @@
+import { FormatError } from "../../formats/common/errors.ts";
+import { type EarlyStoppingState, readEarlyStoppingState } from "./early-stopping.ts";
+import type { Scalars } from "./loggers/logger.ts";
+
+/** Where a run stood, besides its counts: what a resumed one needs to be the one that never stopped. */
+export interface RunProgress {
+  /** The newest value of every metric, of this step or an earlier one; what is not finite is left out. */
+  readonly metrics: Scalars;
+  /** The validation of this step was cut off and is to be done before the next update. */
+  readonly validationDue: boolean;
+  readonly earlyStopping: EarlyStoppingState | null;
+}
+
+/** As JSON: no NaN. */
+export function encodeProgress({ metrics, ...rest }: RunProgress): RunProgress {
+  const finite = Object.entries(metrics).filter(([, value]) => Number.isFinite(value));
+  return { ...rest, metrics: Object.fromEntries(finite) };
+}
+
+/** @throws FormatError for what is no progress */
+export function readProgress(value: unknown, path: string): RunProgress {
+  const { metrics, validationDue, earlyStopping = null } = isRecord(value) ? value : {};
+  const isProgress =
+    isRecord(metrics) &&
+    Object.values(metrics).every((item) => typeof item === "number") &&
+    typeof validationDue === "boolean";
+  if (!isProgress) {
+    const message = "expected metrics and validationDue in progress";
+    throw new FormatError("damaged-checkpoint", message, { path });
+  }
+  return {
+    metrics: metrics as Scalars, // proof: every value is a number
+    validationDue,
+    earlyStopping: earlyStopping === null ? null : readEarlyStoppingState(earlyStopping, path),
+  };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
