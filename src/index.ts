@@ -96,7 +96,7 @@ export type {
 } from "./convert/options.ts";
 export * from "./data/index.ts";
 export * from "./dataset/index.ts";
-export { type ProcessPlace, processPlace } from "./distributed/environment.ts";
+export * from "./distributed/index.ts";
 export * from "./gene-tokens/index.ts";
 export { type InspectOptions, type InspectProgress, inspect } from "./inspect/inspect.ts";
 export type {

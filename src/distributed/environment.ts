@@ -8,6 +8,8 @@ export interface ProcessPlace {
   readonly worldSize: number;
   /** Among the processes of this machine; 0 when the launcher does not say. */
   readonly localRank: number;
+  /** Processes of this machine; 1 when the launcher does not say. */
+  readonly localWorldSize: number;
   readonly launcher: "torchrun" | "openmpi" | "mpich" | "slurm" | "none";
 }
 
@@ -16,19 +18,33 @@ interface Names {
   readonly rank: string;
   readonly worldSize: string;
   readonly localRank: string;
+  readonly localWorldSize: string;
 }
 
 /** The inner launcher first: torchrun and mpirun are themselves started by Slurm. */
 const LAUNCHERS: readonly Names[] = [
-  { launcher: "torchrun", rank: "RANK", worldSize: "WORLD_SIZE", localRank: "LOCAL_RANK" },
+  {
+    launcher: "torchrun",
+    rank: "RANK",
+    worldSize: "WORLD_SIZE",
+    localRank: "LOCAL_RANK",
+    localWorldSize: "LOCAL_WORLD_SIZE",
+  },
   {
     launcher: "openmpi",
     rank: "OMPI_COMM_WORLD_RANK",
     worldSize: "OMPI_COMM_WORLD_SIZE",
     localRank: "OMPI_COMM_WORLD_LOCAL_RANK",
+    localWorldSize: "OMPI_COMM_WORLD_LOCAL_SIZE",
   },
   // Hydra, the launcher of MPICH and Intel MPI.
-  { launcher: "mpich", rank: "PMI_RANK", worldSize: "PMI_SIZE", localRank: "MPI_LOCALRANKID" },
+  {
+    launcher: "mpich",
+    rank: "PMI_RANK",
+    worldSize: "PMI_SIZE",
+    localRank: "MPI_LOCALRANKID",
+    localWorldSize: "MPI_LOCALNRANKS",
+  },
   // Only srun sets the number of tasks of a step: a batch script itself is one process, although
   // Slurm gives it SLURM_PROCID 0 and the SLURM_NTASKS of the whole job.
   {
@@ -36,6 +52,7 @@ const LAUNCHERS: readonly Names[] = [
     rank: "SLURM_PROCID",
     worldSize: "SLURM_STEP_NUM_TASKS",
     localRank: "SLURM_LOCALID",
+    localWorldSize: "SLURM_STEP_TASKS_PER_NODE",
   },
 ];
 
@@ -58,14 +75,29 @@ export function processPlace(
     if (names.launcher === "slurm" && worldSize === undefined && rank?.trim() === "0") continue;
     const size = integer(names.worldSize, worldSize, 1, Number.MAX_SAFE_INTEGER);
     const localRank = environment[names.localRank];
+    const local = environment[names.localWorldSize];
+    const node = names.launcher === "slurm" ? environment["SLURM_NODEID"] : undefined;
     return {
       rank: integer(names.rank, rank, 0, size - 1),
       worldSize: size,
       localRank: localRank === undefined ? 0 : integer(names.localRank, localRank, 0, size - 1),
+      localWorldSize:
+        local === undefined
+          ? 1
+          : integer(names.localWorldSize, nthOfList(local, Number(node ?? 0)), 1, size),
       launcher: names.launcher,
     };
   }
-  return { rank: 0, worldSize: 1, localRank: 0, launcher: "none" };
+  return { rank: 0, worldSize: 1, localRank: 0, localWorldSize: 1, launcher: "none" };
+}
+
+/** Slurm has the tasks of all nodes in one text: "2(x3),1" are 2, 2, 2 and 1. */
+function nthOfList(text: string, index: number): string {
+  const counts = text.split(",").flatMap((part) => {
+    const [, count, times = "1"] = /^(\d+)(?:\(x(\d{1,6})\))?$/.exec(part.trim()) ?? [];
+    return count === undefined ? [part] : new Array<string>(Number(times)).fill(count);
+  });
+  return counts[index] ?? text;
 }
 
 function integer(name: string, text: string | undefined, least: number, most: number): number {

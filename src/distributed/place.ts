@@ -10,7 +10,7 @@ export interface PlaceOptions {
 export const PLACE_KINDS = { rank: aNumber, worldSize: aNumber };
 
 /** What `processPlace()` says besides: no option, but spread into options with the others. */
-export const PLACE_EXTRAS: readonly string[] = ["localRank", "launcher"];
+export const PLACE_EXTRAS: readonly string[] = ["localRank", "localWorldSize", "launcher"];
 
 /**
  * Rank and world size of options, 0 of 1 without both.

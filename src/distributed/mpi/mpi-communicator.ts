@@ -1,0 +1,142 @@
+import { BucketReducer } from "../buckets.ts";
+import { type Communicator, RankError } from "../communicator.ts";
+import { seconds, withTimeout } from "../time-limit.ts";
+import type { MpiLibrary } from "./open-mpi.ts";
+
+export interface MpiOptions {
+  /** For one operation, the waiting for the slowest rank included. Default 600,000. */
+  readonly timeoutMs?: number;
+  /** Elements of a bucket; the same on every rank. */
+  readonly bucketFloats?: number;
+}
+
+/** Messages up to this many bytes go in one round. */
+const SHORT = 252;
+/** Bytes of one broadcast: MPI counts in 32 bits. */
+const MOST_BYTES = 1 << 26;
+/** After an abort the process may still say what went wrong. */
+const GRACE_MS = 5000;
+
+/** MPI can be started once in a process. */
+let isStarted = false;
+
+/**
+ * The ranks of an `mpirun`. What happens to a job with a dead rank is MPI's matter: mpirun ends the
+ * others and says which it was.
+ */
+export class MpiCommunicator implements Communicator {
+  readonly name = "openmpi";
+  readonly rank: number;
+  readonly worldSize: number;
+  readonly #mpi: MpiLibrary;
+  readonly #timeoutMs: number;
+  readonly #reducer: BucketReducer;
+  #last: Promise<unknown> = Promise.resolve();
+  #operations = 0;
+  #state: "open" | "closed" | RankError = "open";
+
+  /** @throws RankError when MPI was started in this process before */
+  constructor(mpi: MpiLibrary, options: MpiOptions = {}) {
+    if (isStarted) {
+      throw new RankError("rendezvous-failed", null, "MPI was started in this process before", {
+        suggestions: ["open one communicator and use it for everything"],
+      });
+    }
+    isStarted = true;
+    this.#mpi = mpi;
+    ({ rank: this.rank, worldSize: this.worldSize } = mpi.start());
+    this.#timeoutMs = options.timeoutMs ?? 600_000;
+    const { bucketFloats: floats } = options;
+    this.#reducer = new BucketReducer(
+      (bucket) => this.#run("all-reduce", () => mpi.allReduceSum(bucket)),
+      floats === undefined ? {} : { floats },
+    );
+  }
+
+  allReduceSum(arrays: readonly Float32Array[]): Promise<void> {
+    return this.#reducer.allReduceSum(arrays);
+  }
+
+  broadcast(bytes: Uint8Array, root = 0): Promise<void> {
+    return this.#run("broadcast", async () => {
+      for (let begin = 0; begin < bytes.length; begin += MOST_BYTES) {
+        await this.#mpi.broadcast(bytes.subarray(begin, begin + MOST_BYTES), root);
+      }
+    });
+  }
+
+  allGather(bytes: Uint8Array): Promise<readonly Uint8Array[]> {
+    return this.#run("all-gather", async () => {
+      // Length and beginning of all; the rest, as long as the longest, where one is longer.
+      const begin = new Uint8Array(4 + SHORT);
+      new DataView(begin.buffer).setUint32(0, bytes.length, true);
+      begin.set(bytes.subarray(0, SHORT), 4);
+      const begins = await this.#gather(begin);
+      const sizes = begins.map((one) => new DataView(one.buffer).getUint32(0, true));
+      const most = Math.max(...sizes);
+      const rest = new Uint8Array(Math.max(0, most - SHORT));
+      rest.set(bytes.subarray(SHORT));
+      const rests = most > SHORT ? await this.#gather(rest) : [];
+      return sizes.map((size, rank) => {
+        const message = new Uint8Array(size);
+        message.set(begins[rank]?.subarray(4, 4 + Math.min(size, SHORT)) ?? []);
+        if (size > SHORT) message.set(rests[rank]?.subarray(0, size - SHORT) ?? [], SHORT);
+        return message;
+      });
+    });
+  }
+
+  barrier(): Promise<void> {
+    return this.#run("barrier", () => this.#mpi.barrier());
+  }
+
+  /** Ends all processes of the job when this one ends, or in five seconds. */
+  abort(reason: string): void {
+    if (this.#state !== "open") return;
+    const message = `rank ${this.rank} has failed: ${reason}`;
+    this.#state = new RankError("rank-failed", this.rank, message);
+    process.once("exit", (code) => this.#mpi.abort(code || 1));
+    setTimeout(() => this.#mpi.abort(1), GRACE_MS).unref();
+  }
+
+  async close(): Promise<void> {
+    if (this.#state !== "open") return;
+    this.#state = "closed";
+    await this.#last;
+    this.#mpi.finish();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #gather(bytes: Uint8Array): Promise<readonly Uint8Array[]> {
+    const all = new Uint8Array(bytes.length * this.worldSize);
+    await this.#mpi.allGather(bytes, all);
+    return Array.from({ length: this.worldSize }, (_, rank) =>
+      all.slice(rank * bytes.length, (rank + 1) * bytes.length),
+    );
+  }
+
+  #run<T>(kind: string, work: () => Promise<T>): Promise<T> {
+    const number = this.#operations++;
+    const result = this.#last.then(async () => {
+      if (this.#state === "closed") {
+        throw new RankError("rank-failed", this.rank, `rank ${this.rank} has closed it`);
+      }
+      if (this.#state !== "open") throw this.#state;
+      return withTimeout(work(), this.#timeoutMs, () => this.#late(kind, number));
+    });
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  /** A call of MPI cannot be taken back: the job ends with the process. */
+  #late(kind: string, number: number): RankError {
+    const message = `operation ${number} (${kind}) took longer than ${seconds(this.#timeoutMs)}`;
+    this.abort(message);
+    return new RankError("rank-timeout", null, message, {
+      suggestions: ["a rank hangs or is slower than that: give a larger timeoutMs"],
+    });
+  }
+}

@@ -1,0 +1,92 @@
+import {
+  InvalidArgumentError,
+  NotFoundError,
+  UnsupportedFeatureError,
+} from "../../formats/common/errors.ts";
+import { aNumber, anObject, aText, checkOptions } from "../../formats/common/options.ts";
+import type { Communicator } from "./communicator.ts";
+import { type ProcessPlace, processPlace } from "./environment.ts";
+import { meetingPoint } from "./meeting-point.ts";
+import { SingleCommunicator } from "./single-communicator.ts";
+
+export interface CommunicatorOptions {
+  /** How ranks talk. Default: MPI under Open MPI's mpirun, TCP under all other launchers. */
+  readonly transport?: "mpi" | "tcp";
+  /** Default: what the environment says, see `processPlace()`. */
+  readonly place?: ProcessPlace;
+  /** For all ranks to meet. Default 300,000. */
+  readonly meetMs?: number;
+  /** For one operation, the waiting for the slowest rank included. Default 600,000. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Connects this process with the others of its job, as torchrun, Open MPI's mpirun or Slurm's srun have
+ * started them; alone without a launcher.
+ *
+ * ```ts
+ * await using communicator = await openCommunicator();
+ * await communicator.allReduceSum([gradients]);
+ * ```
+ *
+ * @throws RankError `rendezvous-failed`; InvalidArgumentError for an environment that does not say where
+ *   to meet; NotFoundError or UnsupportedFeatureError for an MPI that is missing or not Open MPI
+ */
+export async function openCommunicator(options: CommunicatorOptions = {}): Promise<Communicator> {
+  checkOptions<object>("openCommunicator", options, {
+    transport: aText,
+    place: anObject,
+    meetMs: aNumber,
+    timeoutMs: aNumber,
+  });
+  const { place = processPlace(), transport = transportOf(place), timeoutMs, meetMs } = options;
+  const timeout = timeoutMs === undefined ? {} : { timeoutMs };
+  if (place.worldSize === 1) return new SingleCommunicator();
+  if (transport === "mpi") return openMpi(place, timeout);
+  if (transport !== "tcp") {
+    const message = `transport is ${transport}, expected mpi or tcp`;
+    throw new InvalidArgumentError("transport", transport, message);
+  }
+  const { TcpCommunicator } = await import("./tcp/tcp-communicator.ts");
+  return TcpCommunicator.join(meetingPoint(place), {
+    ...place,
+    ...timeout,
+    ...(meetMs === undefined ? {} : { meetMs }),
+  });
+}
+
+function transportOf({ launcher }: ProcessPlace): "mpi" | "tcp" {
+  if (launcher === "mpich" && process.env["MASTER_ADDR"] === undefined) {
+    throw new UnsupportedFeatureError(
+      "mpi",
+      "this job was started by MPICH's or Intel MPI's mpiexec (PMI_RANK is set), expected Open MPI",
+      {
+        suggestions: [
+          "export MASTER_ADDR (the computer of rank 0) and MASTER_PORT: the processes then use TCP",
+          "start with Open MPI's mpirun, with torchrun, or with srun",
+        ],
+      },
+    );
+  }
+  return launcher === "openmpi" ? "mpi" : "tcp";
+}
+
+async function openMpi(
+  place: ProcessPlace,
+  options: { readonly timeoutMs?: number },
+): Promise<Communicator> {
+  const { loadOpenMpi } = await import("./mpi/open-mpi.ts");
+  const { MpiCommunicator } = await import("./mpi/mpi-communicator.ts");
+  const communicator = new MpiCommunicator(loadOpenMpi(), options);
+  if (communicator.worldSize === place.worldSize) return communicator;
+  const found = communicator.worldSize;
+  await communicator.close();
+  throw new NotFoundError(
+    "mpi-other",
+    `mpirun has started ${place.worldSize} processes, the library of MPI knows ${found}`,
+    {
+      what: "the libmpi that mpirun belongs to",
+      suggestions: ["set SCDL_MPI_LIBRARY to the libmpi.so.40 of the mpirun that is used"],
+    },
+  );
+}

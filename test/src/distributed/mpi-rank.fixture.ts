@@ -1,0 +1,35 @@
+/** One rank under mpirun: prints what each operation gave as a line of JSON. */
+import { openCommunicator } from "../../../src/distributed/open-communicator.ts";
+
+const communicator = await openCommunicator({ timeoutMs: 20_000 });
+const { rank, worldSize, name } = communicator;
+const wanted = process.argv[2];
+
+if (wanted === "dead" && rank === 1) process.kill(process.pid, "SIGKILL");
+if (wanted === "fail" && rank === 1) {
+  communicator.abort("no space left");
+  process.stderr.write("rank 1: no space left\n");
+  process.exit(7);
+}
+
+// 1e8 + 1 - 1e8 in another order is another number.
+const array = Float32Array.from({ length: 5_000_003 }, (_, i) => (i % 13) * 10 ** (rank * 3));
+let ticks = 0;
+const ticking = setInterval(() => ticks++, 1);
+await communicator.allReduceSum([array.subarray(0, 7), array.subarray(7)]);
+clearInterval(ticking);
+const expected = (i: number) =>
+  (i % 13) * [...Array(worldSize)].reduce((sum, _, r) => sum + 10 ** (3 * r), 0);
+const isSum = array.every((value, i) => value === Math.fround(expected(i)));
+const bytes = new Uint8Array(300).fill(rank + 1);
+await communicator.broadcast(bytes, worldSize - 1);
+const texts = [];
+for (const length of [3, 252, 1000]) {
+  const mine = new Uint8Array(length * rank + 1).fill(65 + rank);
+  texts.push((await communicator.allGather(mine)).map((one) => [one.length, one.at(-1)]));
+}
+await communicator.barrier();
+process.stdout.write(
+  `${JSON.stringify({ rank, worldSize, name, isSum, byte: bytes[299], texts, ticks })}\n`,
+);
+await communicator.close();
