@@ -106,6 +106,13 @@ function specialNames(layout: VocabularyLayout): readonly string[] {
   return [pad, mask, cls, eos].filter((name) => name !== null);
 }
 
+/** Special tokens of a layout; null for one that is not known. */
+export function specialCount(layout: string): number | null {
+  return Object.hasOwn(SPECIAL_TOKENS, layout)
+    ? specialNames(layout as VocabularyLayout).length // proof: one of its names
+    : null;
+}
+
 function layoutOf(entries: RawDictionary): VocabularyLayout {
   if (entries.has("[PAD]") || entries.has("[CLS]") || entries.has("[MASK]")) return "bionemo";
   return entries.has("<cls>") || entries.has("<eos>") ? "V2" : "V1";

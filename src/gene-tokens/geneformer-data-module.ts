@@ -20,6 +20,7 @@ import { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 import { PLACE_EXTRAS } from "../distributed/place.ts";
 import { NumpyGenerator } from "../random/numpy-generator.ts";
 import { seedFrom } from "../random/seed-from.ts";
+import type { MultiEpochDataset } from "../sampling/multi-epoch-dataset.ts";
 import type { Sampler } from "../sampling/sampler.ts";
 import { bertPaddingCollate } from "../tokenize/bert-collate.ts";
 import type { BertBatch, BertItem } from "../tokenize/bert-item.ts";
@@ -83,31 +84,43 @@ export class GeneformerDataModule extends SplitDataModule<GeneformerBatch> {
   protected override async open(split: Split, path: string): Promise<SplitData<GeneformerBatch>> {
     const dataset = await SingleCellDataset.open(path);
     this.#datasets.push(dataset);
-    const { seed = 42, seqLength = 2048 } = this.#options;
+    const { seed = 42, seqLength = 2048, globalBatchSize = 8, tokenizer } = this.#options;
+    const { rank, worldSize, prefetch } = this.#options;
     const items = await SingleCellTokenDataset.open(dataset, {
       ...this.#options,
-      seed: datasetSeed(seed, split),
+      seed: cellMaskSeed(seed, split),
       maxLen: seqLength,
     });
-    return { length: items.length, load: (order) => this.#load(items, order) };
-  }
-
-  #load(items: SingleCellTokenDataset, order: Sampler): ItemLoader<BertItem, GeneformerBatch> {
-    const { tokenizer, seqLength = 2048, globalBatchSize = 8 } = this.#options;
-    const { rank, worldSize, prefetch } = this.#options;
-    const lengths = { paddingValue: tokenizer.padId, length: seqLength };
-    return new ItemLoader(items, order, {
-      globalBatchSize,
-      rank,
-      worldSize,
-      prefetch,
-      collate: (made, info) => ({ ...bertPaddingCollate(made, lengths), ...info }),
-    });
+    const { padId } = tokenizer;
+    const loading = { padId, seqLength, globalBatchSize, rank, worldSize, prefetch };
+    return { length: items.length, load: (order) => loadMaskedCells(items, order, loading) };
   }
 }
 
+interface MaskedCellLoading {
+  readonly padId: number;
+  readonly seqLength: number;
+  readonly globalBatchSize: number;
+  readonly rank?: number | undefined;
+  readonly worldSize?: number | undefined;
+  readonly prefetch?: number | undefined;
+}
+
+/** Batches of masked cells, every row `seqLength` long. */
+export function loadMaskedCells(
+  items: MultiEpochDataset<BertItem>,
+  order: Sampler,
+  { padId, seqLength, ...options }: MaskedCellLoading,
+): ItemLoader<BertItem, GeneformerBatch> {
+  const lengths = { paddingValue: padId, length: seqLength };
+  return new ItemLoader(items, order, {
+    ...options,
+    collate: (made, info) => ({ ...bertPaddingCollate(made, lengths), ...info }),
+  });
+}
+
 /** The seed of a data set's masks: drawn for train, val and test in turn; for predict alone. */
-function datasetSeed(seed: number, split: Split): bigint {
+export function cellMaskSeed(seed: number, split: Split): bigint {
   const rng = NumpyGenerator.fromSeed(seed);
   const draws = split === "predict" ? 1 : ["train", "val", "test"].indexOf(split) + 1;
   let drawn = 0n;

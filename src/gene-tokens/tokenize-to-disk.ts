@@ -26,6 +26,7 @@ import { MappedTokenSink } from "./mapped-token-sink.ts";
 import { ObsValues } from "./obs-values.ts";
 import { ParquetTokenSink } from "./parquet-token-sink.ts";
 import { ShardTokenSink } from "./shard-token-sink.ts";
+import { vocabularySha256 } from "./token-cells.ts";
 import { TokenJournal } from "./token-journal.ts";
 import type { TokenSink } from "./token-sink.ts";
 import { type TokenizeProgress, tokenizeCells } from "./tokenize-dataset.ts";
@@ -235,7 +236,7 @@ function modelOf({ vocabulary, clsId, eosId, maxTokens }: CellTokenizer): TokenM
   return {
     name: vocabulary.layout,
     vocabularySize: vocabulary.size,
-    vocabularySha256: sha256([...vocabulary.ids]),
+    vocabularySha256: vocabularySha256(vocabulary),
     padId: vocabulary.idOf(vocabulary.special.pad),
     maskId: vocabulary.idOf(vocabulary.special.mask),
     clsId: clsId < 0 ? null : clsId,

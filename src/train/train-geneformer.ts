@@ -1,18 +1,11 @@
-import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import {
-  fromFsError,
-  IncompatibleError,
-  InvalidArgumentError,
-  NotFoundError,
-} from "../../formats/common/errors.ts";
-import { type GeneMedians, readGeneMedians } from "../gene-tokens/gene-medians.ts";
-import { GeneTokenizer } from "../gene-tokens/gene-tokenizer.ts";
-import {
-  type GeneformerBatch,
-  GeneformerDataModule,
-} from "../gene-tokens/geneformer-data-module.ts";
+import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
+import type { GeneformerBatch } from "../gene-tokens/geneformer-data-module.ts";
+import type { CellVocabulary } from "../gene-tokens/masked-cells.ts";
+import { MaskedCellsDataModule } from "../gene-tokens/masked-cells-data-module.ts";
 import { Geneformer, type GeneformerConfig, type GeneformerLayout } from "../models/index.ts";
+import { openCellData } from "./cell-data.ts";
+import type { PreparationProgress } from "./gene-dictionaries.ts";
 import { cosineAnnealing, type Schedule } from "./schedule.ts";
 import {
   batchOfUpdate,
@@ -25,6 +18,8 @@ import {
 /** As BioNeMo's program has it, which keeps more of the masked genes than its data module does. */
 const RANDOM_TOKEN_PROB = 0.02;
 const LEARNING_RATE = 1e-4;
+/** The embedding has a multiple of this many rows. */
+const EMBEDDING_STEP = 128;
 
 /** Sizes that BioNeMo's program has; all but `layout` default to those of its 10M. */
 export interface GeneformerRunSize
@@ -43,13 +38,24 @@ export interface GeneformerRunSize
 
 /** Defaults are those of BioNeMo's train_geneformer where nothing else is said. */
 export interface TrainGeneformerOptions extends TrainingRunOptions<GeneformerBatch> {
-  /** The folder of the SCDL data sets `train` and `val`. */
-  readonly dataDir: string;
-  /** Medians of genes: pickle, JSON or parquet. Default: `train/medians.json` in `dataDir`. */
+  /** The folder of the SCDL data sets `train` and `val`; or give `data`. */
+  readonly dataDir?: string;
+  /** SCDL data sets, h5ad and 10x files, tokens, shards, or folders of such: see docs/training.md. */
+  readonly data?: string | readonly string[];
+  /** Validation cells, as `data`. */
+  readonly validData?: string | readonly string[];
+  /** Share of `data` held out for validation without `validData`. Default 0. */
+  readonly validShare?: number;
+  /** For h5ad files: `raw` (default), `X` or `layers/NAME`. */
+  readonly matrix?: string;
+  /**
+   * Medians of genes: pickle, JSON or parquet; "auto" computes those of the training cells into the
+   * run's folder. Default: `medians.json` in or beside the training data. Tokens need none.
+   */
   readonly medians?: string;
-  /** BioNeMo's `geneformer.vocab`. Default: that in `train`; else made of the medians. */
+  /** BioNeMo's `geneformer.vocab`. Default: that beside medians that were found; else made of them. */
   readonly vocab?: string;
-  /** Var column with Ensembl ids. Default "feature_id". */
+  /** Var column with Ensembl ids. Default: the first there is of feature_id, ensembl_id, the index. */
   readonly genes?: string;
   /** A gene without token is an error, not left out. Default false. */
   readonly includeUnrecognizedVocabInDataset?: boolean;
@@ -69,15 +75,18 @@ export interface TrainGeneformerOptions extends TrainingRunOptions<GeneformerBat
   readonly microBatchSize?: number;
   /** Genes of every row, padding and [CLS] included. Default 2048. */
   readonly seqLength?: number;
+  /** Hears how far converting and medians are, before training begins. */
+  readonly onPreparation?: (progress: PreparationProgress) => void;
 }
 
 export interface TrainedGeneformer extends TrainingRunResult {
+  readonly trainCells: number;
   /** Tokens of the vocabulary, special ones included. */
   readonly vocabulary: number;
 }
 
 /**
- * Trains Geneformer on SCDL data sets: opens data, model and executor, and writes `metrics.jsonl` and
+ * Trains Geneformer on cells: opens data, model and executor, and writes `metrics.jsonl` and
  * checkpoints in the run's folder. Each part can be had by itself: `GeneformerDataModule`,
  * `Geneformer`, `Trainer`.
  */
@@ -85,33 +94,33 @@ export async function trainGeneformer(options: TrainGeneformerOptions): Promise<
   const { numSteps = 10_000, microBatchSize = 4, seqLength = 2048 } = options;
   const { earlyStopOnStep: maxSteps = numSteps } = options;
   const schedule = scheduleOf(options, numSteps);
-  const { tokenizer, medians } = await readDictionaries(options);
-  const model = modelOf(options, tokenizer, seqLength);
-  const run = new TrainingRun(options, options.experimentName ?? "geneformer");
-  const { genes, includeUnrecognizedVocabInDataset, accumulateGradBatches, dataDir } = options;
-  await using data = new GeneformerDataModule({
-    tokenizer,
-    medians,
-    trainDatasetPath: requireDataset(dataDir, "train"),
-    valDatasetPath: requireDataset(dataDir, "val", options.limitValBatches === 0),
-    // Not opened: a run tests nothing.
-    testDatasetPath: join(dataDir, "test"),
-    ...(genes === undefined ? {} : { genes }),
-    ...(includeUnrecognizedVocabInDataset === undefined
-      ? {}
-      : { includeUnrecognizedVocabInDataset }),
+  const places = placesOf(options);
+  const { onPreparation, ...forRun } = options;
+  const run = new TrainingRun(forRun, options.experimentName ?? "geneformer");
+  const { seed = 42, limitValBatches = 2 } = options;
+  const { validShare, medians, vocab, genes, matrix, signal } = options;
+  const { includeUnrecognizedVocabInDataset } = options;
+  using cells = await openCellData(places.data, {
+    validData: places.validData,
+    ...{ validShare, medians, vocab, genes, matrix, signal, seed, seqLength },
+    includeUnrecognizedVocabInDataset,
+    folder: join(run.directory, "data"),
+    isResumed: run.isResumed,
+    onProgress: onPreparation,
+  });
+  const { train, valid, vocabulary, ends } = cells;
+  const model = modelOf(options, vocabulary, seqLength);
+  await using data = new MaskedCellsDataModule({
+    ...{ train, valid, vocabulary, maxSteps, seed, seqLength, ...ends },
     randomTokenProb: RANDOM_TOKEN_PROB,
-    maxSteps,
-    globalBatchSize: batchOfUpdate(microBatchSize, accumulateGradBatches),
-    seed: options.seed ?? 42,
-    seqLength,
-    limitValBatches: { batches: options.limitValBatches ?? 2 },
+    globalBatchSize: batchOfUpdate(microBatchSize, options.accumulateGradBatches),
+    limitValBatches: { batches: limitValBatches },
   });
   // Data that cannot be trained on leaves no folder of a run.
   await data.setup("fit");
   const parts = { model, data, schedule, maxSteps, microBatchSize };
   const result = await run.fit({ ...parts, betas: [0.9, 0.999] });
-  return { ...result, vocabulary: tokenizer.vocabSize };
+  return { ...result, trainCells: train.length, vocabulary: vocabulary.vocabSize };
 }
 
 function scheduleOf(options: TrainGeneformerOptions, maxSteps: number): Schedule {
@@ -129,55 +138,48 @@ function scheduleOf(options: TrainGeneformerOptions, maxSteps: number): Schedule
   });
 }
 
-/** Medians and vocabulary: named, or in the training data as BioNeMo's preprocessing leaves them. */
-async function readDictionaries(
-  options: TrainGeneformerOptions,
-): Promise<{ readonly tokenizer: GeneTokenizer; readonly medians: GeneMedians }> {
-  const train = requireDataset(options.dataDir, "train");
-  const inData = join(train, "medians.json");
-  if (options.medians === undefined && !existsSync(inData)) {
-    throw new NotFoundError("no-medians", `there are no medians of genes: ${inData}`, {
-      what: inData,
-      suggestions: [
-        `scdl medians ${train} --output ${inData}`,
-        "name a file of medians with --medians",
-      ],
+/** Where the cells are: `data` and `validData`, or the data sets of `dataDir`. */
+function placesOf(options: TrainGeneformerOptions) {
+  const { dataDir, data, validData, validShare } = options;
+  if ((dataDir === undefined) === (data === undefined)) {
+    throw new InvalidArgumentError("data", data, "expected data or dataDir, one of them", {
+      suggestions: ["--data cells.h5ad --valid-share 0.05", "--data-dir FOLDER with train and val"],
     });
   }
-  const medians = await readGeneMedians(options.medians ?? inData);
-  const vocab = join(train, "geneformer.vocab");
-  const isThere = options.medians === undefined && existsSync(vocab);
-  if (options.vocab === undefined && !isThere) {
-    return { tokenizer: GeneTokenizer.fromMediansAndGenes(medians), medians };
+  if (dataDir === undefined) {
+    return {
+      data: listOf(data),
+      validData: validData === undefined ? undefined : listOf(validData),
+    };
   }
-  return { tokenizer: GeneTokenizer.fromVocabFile(options.vocab ?? vocab), medians };
+  if (validData !== undefined || validShare !== undefined) {
+    const message = "dataDir has its validation data in val";
+    throw new InvalidArgumentError("dataDir", dataDir, message, {
+      suggestions: ["give --data and --valid-data instead of --data-dir"],
+    });
+  }
+  const isUnused = options.limitValBatches === 0;
+  const val = isUnused ? undefined : [join(dataDir, "val")];
+  return { data: [join(dataDir, "train")], validData: val };
 }
 
-/** @throws NotFoundError naming the folder that is missing */
-function requireDataset(dataDir: string, split: "train" | "val", unused = false): string {
-  const path = join(dataDir, split);
-  if (unused) return path;
-  try {
-    statSync(path);
-  } catch (error) {
-    throw fromFsError(error, path);
-  }
-  return path;
+function listOf(paths: string | readonly string[] | undefined): readonly string[] {
+  return typeof paths === "string" ? [paths] : (paths ?? []);
 }
 
 /** Of the sizes asked for, or of the weights, or 10M; with a row for every token of the vocabulary. */
 function modelOf(
   { model: size, restoreFromCheckpointPath: restore }: TrainGeneformerOptions,
-  tokenizer: GeneTokenizer,
+  vocabulary: CellVocabulary,
   seqLength: number,
 ): Geneformer {
   if (size === undefined && restore !== undefined) {
     const model = modelOfWeights(restore, Geneformer, "a Geneformer");
     const { vocabSize } = model.settings;
-    if (vocabSize >= tokenizer.vocabSize) return model;
+    if (vocabSize >= vocabulary.vocabSize) return model;
     throw new IncompatibleError(
       "vocabulary",
-      `${restore}: the model has ${vocabSize} tokens, the vocabulary ${tokenizer.vocabSize}`,
+      `${restore}: the model has ${vocabSize} tokens, the vocabulary ${vocabulary.vocabSize}`,
       { suggestions: ["name the vocabulary that the weights were trained with"] },
     );
   }
@@ -187,8 +189,8 @@ function modelOf(
     heads: 4,
     intermediateSize: 512,
     ...size,
-    vocabSize: tokenizer.paddedVocabSize(),
-    padId: tokenizer.padId,
+    vocabSize: Math.ceil(vocabulary.vocabSize / EMBEDDING_STEP) * EMBEDDING_STEP,
+    padId: vocabulary.padId,
     maxPositions: seqLength,
   });
 }

@@ -124,6 +124,11 @@ export class TrainingRun<B> {
     });
   }
 
+  /** Whether it goes on at a checkpoint. */
+  get isResumed(): boolean {
+    return this.#step > 0;
+  }
+
   /** Trains. The parts stay the caller's to close. */
   async fit(parts: RunParts<B>): Promise<TrainingRunResult> {
     const { model, microBatchSize, betas, loading, learningRateFactors, ...rest } = parts;

@@ -45,7 +45,7 @@ export async function writeDatasetShards(
     prefix: "cells",
     write: (writer) => writeSamples(source, obs, writer, options),
     before: { nObs, nVars, dtypes: { data: dtypes.data, indices: dtypes.indices }, fields },
-    after: { genes: await genesOf(source) },
+    after: { genes: await genesOf(source), var: await ensemblOf(source) },
   });
   return { output, samples: nObs, shards, fields };
 }
@@ -135,4 +135,14 @@ async function genesOf(source: SingleCellDataset): Promise<readonly string[] | n
     if (error instanceof NotFoundError) return null;
     throw error;
   }
+}
+
+/** Columns that hold Ensembl ids, for training on the shards. */
+async function ensemblOf(source: SingleCellDataset): Promise<Record<string, readonly string[]>> {
+  if (source.varBlocks.length !== 1) return {};
+  const table = await source.var();
+  const names = ["feature_id", "ensembl_id"].filter((name) => table.getChild(name) !== null);
+  return Object.fromEntries(
+    names.map((name) => [name, Array.from(table.getChild(name) ?? [], String)] as const),
+  );
 }

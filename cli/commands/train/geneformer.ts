@@ -1,36 +1,54 @@
 import { boolean, integer, option, string } from "@oclif/core/flags";
+import type { PreparationProgress } from "../../../src/train/gene-dictionaries.ts";
 import type { GeneformerRunSize, TrainedGeneformer } from "../../../src/train/train-geneformer.ts";
 import { number } from "../../number-flag.ts";
+import { ProgressLine } from "../../progress.ts";
 import { TrainCommand } from "../../train-command.ts";
 import { DATA, given, MODEL, STEPS, trainFlags, trainOptions } from "../../train-flags.ts";
 
 export default class TrainGeneformer extends TrainCommand {
-  static override summary = "Train Geneformer on SCDL data sets, on this machine's CPU.";
+  static override summary = "Train Geneformer on cells, on this machine's CPU.";
   static override description =
     "Flags have the names and defaults of BioNeMo's train_geneformer where nothing else is said; the " +
     "sizes, which it reads and forgets, count here. Ctrl-C ends after the step in progress and writes " +
     "a checkpoint; the same command with --resume-if-exists goes on, and the weights are those of a " +
     "run that never stopped.";
   static override examples = [
+    "<%= config.bin %> <%= command.id %> --data cells.h5ad --valid-share 0.05 --medians auto --seq-length 512",
     "<%= config.bin %> <%= command.id %> --data-dir cells --seq-length 512 --num-steps 1000",
     "<%= config.bin %> <%= command.id %> --data-dir cells --medians medians.json --layout bert --lr 1e-3",
   ];
 
   static override flags = {
+    data: string({
+      ...DATA,
+      multiple: true,
+      summary:
+        "Cells: SCDL data sets, h5ad files (converted into the run's folder), tokens of " +
+        "`tokenize-cells`, shards, or folders of such.",
+    }),
+    "valid-data": string({ ...DATA, multiple: true, summary: "Validation cells, as --data." }),
+    "valid-share": number({ ...DATA, summary: "Share of --data held out for validation." }),
     "data-dir": string({
       ...DATA,
-      required: true,
-      summary: "Folder of the SCDL data sets train and val.",
+      exclusive: ["data", "valid-data", "valid-share"],
+      summary: "Folder of the data sets train and val, instead of --data and --valid-data.",
     }),
+    matrix: string({ ...DATA, summary: "Of h5ad files: raw (default), X or layers/NAME." }),
     medians: string({
       ...DATA,
-      summary: "Medians of genes: pickle, JSON or parquet. Default: train/medians.json there.",
+      summary:
+        "Medians of genes: pickle, JSON or parquet; or auto, those of the training cells. Default: " +
+        "medians.json in the training data or beside it. Tokens need none.",
     }),
     vocab: string({
       ...DATA,
-      summary: "BioNeMo's geneformer.vocab. Default: that in train, or made of the medians.",
+      summary: "BioNeMo's geneformer.vocab. Default: that beside the medians, or made of them.",
     }),
-    genes: string({ ...DATA, summary: "Var column with Ensembl ids. Default feature_id." }),
+    genes: string({
+      ...DATA,
+      summary: "Var column with Ensembl ids. Default feature_id, else ensembl_id, else the index.",
+    }),
     "include-unrecognized-vocab-in-dataset": boolean({
       ...DATA,
       summary: "A gene without token is an error, not left out.",
@@ -76,14 +94,27 @@ export default class TrainGeneformer extends TrainCommand {
     });
     const options = {
       ...trainOptions(flags),
-      ...given({ medians: flags.medians, vocab: flags.vocab, genes: flags.genes }),
+      ...given({
+        data: flags.data,
+        validData: flags["valid-data"],
+        validShare: flags["valid-share"],
+        dataDir: flags["data-dir"],
+        matrix: flags.matrix,
+        medians: flags.medians,
+        vocab: flags.vocab,
+        genes: flags.genes,
+      }),
       ...(Object.keys(size).length === 0 ? {} : { model: size }),
-      dataDir: flags["data-dir"],
       includeUnrecognizedVocabInDataset: flags["include-unrecognized-vocab-in-dataset"],
       seqLength: flags["seq-length"],
       cosineRampupFrac: flags["cosine-rampup-frac"],
       cosineHoldFrac: flags["cosine-hold-frac"],
     };
-    return this.train(flags, (shared) => trainGeneformer({ ...options, ...shared }));
+    using progress = new ProgressLine();
+    const onPreparation = ({ label, done, total }: PreparationProgress) => {
+      progress.update({ label, done, total, unit: "cells" });
+      if (done === total) progress.clear();
+    };
+    return this.train(flags, (shared) => trainGeneformer({ ...options, ...shared, onPreparation }));
   }
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -94,13 +94,16 @@ test("a vocabulary beside the medians decides the ids", async () => {
 
 test("what is missing or does not go together is named before a run's folder is made", async () => {
   const bare = join(folder, "bare");
-  mkdirSync(join(bare, "train"), { recursive: true });
+  await cellsOfKinds(bare);
+  rmSync(join(bare, "train", "medians.json"));
   writeGeneMedians(join(folder, "many.json"), new Map(numbered(150)));
   writeFileSync(join(folder, "not.json"), "[1]");
   const refused = (options: Partial<TrainGeneformerOptions>) =>
     expect(trainGeneformer({ ...SMALL, experimentName: "refused", ...options })).rejects;
   await refused({ dataDir: join(folder, "nowhere") }).toThrow(/nowhere\/train/);
   await refused({ dataDir: bare }).toMatchObject({ code: "no-medians" });
+  await refused({ data: dataDir }).toThrow("expected data or dataDir, one of them");
+  await refused({ validShare: 0.1 }).toThrow("dataDir has its validation data in val");
   await refused({ medians: join(folder, "not.json") }).toMatchObject({ code: "not-a-dictionary" });
   await refused({ genes: "symbol" }).toMatchObject({ code: "no-such-column" });
   await refused({ cosineRampupFrac: 1.5 }).toMatchObject({ name: "InvalidArgumentError" });

@@ -1,0 +1,120 @@
+/** The medians and the vocabulary that cells are ranked with. */
+import { existsSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fromFsError, InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
+import { makeDirectories } from "../../formats/common/make-directories.ts";
+import { computeGeneMedians, saveMedians, saveVocabulary } from "../gene-tokens/compute-medians.ts";
+import { type GeneMedians, readGeneMedians } from "../gene-tokens/gene-medians.ts";
+import { GeneTokenizer } from "../gene-tokens/gene-tokenizer.ts";
+import type { CellInput } from "./cell-inputs.ts";
+
+export const MEDIANS_FILE = "medians.json";
+export const VOCABULARY_FILE = "geneformer.vocab";
+
+/** What is done before training can begin. */
+export interface PreparationProgress {
+  readonly label: "converting" | "medians";
+  /** Cells. */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface DictionaryOptions {
+  /** A file of medians, or "auto": those of the training cells. Default: `medians.json` beside them. */
+  readonly medians?: string | undefined;
+  /** BioNeMo's `geneformer.vocab`. Default: that beside medians that were found, else made of them. */
+  readonly vocab?: string | undefined;
+  /** Var column with Ensembl ids. Default: see `readGeneNames()`. */
+  readonly genes?: string | undefined;
+  /** Of what is made of the data. */
+  readonly folder: string;
+  /** What is there is taken, because a run goes on with it. */
+  readonly isResumed: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: PreparationProgress) => void) | undefined;
+}
+
+export interface GeneDictionaries {
+  readonly tokenizer: GeneTokenizer;
+  readonly medians: GeneMedians;
+}
+
+/**
+ * Named, beside the training data as BioNeMo's preprocessing leaves them, or computed.
+ * @param places as they were named, `stored` as they are read
+ * @throws NotFoundError "no-medians" with what to do; as reading them
+ */
+export async function readDictionaries(
+  places: readonly CellInput[],
+  stored: readonly CellInput[],
+  options: DictionaryOptions,
+): Promise<GeneDictionaries> {
+  const { medians: asked } = options;
+  const folders = asked === undefined ? foldersOf(places) : [];
+  if (asked === "auto") folders.push(await withComputed(stored, options));
+  const folder = folders.find((path) => existsSync(join(path, MEDIANS_FILE)));
+  if (folder === undefined && (asked === undefined || asked === "auto")) throw noMedians(places);
+  const path = folder === undefined ? asked : join(folder, MEDIANS_FILE);
+  // proof: without a folder medians were asked for
+  const medians = await readGeneMedians(path as string);
+  const beside = folder === undefined ? null : join(folder, VOCABULARY_FILE);
+  const vocab = options.vocab ?? (beside !== null && existsSync(beside) ? beside : null);
+  if (vocab === null) return { tokenizer: GeneTokenizer.fromMediansAndGenes(medians), medians };
+  return { tokenizer: GeneTokenizer.fromVocabFile(vocab), medians };
+}
+
+/** In a data set, and beside it. */
+function foldersOf(places: readonly CellInput[]): string[] {
+  const folders = places.flatMap(({ kind, path }) => {
+    const isFile = kind === "h5ad" || /\.tar$/i.test(path);
+    return isFile ? [dirname(path)] : [path, dirname(path)];
+  });
+  return [...new Set(folders)];
+}
+
+/** Medians and vocabulary of the training cells, in the folder that is returned. */
+async function withComputed(
+  stored: readonly CellInput[],
+  { folder, isResumed, genes, signal, onProgress }: DictionaryOptions,
+): Promise<string> {
+  const file = join(folder, MEDIANS_FILE);
+  if (isResumed && existsSync(file)) return folder;
+  const others = stored.filter(({ kind }) => kind !== "scdl");
+  if (others.length > 0) {
+    const message = `medians are computed of SCDL data sets and h5ad files, not of ${others[0]?.path}`;
+    throw new InvalidArgumentError("medians", "auto", message, {
+      suggestions: ["compute them where the cells came from: scdl medians CELLS --output FILE"],
+    });
+  }
+  const paths = stored.map(({ path }) => path);
+  const { medians } = await computeGeneMedians(paths, {
+    ...(genes === undefined ? {} : { genes }),
+    ...(signal === undefined ? {} : { signal }),
+    onProgress: ({ rows: done, totalRows: total }) =>
+      onProgress?.({ label: "medians", done, total }),
+  });
+  try {
+    makeDirectories(folder);
+    rmSync(join(folder, VOCABULARY_FILE), { force: true });
+  } catch (error) {
+    throw fromFsError(error, folder);
+  }
+  saveMedians(file, medians, { overwrite: true });
+  saveVocabulary(join(folder, VOCABULARY_FILE), medians, null, { overwrite: true });
+  return folder;
+}
+
+function noMedians(places: readonly CellInput[]): NotFoundError {
+  const [first] = places;
+  const path = first?.path ?? "";
+  const place = first?.kind === "scdl" ? path : dirname(path);
+  const output = join(place, MEDIANS_FILE);
+  return new NotFoundError("no-medians", `there are no medians of genes: ${output}`, {
+    what: output,
+    suggestions: [
+      "compute those of the training cells: --medians auto",
+      `scdl medians ${path} --output ${output} --vocab ${join(place, VOCABULARY_FILE)}`,
+      "name a file of medians with --medians, e.g. those the weights were trained with",
+    ],
+  });
+}
