@@ -1,9 +1,6 @@
-import {
-  IncompatibleError,
-  InvalidArgumentError,
-  NotFoundError,
-} from "../../formats/common/errors.ts";
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { StateKind, StateOptions } from "./executor.ts";
+import { missingParameter, requireArrays } from "./parameter-names.ts";
 import { elementCount, type NamedValue } from "./program.ts";
 import { type SharedMemory, wasm } from "./update/webassembly.ts";
 
@@ -41,7 +38,7 @@ export class HostState {
   constructor(parameters: readonly NamedValue[], options: StateOptions) {
     const names = parameters.map(({ name }) => name);
     const frozen = new Set(options.frozen ?? []);
-    for (const name of frozen) if (!names.includes(name)) throw missing(name, names);
+    for (const name of frozen) if (!names.includes(name)) throw missingParameter(name, names);
     const trains = (name: string) => options.inferenceOnly !== true && !frozen.has(name);
     this.trained = names.filter(trains);
     this.shared = allocate(parameters, trains);
@@ -66,16 +63,7 @@ export class HostState {
 
   write(kind: StateKind, arrays: ReadonlyMap<string, Float32Array>): void {
     const views = this.views(kind);
-    for (const [name, array] of arrays) {
-      const view = views.get(name);
-      if (view === undefined) throw missing(name, [...views.keys()]);
-      if (view.length !== array.length) {
-        throw new IncompatibleError(
-          "shape-mismatch",
-          `parameter ${name} has ${view.length} elements, the array ${array.length}`,
-        );
-      }
-    }
+    requireArrays(arrays, new Map([...views].map(([name, { length }]) => [name, length])));
     for (const [name, array] of arrays) views.get(name)?.set(array);
   }
 
@@ -84,7 +72,7 @@ export class HostState {
     const copies = new Map<string, Float32Array>();
     for (const name of names ?? views.keys()) {
       const view = views.get(name);
-      if (view === undefined) throw missing(name, [...views.keys()]);
+      if (view === undefined) throw missingParameter(name, [...views.keys()]);
       copies.set(name, Float32Array.from(view));
     }
     return copies;
@@ -134,11 +122,4 @@ function allocate(
     return new wasm.Memory({ initial: pages, maximum: pages, shared: true });
   });
   return { memories, places };
-}
-
-function missing(name: string, available: readonly string[]): NotFoundError {
-  return new NotFoundError("parameter-missing", `there is no parameter ${name}`, {
-    what: name,
-    available,
-  });
 }

@@ -1,18 +1,30 @@
 import { NotFoundError } from "../../formats/common/errors.ts";
 import type { Executor } from "./executor.ts";
+import type { Precision } from "./torch/precision.ts";
 
 export interface ExecutorOptions {
   /** Threads of one operation. Default: what the machine offers. */
   readonly threads?: number;
   /** Compiled programs kept at a time. Default: 8. */
   readonly cachedPrograms?: number;
+  /** Of `torch`: "cpu", "cuda" or "cuda:N". Default: "cpu". */
+  readonly device?: string;
+  /** Of `torch`: folder of the PyTorch to use. Default: the one that `findLibtorch` finds. */
+  readonly libtorch?: string;
+  /** Of `torch`: products in float32, or in bfloat16 or float16 with float32 weights. Default: "32". */
+  readonly precision?: Precision;
+  /** Of `torch`: only kernels whose results are the same bit for bit every time. Default: false. */
+  readonly deterministic?: boolean;
+  /** Of `torch` on CUDA: products of float32 with 10 bits of mantissa. Default: false. */
+  readonly tf32?: boolean;
 }
 
-export const EXECUTORS = ["onnx", "reference"] as const;
+export const EXECUTORS = ["onnx", "torch", "reference"] as const;
 export type ExecutorName = (typeof EXECUTORS)[number];
 
 /**
- * Starts an executor by name: `onnx` (ONNX Runtime on the CPU), `reference` (plain loops, for tests).
+ * Starts an executor by name: `onnx` (ONNX Runtime on the CPU), `torch` (libtorch of an installed
+ * PyTorch, CPU or CUDA), `reference` (plain loops, for tests).
  *
  * @throws NotFoundError for another name, UnsupportedFeatureError where its runtime cannot load.
  */
@@ -28,6 +40,10 @@ export async function openExecutor(
     case "onnx": {
       const { OnnxExecutor } = await import("./onnx/executor.ts");
       return new OnnxExecutor(options);
+    }
+    case "torch": {
+      const { TorchExecutor } = await import("./torch/executor.ts");
+      return TorchExecutor.open(options);
     }
     default:
       throw new NotFoundError("executor-unknown", `there is no executor ${name}`, {

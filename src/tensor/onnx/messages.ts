@@ -1,4 +1,3 @@
-import type { ErrorMessage } from "../../../formats/common/error-message.ts";
 import type { RunInputs, RunOptions, RunOutputs } from "../executor.ts";
 import type { SharedState } from "../host-state.ts";
 import type { OptimizerSettings, UpdateOptions } from "../optimizer.ts";
@@ -66,15 +65,6 @@ export interface Answers {
 }
 
 export type Answer = Answers[keyof Answers];
-
-export interface Envelope {
-  readonly id: number;
-  readonly request: Request;
-}
-
-export type Reply =
-  | { readonly id: number; readonly answer: Answer }
-  | { readonly id: number; readonly error: ErrorMessage };
 
 /** Given to the thread when it starts. */
 export interface ThreadSettings {

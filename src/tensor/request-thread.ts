@@ -1,0 +1,101 @@
+/** A worker thread that answers requests one after another. */
+import { parentPort, Worker } from "node:worker_threads";
+import {
+  type ErrorMessage,
+  errorFromMessage,
+  errorToMessage,
+} from "../../formats/common/error-message.ts";
+
+interface Envelope<R> {
+  readonly id: number;
+  readonly request: R;
+}
+
+type Reply<A> =
+  | { readonly id: number; readonly answer: A }
+  | { readonly id: number; readonly error: ErrorMessage };
+
+interface Pending<A> {
+  readonly resolve: (answer: A) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** `R` are requests told apart by `kind`, `A` their answers by it. Idle, it does not keep the process. */
+export class RequestThread<
+  R extends { readonly kind: string },
+  A extends Record<R["kind"], unknown>,
+> {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, Pending<A[R["kind"]]>>();
+  #ids = 0;
+  #failure: Error | null = null;
+
+  /**
+   * @param file the thread's module, which calls {@link serveRequests}
+   * @param settings its `workerData`
+   * @param ended what requests reject with when the thread ends by itself
+   */
+  constructor(file: URL, settings: unknown, ended: Error) {
+    // No inherited flags: a --import or --input-type of the parent must not reach the thread.
+    this.#worker = new Worker(file, { execArgv: [], workerData: settings });
+    this.#worker.unref();
+    this.#worker.on("message", (reply: Reply<A[R["kind"]]>) => this.#onReply(reply));
+    this.#worker.on("error", (error) => this.#fail(error));
+    this.#worker.on("exit", () => this.#fail(ended));
+  }
+
+  send<K extends R["kind"]>(request: Extract<R, { kind: K }>): Promise<A[K]> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    const envelope: Envelope<R> = { id: this.#ids++, request };
+    const answer = new Promise<A[R["kind"]]>((resolve, reject) => {
+      this.#pending.set(envelope.id, { resolve, reject });
+      this.#worker.ref();
+      this.#worker.postMessage(envelope);
+    });
+    return answer as Promise<A[K]>; // proof: the thread answers a request by its kind
+  }
+
+  /** Ends the thread; pending requests reject with `reason`. */
+  async close(reason: Error): Promise<void> {
+    this.#fail(reason);
+    await this.#worker.terminate();
+  }
+
+  #onReply(reply: Reply<A[R["kind"]]>): void {
+    const pending = this.#pending.get(reply.id);
+    this.#pending.delete(reply.id);
+    if (this.#pending.size === 0) this.#worker.unref();
+    if ("error" in reply) pending?.reject(errorFromMessage(reply.error));
+    else pending?.resolve(reply.answer);
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#pending.values()) reject(this.#failure);
+    this.#pending.clear();
+  }
+}
+
+/**
+ * The thread's side: answers every request by `handle`, in order. Memory of an answer that `moved`
+ * names goes over without a copy.
+ *
+ * @param name stands in for the path in errors that have none
+ */
+export function serveRequests<R, A>(
+  name: string,
+  handle: (request: R) => A | Promise<A>,
+  moved: (answer: A) => readonly ArrayBuffer[] = () => [],
+): void {
+  let last: Promise<void> = Promise.resolve();
+  parentPort?.on("message", ({ id, request }: Envelope<R>) => {
+    last = last.then(async () => {
+      try {
+        const answer = await handle(request);
+        parentPort?.postMessage({ id, answer }, [...moved(answer)]);
+      } catch (error) {
+        parentPort?.postMessage({ id, error: errorToMessage(error, name) });
+      }
+    });
+  });
+}

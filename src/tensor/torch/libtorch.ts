@@ -1,0 +1,227 @@
+import type { HostArray, Shape } from "../program.ts";
+import { ArgumentStack } from "./arguments.ts";
+import { Binding } from "./binding.ts";
+import type { FoundLibtorch } from "./find-libtorch.ts";
+import type { OperatorName } from "./operators.ts";
+import { type Argument, type Device, Tensor } from "./tensor.ts";
+import { type VerifiedOperators, verifyOperators } from "./verified-operators.ts";
+
+interface Callable {
+  readonly name: Buffer;
+  readonly overload: Buffer;
+  readonly schema: VerifiedOperators[OperatorName];
+}
+
+/** Names of dtypes as they are used here, numbers as libtorch gives them. */
+export interface DTypes {
+  readonly float32: number;
+  readonly bfloat16: number;
+  readonly float16: number;
+  readonly int64: number;
+  readonly int32: number;
+  readonly bool: number;
+}
+
+/**
+ * libtorch through its stable C interface: tensors and operators, on one device.
+ *
+ * Tensors that operators make are freed by {@link sweep} unless somebody keeps them.
+ */
+export class Libtorch {
+  readonly device: Device;
+  readonly dtypes: DTypes;
+  readonly binding: Binding;
+  readonly #stack: ArgumentStack;
+  readonly #callables: Readonly<Record<OperatorName, Callable>>;
+  readonly #numbers = new Map<number, Tensor>();
+  #fresh: Tensor[] = [];
+  #live = 0;
+
+  constructor(found: FoundLibtorch, device: "cpu" | "cuda", index: number) {
+    const operators = verifyOperators(found.directory, found.version);
+    this.binding = new Binding(found, device === "cuda");
+    this.#stack = new ArgumentStack(this.binding);
+    this.#callables = callables(operators);
+    this.device = { type: this.binding.number(`aoti_torch_device_type_${device}`), index };
+    const dtype = (name: string) => this.binding.number(`aoti_torch_dtype_${name}`);
+    this.dtypes = {
+      float32: dtype("float32"),
+      bfloat16: dtype("bfloat16"),
+      float16: dtype("float16"),
+      int64: dtype("int64"),
+      int32: dtype("int32"),
+      bool: dtype("bool"),
+    };
+    if (this.isCuda) this.binding.useDevice(index);
+  }
+
+  get isCuda(): boolean {
+    return this.device.type !== 0;
+  }
+
+  /** Tensors that are not freed: what a leak would show in. */
+  get liveTensors(): number {
+    return this.#live;
+  }
+
+  /** Calls an operator with one result. Arguments that are left away have the schema's defaults. */
+  one(name: OperatorName, ...given: readonly Argument[]): Tensor {
+    this.#call(name, given);
+    return this.#own(this.#stack.handle(0));
+  }
+
+  /** Calls an operator; its results that are tensors. */
+  many(name: OperatorName, ...given: readonly Argument[]): Tensor[] {
+    return this.results(name, ...given).filter((result) => result instanceof Tensor);
+  }
+
+  /** Calls an operator; all its results. */
+  results(name: OperatorName, ...given: readonly Argument[]): (Tensor | number)[] {
+    const { returns } = this.#call(name, given).schema;
+    if (returns[0] === "Tensor[]") return this.#unpack(this.#stack.handle(0));
+    return returns.map((type, slot) =>
+      type === "Tensor" ? this.#own(this.#stack.handle(slot)) : this.#stack.integer(slot),
+    );
+  }
+
+  /** a + factor · b; `add` itself cannot be called, see `OPERATORS`. */
+  add(a: Tensor, b: Tensor, factor = 1): Tensor {
+    return this.#own(this.binding.subtract(a.handle, b.handle, -factor));
+  }
+
+  /** Constant padding as torch.nn.functional.pad has it: pairs of counts, the last axis first. */
+  pad(x: Tensor, counts: readonly number[]): Tensor {
+    return this.#own(this.binding.pad(x.handle, counts));
+  }
+
+  /** A tensor of a shape on the device, filled. */
+  full(shape: Shape, value: number, dtype: number): Tensor {
+    return this.#own(this.binding.full(shape, value, dtype, this.device));
+  }
+
+  /** A number as a tensor without dimensions, on the host, where every kernel takes it from. */
+  number(value: number): Tensor {
+    const known = this.#numbers.get(value);
+    if (known !== undefined) return known;
+    const tensor = this.keep(this.#own(this.binding.number32(value)));
+    this.#numbers.set(value, tensor);
+    return tensor;
+  }
+
+  /** A whole number as an int32 tensor without dimensions, on the host. */
+  integer(value: number): Tensor {
+    return this.fromHost(Int32Array.of(value), []);
+  }
+
+  /** The array itself as a tensor on the host: nothing is copied. */
+  fromHost(array: HostArray, shape: Shape): Tensor {
+    const tensor = this.#own(this.binding.blob(array, shape, this.#dtypeOfArray(array)));
+    tensor.host = array;
+    return tensor;
+  }
+
+  /** The array's values in memory of the device. */
+  upload(array: HostArray, shape: Shape): Tensor {
+    const host = this.fromHost(array, shape);
+    return this.isCuda ? this.toDevice(host) : this.#own(this.binding.clone(host.handle));
+  }
+
+  toDevice(x: Tensor): Tensor {
+    return this.one("toCopy", x, null, null, this.device);
+  }
+
+  /** Copies a tensor out; waits until it is computed. */
+  download(x: Tensor, into: HostArray, shape: Shape): void {
+    this.binding.copy(this.fromHost(into, shape).handle, x.handle);
+  }
+
+  /** Overwrites a tensor with the array's values. */
+  overwrite(x: Tensor, array: HostArray, shape: Shape): void {
+    this.binding.copy(x.handle, this.fromHost(array, shape).handle);
+  }
+
+  cast(x: Tensor, dtype: number): Tensor {
+    return this.dtypeOf(x) === dtype ? x : this.one("toCopy", x, dtype);
+  }
+
+  sizeOf(x: Tensor, axis: number): number {
+    return this.binding.sizeOf(x.handle, axis);
+  }
+
+  dtypeOf(x: Tensor): number {
+    return this.binding.dtypeOf(x.handle);
+  }
+
+  /** The tensor itself when its elements lie in order, otherwise a copy. */
+  contiguous(x: Tensor): Tensor {
+    return this.binding.isContiguous(x.handle) ? x : this.one("contiguous", x);
+  }
+
+  /** A copy whose elements lie in order. */
+  copy(x: Tensor): Tensor {
+    const ordered = this.contiguous(x);
+    return ordered === x ? this.#own(this.binding.clone(x.handle)) : ordered;
+  }
+
+  /** The same tensor once more, to be freed by itself. */
+  another(x: Tensor): Tensor {
+    return this.#own(this.binding.duplicate(x));
+  }
+
+  /** A tensor that is not there. */
+  undefinedTensor(): Tensor {
+    return this.#own(this.binding.undefinedTensor());
+  }
+
+  keep<T extends Tensor>(tensor: T): T {
+    tensor.kept = true;
+    return tensor;
+  }
+
+  /** Frees what was made since the last time and is not kept. */
+  sweep(): void {
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (const tensor of fresh) if (!tensor.kept) this.release(tensor);
+  }
+
+  release(tensor: Tensor | undefined): void {
+    if (tensor === undefined || tensor.handle === 0) return;
+    this.binding.free(tensor.handle);
+    tensor.handle = 0;
+    tensor.host = undefined;
+    this.#live--;
+    this.release(tensor.lowered);
+  }
+
+  #call(name: OperatorName, given: readonly Argument[]): Callable {
+    const callable = this.#callables[name];
+    this.#stack.fill(callable.schema.arguments, given);
+    this.binding.call(callable.name, callable.overload, this.#stack.words);
+    return callable;
+  }
+
+  #own(handle: number): Tensor {
+    const tensor = new Tensor(handle);
+    this.#fresh.push(tensor);
+    this.#live++;
+    return tensor;
+  }
+
+  #unpack(list: number): Tensor[] {
+    return this.binding.listItems(list).map((handle) => this.#own(handle));
+  }
+
+  #dtypeOfArray(array: HostArray): number {
+    if (array instanceof Float32Array) return this.dtypes.float32;
+    return array instanceof Int32Array ? this.dtypes.int32 : this.dtypes.bool;
+  }
+}
+
+function callables(operators: VerifiedOperators): Readonly<Record<OperatorName, Callable>> {
+  const entries = Object.entries(operators).map(([name, schema]) => {
+    const text = (value: string) => Buffer.from(`${value}\0`, "latin1");
+    return [name, { name: text(`aten::${schema.name}`), overload: text(schema.overload), schema }];
+  });
+  return Object.fromEntries(entries) as Readonly<Record<OperatorName, Callable>>; // proof: as given
+}

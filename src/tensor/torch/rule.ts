@@ -1,0 +1,117 @@
+import type { DropoutKey } from "../dropout-bits.ts";
+import type { OpAttributes, OpName } from "../op-attributes.ts";
+import type { TensorType } from "../program.ts";
+import type { Libtorch } from "./libtorch.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** A value of a program as the thread has it. */
+export interface PlainValue extends TensorType {
+  readonly id: number;
+}
+
+/** A node of a program as the thread has it. */
+export type PlainNode<K extends OpName = OpName> = {
+  [N in K]: {
+    readonly op: N;
+    readonly attributes: OpAttributes[N];
+    readonly inputs: readonly PlainValue[];
+    readonly outputs: readonly PlainValue[];
+  };
+}[K];
+
+/** Tensors by place; rules read no more of them than their operation has. */
+export type Operands = readonly [Tensor, Tensor, Tensor, Tensor, Tensor, ...Tensor[]];
+
+/** Calls the operators of libtorch that make up one operation. */
+export type Rule<K extends OpName> = (
+  node: PlainNode<K>,
+  inputs: Operands,
+  run: Run,
+) => readonly Tensor[];
+
+export type Rules<K extends OpName = OpName> = { readonly [N in K]: Rule<N> };
+
+/** One run of a program, as its operations see it. */
+export class Run {
+  readonly torch: Libtorch;
+  readonly key: Omit<DropoutKey, "layer">;
+  /** Dtype of products and attention; null where all is float32. */
+  readonly lowDType: number | null;
+  /** What forward operations leave for their backward ones, by the id of their first output. */
+  readonly #saved = new Map<number, readonly Tensor[]>();
+  /** What operations have in common, made by the first. */
+  readonly #shared = new Map<string, Tensor>();
+  /** The same for all runs: tables. */
+  readonly #lasting: Map<string, Tensor>;
+
+  constructor(
+    torch: Libtorch,
+    key: Omit<DropoutKey, "layer">,
+    lowDType: number | null,
+    lasting: Map<string, Tensor>,
+  ) {
+    this.torch = torch;
+    this.key = key;
+    this.lowDType = lowDType;
+    this.#lasting = lasting;
+  }
+
+  /** In the precision of products: the lower one of a mixed run. */
+  low(x: Tensor): Tensor {
+    if (this.lowDType === null) return x;
+    if (x.lowered !== undefined) return x.lowered;
+    const lowered = this.torch.cast(x, this.lowDType);
+    if (lowered !== x) x.lowered = this.torch.keep(lowered);
+    return lowered;
+  }
+
+  /** In float32, for sums, losses and normalisation. */
+  high(x: Tensor): Tensor {
+    return this.lowDType === null ? x : this.torch.cast(x, this.torch.dtypes.float32);
+  }
+
+  save(id: number, tensors: readonly Tensor[]): void {
+    for (const tensor of tensors) this.torch.keep(tensor);
+    this.#saved.set(id, tensors);
+  }
+
+  saved(id: number): readonly Tensor[] {
+    const tensors = this.#saved.get(id);
+    if (tensors === undefined) throw new Error("a backward operation came before its forward one");
+    return tensors;
+  }
+
+  /** Frees what was saved for an output that is needed no more. */
+  forget(id: number): void {
+    for (const tensor of this.#saved.get(id) ?? []) this.torch.release(tensor);
+    this.#saved.delete(id);
+  }
+
+  /** Made once in a run. */
+  shared(key: string, make: () => Tensor): Tensor {
+    return remembered(this.#shared, key, () => this.torch.keep(make()));
+  }
+
+  /** Made once in the life of the executor. */
+  lasting(key: string, make: () => Tensor): Tensor {
+    return remembered(this.#lasting, key, () => this.torch.keep(make()));
+  }
+
+  /** Frees all that is left. */
+  end(): void {
+    for (const id of [...this.#saved.keys()]) this.forget(id);
+    for (const tensor of this.#shared.values()) this.torch.release(tensor);
+    this.#shared.clear();
+  }
+}
+
+function remembered(made: Map<string, Tensor>, key: string, make: () => Tensor): Tensor {
+  const known = made.get(key) ?? make();
+  made.set(key, known);
+  return known;
+}
+
+/** An output's or input's shape, where the operation has it. */
+export function shapeOf(value: PlainValue | undefined): readonly number[] {
+  return value?.shape ?? [];
+}

@@ -1,0 +1,182 @@
+/** Attention by libtorch's fused kernels, and rotary embedding. */
+import type { AttentionAttributes } from "../op-attributes.ts";
+import { fusedAttention, fusedAttentionBackward } from "./fused-attention.ts";
+import {
+  type Operands,
+  type PlainNode,
+  type PlainValue,
+  type Rules,
+  type Run,
+  shapeOf,
+} from "./rule.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Added to scores of keys that a query does not see. */
+const HIDDEN = -1e30;
+/** float16 has no number of that size. */
+const HIDDEN_16 = -65_504;
+
+export const ATTENTION_RULES = {
+  attention: (node, inputs, run) => {
+    const { attributes } = node;
+    const [q, k, v] = headsFirst(inputs, run);
+    const bias = biasOf(attributes, node.inputs, inputs, 0, run);
+    const id = node.outputs[0]?.id ?? 0;
+    if (attributes.dropoutRate === 0) {
+      const made = fusedAttention({ q, k, v, bias, scale: attributes.scale }, run.torch);
+      run.save(id, made.saved);
+      return [headsBack(made.out, run)];
+    }
+    const probability = probabilities(attributes, q, k, bias, run);
+    run.save(id, [probability]);
+    const weights = dropped(probability, inputs[node.inputs.length - 1] as Tensor, attributes, run); // proof: the last input
+    return [headsBack(run.torch.one("matmul", run.low(weights), v), run)];
+  },
+  attentionBackward: (node, inputs, run) => {
+    const { torch } = run;
+    const { attributes } = node;
+    const given = inputs.slice(1) as unknown as Operands; // proof: the attention's inputs follow
+    const [q, k, v] = headsFirst(given, run);
+    const slope = run.low(torch.one("transpose", inputs[0], 1, 2));
+    const bias = biasOf(attributes, node.inputs, inputs, 1, run);
+    const saved = run.saved(node.inputs.at(-1)?.id ?? 0);
+    if (attributes.dropoutRate === 0) {
+      const operands = { q, k, v, bias, scale: attributes.scale };
+      const made = fusedAttentionBackward(slope, operands, saved, torch);
+      return made.map((gradient) => headsBack(gradient, run));
+    }
+    const [probability] = saved as [Tensor]; // proof: saved above
+    const mask = inputs[node.inputs.length - 2] as Tensor; // proof: before the output
+    const weights = run.low(dropped(probability, mask, attributes, run));
+    const dv = torch.one("matmul", torch.one("transpose", weights, -2, -1), slope);
+    const dw = torch.one("matmul", slope, torch.one("transpose", v, -2, -1));
+    const dp = dropped(run.high(dw), mask, attributes, run);
+    const { float32 } = torch.dtypes;
+    const ds = torch.one("softmaxBackward", dp, probability, -1, float32);
+    const scaled = run.low(torch.one("mul", ds, torch.number(attributes.scale)));
+    const dq = torch.one("matmul", scaled, k);
+    const dk = torch.one("matmul", torch.one("transpose", scaled, -2, -1), q);
+    return [dq, dk, dv].map((gradient) => headsBack(gradient, run));
+  },
+  rotary: (node, [x, positions], run) => {
+    const { torch } = run;
+    const [cos, sin] = tablesFor(node, node.inputs.length > 1 ? positions : undefined, x, run);
+    // Halves changed places: the sign of the first is in the table.
+    const turned = torch.one("roll", x, [(shapeOf(node.inputs[0])[3] ?? 0) / 2], [3]);
+    return [torch.add(torch.one("mul", x, cos), torch.one("mul", turned, sin))];
+  },
+} satisfies Partial<Rules>;
+
+/** q, k, v as [batch, heads, length, size]; views. */
+function headsFirst(inputs: Operands, run: Run): [Tensor, Tensor, Tensor] {
+  const [q, k, v] = inputs;
+  const view = (x: Tensor) => run.torch.one("transpose", run.low(x), 1, 2);
+  return [view(q), view(k), view(v)];
+}
+
+function headsBack(x: Tensor, run: Run): Tensor {
+  return run.torch.one("transpose", x, 1, 2);
+}
+
+/** What is added to scores, or null: [batch, 1, 1 or length, keys], in the dtype of products. */
+function biasOf(
+  { keyMask, segments }: AttentionAttributes,
+  values: readonly PlainValue[],
+  inputs: Operands,
+  first: number,
+  run: Run,
+): Tensor | null {
+  const at = first + 3;
+  const ids = values.slice(at, at + (keyMask ? 1 : 0) + (segments ? 2 : 0)).map(({ id }) => id);
+  if (ids.length === 0) return null;
+  return run.shared(`attention bias ${ids}`, () => {
+    const { torch } = run;
+    const dtype = run.lowDType ?? torch.dtypes.float32;
+    const hidden = torch.full([], dtype === torch.dtypes.float16 ? HIDDEN_16 : HIDDEN, dtype);
+    const zero = torch.full([], 0, dtype);
+    const reshaped = (x: Tensor, shape: readonly number[]) => torch.one("reshape", x, shape);
+    const [batch = 1, keys = 1] = shapeOf(values[first + 1]);
+    const parts: Tensor[] = [];
+    if (keyMask) {
+      const seen = reshaped(inputs[at] as Tensor, [batch, 1, 1, keys]); // proof: the flag says so
+      parts.push(torch.one("where", seen, zero, hidden));
+    }
+    if (segments) {
+      const own = inputs[at + ids.length - 2] as Tensor; // proof: the flag says so
+      const theirs = inputs[at + ids.length - 1] as Tensor; // proof: the flag says so
+      const query = reshaped(own, [batch, 1, shapeOf(values[first])[1] ?? 1, 1]);
+      const same = torch.one("eq", query, reshaped(theirs, [batch, 1, 1, keys]));
+      parts.push(torch.one("where", same, zero, hidden));
+    }
+    const [one, other] = parts as [Tensor, Tensor | undefined]; // proof: one of the flags is set
+    return other === undefined ? one : torch.one("minimum", one, other);
+  });
+}
+
+function probabilities(
+  { scale }: AttentionAttributes,
+  q: Tensor,
+  k: Tensor,
+  bias: Tensor | null,
+  run: Run,
+): Tensor {
+  const { torch } = run;
+  const products = torch.one("matmul", q, torch.one("transpose", k, -2, -1));
+  const scores = torch.one("mul", run.high(products), torch.number(scale));
+  const seen = bias === null ? scores : torch.add(scores, bias);
+  return torch.one("softmax", seen, -1, false);
+}
+
+function dropped(
+  probability: Tensor,
+  mask: Tensor,
+  { dropoutRate }: AttentionAttributes,
+  run: Run,
+): Tensor {
+  return run.torch.one("dropoutBackward", probability, mask, 1 / (1 - dropoutRate));
+}
+
+/** cos and sin, twice beside each other, [1 or batch, length, 1, size], in the dtype of `x`. */
+function tablesFor(
+  node: PlainNode<"rotary">,
+  positions: Tensor | undefined,
+  x: Tensor,
+  run: Run,
+): readonly [Tensor, Tensor] {
+  const { torch } = run;
+  const [batch = 1, length = 1, , size = 1] = shapeOf(node.inputs[0]);
+  const { base, inverse } = node.attributes;
+  const dtype = run.lowDType === null ? torch.dtypes.float32 : torch.dtypeOf(x);
+  const rows = positions === undefined ? "" : ` at ${node.inputs[1]?.id}`;
+  const table = (name: "cos" | "sin") =>
+    run.shared(`${name} ${length} ${size} ${base} ${inverse} ${dtype}${rows}`, () => {
+      const sign = name === "sin" && inverse ? -1 : 1;
+      const made = run.lasting(`${name} ${length} ${size} ${base} ${sign}`, () =>
+        torch.upload(rotaryTable(name, length, size, base, sign), [length, size]),
+      );
+      const taken = positions === undefined ? made : torch.one("embedding", made, positions);
+      const shape = [positions === undefined ? 1 : batch, length, 1, size];
+      return torch.cast(torch.one("reshape", taken, shape), dtype);
+    });
+  return [table("cos"), table("sin")];
+}
+
+function rotaryTable(
+  name: "cos" | "sin",
+  positions: number,
+  size: number,
+  base: number,
+  sign: number,
+): Float32Array {
+  const half = size / 2;
+  const table = new Float32Array(positions * size);
+  for (let position = 0; position < positions; position++) {
+    for (let j = 0; j < half; j++) {
+      const angle = position * base ** ((-2 * j) / size);
+      const at = position * size + j;
+      table[at] = name === "cos" ? Math.cos(angle) : -sign * Math.sin(angle);
+      table[at + half] = name === "cos" ? Math.cos(angle) : sign * Math.sin(angle);
+    }
+  }
+  return table;
+}

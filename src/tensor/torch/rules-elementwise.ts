@@ -1,0 +1,64 @@
+import { dropoutMaskOnDevice, dropoutMaskOnHost } from "./dropout-mask.ts";
+import type { OperatorName } from "./operators.ts";
+import type { Operands, Rules, Run } from "./rule.ts";
+import type { Tensor } from "./tensor.ts";
+
+const binary =
+  (name: OperatorName) =>
+  (_: unknown, [a, b]: Operands, { torch }: Run): Tensor[] => [torch.one(name, a, b)];
+const unary =
+  (name: OperatorName) =>
+  (_: unknown, [x]: Operands, { torch }: Run): Tensor[] => [torch.one(name, x)];
+/** Functions that lose too much in a lower precision. */
+const unaryHigh =
+  (name: OperatorName) =>
+  (_: unknown, [x]: Operands, run: Run): Tensor[] => [run.torch.one(name, run.high(x))];
+
+export const ELEMENTWISE_RULES = {
+  add: (_, [a, b], { torch }) => [torch.add(a, b)],
+  subtract: (_, [a, b], { torch }) => [torch.add(a, b, -1)],
+  multiply: binary("mul"),
+  divide: binary("div"),
+  scale: ({ attributes }, [x], { torch }) => [torch.one("mul", x, torch.number(attributes.factor))],
+  exp: unaryHigh("exp"),
+  log: unaryHigh("log"),
+  tanh: unary("tanh"),
+  relu: unary("relu"),
+  reluBackward: (_, [gradient, y], run) => {
+    const positive = run.torch.one("gt", y, run.torch.number(0));
+    return [run.torch.one("where", positive, gradient, zeroLike(gradient, run))];
+  },
+  gelu: ({ attributes }, [x], { torch }) => [torch.one("gelu", x, attributes.approximation)],
+  geluBackward: ({ attributes }, [gradient, x], run) => {
+    const dtype = run.torch.dtypeOf(x);
+    const given = run.lowDType === null ? gradient : run.torch.cast(gradient, dtype);
+    return [run.torch.one("geluBackward", given, x, attributes.approximation)];
+  },
+  softmax: (_, [x], run) => [run.torch.one("softmax", run.high(x), -1, false)],
+  softmaxBackward: (_, [gradient, y], run) => [
+    run.torch.one("softmaxBackward", run.high(gradient), y, -1, run.torch.dtypes.float32),
+  ],
+  equal: binary("eq"),
+  where: binaryWhere,
+  cast: ({ attributes }, [x], { torch }) => [
+    torch.one("toCopy", x, torch.dtypes[attributes.dtype]),
+  ],
+  dropoutMask: ({ attributes }, _, run) => {
+    const { rate, layer, shape } = attributes;
+    const make = run.torch.isCuda ? dropoutMaskOnDevice : dropoutMaskOnHost;
+    return [make(run.torch, shape, rate, { ...run.key, layer })];
+  },
+  dropout: ({ attributes }, [x, mask], { torch }) => [
+    torch.one("dropoutBackward", x, mask, 1 / (1 - attributes.rate)),
+  ],
+} satisfies Partial<Rules>;
+
+function binaryWhere(_: unknown, [condition, a, b]: Operands, { torch }: Run): Tensor[] {
+  return [torch.one("where", condition, a, b)];
+}
+
+/** A zero that broadcasts, where a kernel wants it: beside the other operands. */
+function zeroLike(x: Tensor, run: Run): Tensor {
+  const dtype = run.lowDType === null ? run.torch.dtypes.float32 : run.torch.dtypeOf(x);
+  return run.shared(`zero ${dtype}`, () => run.torch.full([], 0, dtype));
+}

@@ -1,0 +1,138 @@
+import type { RunInputs, RunOptions, RunOutputs } from "../executor.ts";
+import { elementCount, type HostArray, newHostArray } from "../program.ts";
+import type { Libtorch } from "./libtorch.ts";
+import { type PlainProgram, type Plan, planOf } from "./plan.ts";
+import { type Operands, type PlainNode, type Rule, type Rules, Run } from "./rule.ts";
+import { ATTENTION_RULES } from "./rules-attention.ts";
+import { ELEMENTWISE_RULES } from "./rules-elementwise.ts";
+import { MODEL_RULES } from "./rules-model.ts";
+import { SHAPE_RULES } from "./rules-shape.ts";
+import type { Tensor } from "./tensor.ts";
+import type { TensorState } from "./tensor-state.ts";
+
+/** One rule for every operation; the compiler checks that none is missing. */
+const RULES: Rules = {
+  ...ELEMENTWISE_RULES,
+  ...SHAPE_RULES,
+  ...MODEL_RULES,
+  ...ATTENTION_RULES,
+};
+
+/** A program that runs on libtorch, with its constants on the device. */
+export class Runner {
+  readonly #torch: Libtorch;
+  readonly #program: PlainProgram;
+  readonly #plan: Plan;
+  readonly #constants: ReadonlyMap<number, Tensor>;
+
+  constructor(torch: Libtorch, program: PlainProgram) {
+    this.#torch = torch;
+    this.#program = program;
+    this.#plan = planOf(program);
+    this.#constants = new Map(
+      program.constants.map(({ value, data }) => [
+        value.id,
+        torch.keep(torch.upload(data, value.shape)),
+      ]),
+    );
+    torch.sweep();
+  }
+
+  /**
+   * Runs it with a state's values and adds the gradients to the state's. Tensors are freed after the
+   * last operation that needs them; only outputs are waited for.
+   */
+  run(
+    state: TensorState,
+    inputs: RunInputs,
+    key: Required<RunOptions>,
+    precision: { readonly lowDType: number | null; readonly lasting: Map<string, Tensor> },
+  ): RunOutputs {
+    const torch = this.#torch;
+    const run = new Run(torch, key, precision.lowDType, precision.lasting);
+    const values = new Map<number, Tensor>(this.#constants);
+    const own = new Set<number>();
+    const put = (id: number, tensor: Tensor) => {
+      values.set(id, torch.keep(tensor));
+      own.add(id);
+    };
+    const free = (id: number) => {
+      if (own.delete(id)) torch.release(values.get(id));
+      values.delete(id);
+    };
+    try {
+      for (const { name, value } of this.#program.inputs) {
+        put(value.id, this.#input(inputs[name], value.shape));
+      }
+      for (const { name, value } of this.#program.parameters) {
+        values.set(value.id, state.value(name));
+      }
+      this.#addGiven(values, state);
+      for (const [at, node] of this.#program.nodes.entries()) {
+        const outputs = this.#node(node, values, run);
+        for (const [place, { id }] of node.outputs.entries()) {
+          const output = outputs[place];
+          if (output === undefined) continue;
+          put(id, output.kept ? torch.another(output) : output);
+          this.#accumulate(id, output, state);
+        }
+        for (const id of this.#plan.freed[at] ?? []) free(id);
+        for (const id of this.#plan.forgotten[at] ?? []) run.forget(id);
+        torch.sweep();
+      }
+      return this.#outputs(values);
+    } finally {
+      run.end();
+      for (const id of own) torch.release(values.get(id));
+      for (const constant of this.#constants.values()) {
+        torch.release(constant.lowered);
+        constant.lowered = undefined;
+      }
+      torch.sweep();
+    }
+  }
+
+  close(): void {
+    for (const constant of this.#constants.values()) this.#torch.release(constant);
+  }
+
+  #input(array: HostArray | undefined, shape: readonly number[]): Tensor {
+    if (array === undefined) throw new Error("an input was not given");
+    return this.#torch.isCuda
+      ? this.#torch.upload(array, shape)
+      : this.#torch.fromHost(array, shape);
+  }
+
+  #node(node: PlainNode, values: ReadonlyMap<number, Tensor>, run: Run): readonly Tensor[] {
+    const inputs = node.inputs.map(({ id }) => values.get(id));
+    const rule = RULES[node.op] as AnyRule; // proof: the rule of this node's operation
+    return rule(node, inputs as unknown as Operands, run); // proof: see Operands
+  }
+
+  /** Gradients that are inputs, parameters or constants themselves. */
+  #addGiven(values: ReadonlyMap<number, Tensor>, state: TensorState): void {
+    for (const [id, tensor] of values) this.#accumulate(id, tensor, state);
+  }
+
+  #accumulate(id: number, tensor: Tensor, state: TensorState): void {
+    for (const name of this.#plan.gradients.get(id) ?? []) {
+      state.accumulate(name, tensor, this.#plan.views.has(id));
+    }
+  }
+
+  #outputs(values: ReadonlyMap<number, Tensor>): RunOutputs {
+    const torch = this.#torch;
+    const outputs: Record<string, HostArray> = {};
+    for (const { name, value } of this.#program.outputs) {
+      const array = newHostArray(value.dtype, elementCount(value.shape));
+      const tensor = values.get(value.id);
+      if (tensor === undefined) throw new Error(`the output ${name} was not computed`);
+      torch.download(tensor, array, value.shape);
+      outputs[name] = array;
+      torch.sweep();
+    }
+    return outputs;
+  }
+}
+
+type AnyRule = Rule<PlainNode["op"]>;

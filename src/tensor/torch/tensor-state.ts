@@ -1,0 +1,114 @@
+import type { StateKind } from "../executor.ts";
+import { elementCount } from "../program.ts";
+import type { Libtorch } from "./libtorch.ts";
+import type { PlainNamed } from "./plan.ts";
+import type { Tensor } from "./tensor.ts";
+
+/** Parameters, gradients and moments of a model on the device. */
+export class TensorState {
+  readonly #torch: Libtorch;
+  readonly #parameters: ReadonlyMap<string, PlainNamed["value"]>;
+  readonly #trained: ReadonlySet<string>;
+  /** What is absent is zero. */
+  readonly #tensors: Readonly<Record<StateKind, Map<string, Tensor>>> = {
+    values: new Map(),
+    gradients: new Map(),
+    first: new Map(),
+    second: new Map(),
+  };
+
+  constructor(torch: Libtorch, parameters: readonly PlainNamed[], trained: readonly string[]) {
+    this.#torch = torch;
+    this.#parameters = new Map(parameters.map(({ name, value }) => [name, value]));
+    this.#trained = new Set(trained);
+    for (const { name } of parameters) this.#zero("values", name);
+    torch.sweep();
+  }
+
+  get trained(): readonly string[] {
+    return [...this.#trained];
+  }
+
+  value(name: string): Tensor {
+    const tensor = this.#tensors.values.get(name);
+    if (tensor === undefined) throw new Error(`the state has no parameter ${name}`);
+    return tensor;
+  }
+
+  /** Tensors of a kind in the order of the names; absent ones are made, zero. */
+  all(kind: StateKind, names: readonly string[]): Tensor[] {
+    return names.map((name) => this.#tensors[kind].get(name) ?? this.#zero(kind, name));
+  }
+
+  /**
+   * Adds to a gradient. Gradients are never written in place: the first one of a step is taken as it
+   * is, unless others see its memory (`shared`).
+   */
+  accumulate(name: string, gradient: Tensor, shared: boolean): void {
+    if (!this.#trained.has(name)) return;
+    const torch = this.#torch;
+    const known = this.#tensors.gradients.get(name);
+    const wide = torch.cast(gradient, torch.dtypes.float32);
+    if (known !== undefined) {
+      this.#set("gradients", name, torch.add(known, wide));
+      return;
+    }
+    const ordered = torch.contiguous(wide);
+    const taken = ordered !== gradient ? ordered : shared ? torch.copy(ordered) : null;
+    this.#set("gradients", name, taken ?? torch.another(gradient));
+  }
+
+  /** After values changed: their copies in a lower precision are made again. */
+  valuesChanged(): void {
+    for (const tensor of this.#tensors.values.values()) {
+      this.#torch.release(tensor.lowered);
+      tensor.lowered = undefined;
+    }
+  }
+
+  zeroGradients(): void {
+    this.#free("gradients");
+  }
+
+  write(kind: StateKind, arrays: ReadonlyMap<string, Float32Array>): void {
+    for (const [name, array] of arrays) {
+      const shape = this.#parameters.get(name)?.shape ?? [];
+      this.#set(kind, name, this.#torch.upload(array, shape));
+      this.#torch.sweep();
+    }
+  }
+
+  read(kind: StateKind, names: readonly string[]): Map<string, Float32Array> {
+    const arrays = new Map<string, Float32Array>();
+    for (const name of names) {
+      const shape = this.#parameters.get(name)?.shape ?? [];
+      const array = new Float32Array(elementCount(shape));
+      const tensor = this.#tensors[kind].get(name);
+      if (tensor !== undefined) this.#torch.download(tensor, array, shape);
+      this.#torch.sweep();
+      arrays.set(name, array);
+    }
+    return arrays;
+  }
+
+  close(): void {
+    for (const kind of ["values", "gradients", "first", "second"] as const) this.#free(kind);
+  }
+
+  #zero(kind: StateKind, name: string): Tensor {
+    const shape = this.#parameters.get(name)?.shape ?? [];
+    const tensor = this.#torch.full(shape, 0, this.#torch.dtypes.float32);
+    this.#set(kind, name, tensor);
+    return tensor;
+  }
+
+  #set(kind: StateKind, name: string, tensor: Tensor): void {
+    this.#torch.release(this.#tensors[kind].get(name));
+    this.#tensors[kind].set(name, this.#torch.keep(tensor));
+  }
+
+  #free(kind: StateKind): void {
+    for (const tensor of this.#tensors[kind].values()) this.#torch.release(tensor);
+    this.#tensors[kind].clear();
+  }
+}

@@ -1,0 +1,101 @@
+import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import { factorsFor, usesFirst } from "../update/host-update.ts";
+import type { Libtorch } from "./libtorch.ts";
+import type { Tensor } from "./tensor.ts";
+import type { TensorState } from "./tensor-state.ts";
+
+/**
+ * An update with libtorch's fused optimizers. The norm, the clipping and the decision to leave all as
+ * it is when the norm is not finite are the device's; the host waits only for the norm, at the end.
+ */
+export function updateOnDevice(
+  state: TensorState,
+  optimizer: OptimizerSettings,
+  options: UpdateOptions,
+  torch: Libtorch,
+): UpdateResult {
+  const { gradientFactor = 1, maxGradientNorm } = options;
+  const { trained } = state;
+  if (trained.length === 0) return { gradientNorm: 0, applied: true };
+  const gradients = state.all("gradients", trained);
+  const norm = torch.one("mul", globalNorm(gradients, torch), torch.number(gradientFactor));
+  const finite = torch.one("isfinite", norm);
+  const skipped = torch.one("toCopy", torch.one("logicalNot", finite), torch.dtypes.float32);
+  const factor = clipFactor(norm, gradientFactor, maxGradientNorm, torch);
+  const scaled = factor === null ? gradients : torch.many("foreachMul", gradients, factor);
+  const byName = new Map(trained.map((name, at) => [name, scaled[at] as Tensor])); // proof: one each
+  for (const names of groupsByDecay(trained, optimizer)) {
+    apply(state, names, byName, skipped, { optimizer, options }, torch);
+  }
+  state.valuesChanged();
+  const read = new Float32Array(1);
+  torch.download(norm, read, []);
+  torch.sweep();
+  const [gradientNorm = Number.NaN] = read;
+  return { gradientNorm, applied: Number.isFinite(gradientNorm) };
+}
+
+function globalNorm(gradients: readonly Tensor[], torch: Libtorch): Tensor {
+  const squares = gradients.map((gradient) => {
+    const flat = torch.one("reshape", gradient, [-1]);
+    return torch.one("dot", flat, flat);
+  });
+  const total = torch.one("sum", torch.one("stack", squares, 0), [0]);
+  return torch.one("sqrt", total);
+}
+
+/** min(1, limit / (norm + 1e-6)) times the factor, on the device; null where gradients are as they are. */
+function clipFactor(
+  norm: Tensor,
+  gradientFactor: number,
+  limit: number | undefined,
+  torch: Libtorch,
+): Tensor | null {
+  if (limit === undefined) {
+    return gradientFactor === 1 ? null : torch.number(gradientFactor);
+  }
+  const raised = torch.add(norm, torch.number(1e-6));
+  const ratio = torch.one("div", torch.number(limit), raised);
+  const clipped = torch.one("minimum", ratio, torch.number(1));
+  return torch.one("mul", clipped, torch.number(gradientFactor));
+}
+
+/** Parameters with and without weight decay; groups without any are left out. */
+function groupsByDecay(
+  names: readonly string[],
+  { noDecay }: OptimizerSettings,
+): readonly (readonly string[])[] {
+  const decays = names.filter((name) => noDecay?.has(name) !== true);
+  const others = names.filter((name) => noDecay?.has(name) === true);
+  return [decays, others].filter((group) => group.length > 0);
+}
+
+function apply(
+  state: TensorState,
+  names: readonly string[],
+  gradients: ReadonlyMap<string, Tensor>,
+  skipped: Tensor,
+  {
+    optimizer,
+    options,
+  }: { readonly optimizer: OptimizerSettings; readonly options: UpdateOptions },
+  torch: Libtorch,
+): void {
+  const values = state.all("values", names);
+  const given = names.map((name) => gradients.get(name) as Tensor); // proof: one for each trained name
+  const factors = factorsFor(names[0] ?? "", 1, optimizer, options);
+  const { beta1, beta2, epsilon, learningRate, weightDecay, firstUpdate } = factors;
+  const first = usesFirst(optimizer) ? state.all("first", names) : [];
+  if (optimizer.kind === "sgd") {
+    const numbers = [weightDecay, beta1, learningRate, 0] as const;
+    const flags = [false, false, firstUpdate] as const;
+    torch.many("sgd", values, given, first, ...numbers, ...flags, null, skipped);
+    return;
+  }
+  const second = state.all("second", names);
+  const step = torch.full([], options.step, torch.dtypes.float32);
+  const steps = names.map(() => step);
+  const numbers = [learningRate, beta1, beta2, weightDecay, epsilon] as const;
+  const tensors = [values, given, first, second, [], steps] as const;
+  torch.many(optimizer.kind, ...tensors, ...numbers, false, false, null, skipped);
+}

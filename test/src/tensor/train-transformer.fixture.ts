@@ -1,0 +1,29 @@
+import { type ExecutorOptions, openExecutor } from "../../../src/tensor/index.ts";
+import { randomParameters, TRANSFORMER_INPUTS, transformer } from "./transformer.fixture.ts";
+
+const program = transformer();
+
+/** Three AdamW steps of two micro-batches each: losses, then what the state holds at the end. */
+export async function trainTransformer(name: string, options: ExecutorOptions = {}) {
+  await using executor = await openExecutor(name, options);
+  await using state = await executor.createState(program.parameters);
+  await state.write("values", randomParameters(program));
+  const executable = await executor.compile(program);
+  const losses: number[] = [];
+  for (let step = 1; step <= 3; step++) {
+    await state.zeroGradients();
+    for (const microBatch of [0, 1]) {
+      const key = { seed: 5, step, microBatch };
+      const { loss } = await state.run(executable, TRANSFORMER_INPUTS, key);
+      losses.push(loss?.[0] ?? Number.NaN);
+    }
+    await state.update({ kind: "adamw" }, { step, learningRate: 0.01, maxGradientNorm: 1 });
+  }
+  return {
+    losses,
+    values: await state.read("values"),
+    gradients: await state.read("gradients"),
+    first: await state.read("first"),
+    second: await state.read("second"),
+  };
+}
