@@ -1,14 +1,32 @@
+import type { RunConfig, RunModel } from "../src/train/config/sections.ts";
 import type { TrainingRunOptions, TrainingRunResult } from "../src/train/training-run.ts";
 import { BaseCommand } from "./base-command.ts";
+import { commandConfig, type FlagKey, type ParsedFlags } from "./config-flags.ts";
 import { exitCodeOf, oneLine } from "./error-text.ts";
+import { originalWarnings } from "./original-train-flags.ts";
+import { outputName } from "./output-name.ts";
 import { formatCount } from "./progress.ts";
 import type { ParsedTrainFlags } from "./train-flags.ts";
 
 /** A command that trains: lines of progress, and at the end how the run went. */
 export abstract class TrainCommand extends BaseCommand {
+  /** The configuration of file, flags and `--set`; prints what is taken without effect. */
+  protected async configOf(
+    model: RunModel,
+    parsed: ParsedFlags,
+    keys: Readonly<Record<string, FlagKey>>,
+  ): Promise<RunConfig> {
+    for (const warning of originalWarnings(parsed.flags)) this.warning(warning);
+    const onWarning = (message: string) => this.warning(message);
+    const config = await commandConfig(model, parsed, { keys, onWarning });
+    outputName("result-dir", config.experiment_config.result_dir);
+    outputName("experiment-name", config.experiment_config.experiment_name);
+    return config;
+  }
+
   /** Calls `train` with what shows its progress and stops it, and prints the result. */
   protected async train<R extends TrainingRunResult>(
-    flags: Pick<ParsedTrainFlags, "num-steps" | "early-stop-on-step">,
+    steps: Pick<ParsedTrainFlags, "num-steps" | "early-stop-on-step"> | RunConfig,
     train: (
       shared: Required<
         Pick<TrainingRunOptions<unknown>, "logger" | "observer" | "signal" | "onWeights">
@@ -17,7 +35,10 @@ export abstract class TrainCommand extends BaseCommand {
   ): Promise<R> {
     const { ProgressLineLogger } = await import("../src/train/loggers/progress-line.ts");
     const { weightReportLines } = await import("../src/models/weights/weight-report.ts");
-    const maxSteps = flags["early-stop-on-step"] ?? flags["num-steps"];
+    const maxSteps =
+      "training_config" in steps
+        ? (steps.training_config.early_stop_on_step ?? steps.training_config.max_steps)
+        : (steps["early-stop-on-step"] ?? steps["num-steps"]);
     const lines = new ProgressLineLogger((line) => this.log(line), {
       maxSteps,
       now: () => performance.now(),

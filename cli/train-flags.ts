@@ -1,6 +1,15 @@
 /** Flags that the commands `train` have in common, and the options they stand for. */
-import { boolean, integer, string } from "@oclif/core/flags";
+import { boolean, integer, option, string } from "@oclif/core/flags";
+import { readField } from "../src/train/config/field.ts";
+import {
+  defaultOf,
+  PRECISIONS,
+  type RunConfigKey,
+  type RunModel,
+  SECTIONS,
+} from "../src/train/config/sections.ts";
 import type { TrainingRunOptions } from "../src/train/training-run.ts";
+import type { FlagKey } from "./config-flags.ts";
 import { number } from "./number-flag.ts";
 import { outputName } from "./output-name.ts";
 import { type ParsedTrainerFlags, TRAINER_FLAGS, trainerOptions } from "./trainer-flags.ts";
@@ -21,6 +30,101 @@ export interface TrainDefaults {
   readonly valCheckInterval?: number;
   /** Default 2. */
   readonly limitValBatches?: number;
+}
+
+/** The defaults of a configuration that flags show, too. */
+export function configDefaults(model: RunModel) {
+  const numberOf = (key: RunConfigKey): number => Number(defaultOf(model, key));
+  return {
+    experimentName: String(defaultOf(model, "experiment_config.experiment_name")),
+    numSteps: numberOf("training_config.max_steps"),
+    lr: numberOf("optim_config.lr"),
+    microBatchSize: numberOf("data_config.micro_batch_size"),
+  };
+}
+
+/** What the flags of {@link trainFlags} and {@link SCHEDULE_FLAGS} are in a configuration. */
+export const TRAIN_KEYS: Readonly<Record<string, FlagKey>> = {
+  "restore-from-checkpoint-path": "experiment_config.restore_from_checkpoint_path",
+  "num-steps": "training_config.max_steps",
+  lr: "optim_config.lr",
+  "weight-decay": "optim_config.weight_decay",
+  "clip-grad": "optim_config.clip_grad",
+  "micro-batch-size": "data_config.micro_batch_size",
+  "accumulate-grad-batches": "parallel_config.accumulate_grad_batches",
+  "val-check-interval": "training_config.val_check_interval",
+  "limit-val-batches": "training_config.limit_val_batches",
+  seed: "data_config.seed",
+  threads: "training_config.threads",
+  "result-dir": "experiment_config.result_dir",
+  "experiment-name": "experiment_config.experiment_name",
+  "log-every-n-steps": "training_config.log_every_n_steps",
+  "create-tensorboard-logger": "experiment_config.create_tensorboard_logger",
+  "disable-checkpointing": (value) => ({ "training_config.enable_checkpointing": value !== true }),
+  "save-top-k": "experiment_config.save_top_k",
+  "save-last-checkpoint": "experiment_config.save_last_checkpoint",
+  "metric-to-monitor-for-checkpoints": "experiment_config.metric_to_monitor_for_checkpoints",
+  "num-layers": "bionemo_model_config.num_layers",
+  "hidden-size": "bionemo_model_config.hidden_size",
+  "num-attention-heads": "bionemo_model_config.num_attention_heads",
+  "ffn-hidden-size": "bionemo_model_config.ffn_hidden_size",
+  "hidden-dropout": "bionemo_model_config.hidden_dropout",
+  "attention-dropout": "bionemo_model_config.attention_dropout",
+  "lr-scheduler": "optim_config.lr_scheduler",
+  "warmup-steps": "optim_config.warmup_steps",
+  "scheduler-num-steps": "optim_config.max_steps",
+  "cosine-rampup-frac": "optim_config.cosine_rampup_frac",
+  "cosine-hold-frac": "optim_config.cosine_hold_frac",
+  "early-stop-on-step": "training_config.early_stop_on_step",
+  "early-stopping-patience": "training_config.early_stopping_patience",
+  "early-stopping-monitor": "training_config.early_stopping_monitor",
+  "early-stopping-min-delta": "training_config.early_stopping_min_delta",
+  "early-stopping-mode": "training_config.early_stopping_mode",
+  "loss-reduction": "training_config.loss_reduction",
+  "profile-step": "training_config.profile_step",
+  "ckpt-async-save": "experiment_config.ckpt_async_save",
+  precision: "training_config.precision",
+  "num-gpus": "parallel_config.num_devices",
+  "num-nodes": "parallel_config.num_nodes",
+  "tensor-model-parallel-size": "parallel_config.tensor_model_parallel_size",
+  "pipeline-model-parallel-size": "parallel_config.pipeline_model_parallel_size",
+};
+
+/** Flags of training from the beginning. */
+export function scheduleFlags(model: RunModel) {
+  const numberOf = (key: RunConfigKey): number => Number(defaultOf(model, key));
+  return {
+    "lr-scheduler": option({
+      ...STEPS,
+      options: ["warmup_anneal", "cosine", "constant"] as const,
+      default: model === "esm2" ? ("warmup_anneal" as const) : ("cosine" as const),
+      summary: "How the learning rate goes.",
+    })(),
+    "warmup-steps": integer({
+      ...STEPS,
+      min: 0,
+      summary: "Not of a cosine. Default 2000, but at most a tenth of the steps.",
+    }),
+    "scheduler-num-steps": integer({ ...STEPS, min: 1, summary: "Default: --num-steps." }),
+    "cosine-rampup-frac": number({
+      ...STEPS,
+      default: numberOf("optim_config.cosine_rampup_frac"),
+      summary: "Share of the updates that warm up, of a cosine.",
+    }),
+    "cosine-hold-frac": number({
+      ...STEPS,
+      default: numberOf("optim_config.cosine_hold_frac"),
+      summary: "Share of the updates, the last ones, at the least rate, of a cosine.",
+    }),
+    "hidden-dropout": number({ ...MODEL, summary: "Default: that of the published model." }),
+    "attention-dropout": number({ ...MODEL, summary: "Default: that of the published model." }),
+    precision: option({
+      ...STEPS,
+      options: PRECISIONS,
+      default: "32",
+      summary: "Others are taken; the CPU computes float32.",
+    })(),
+  };
 }
 
 /** With the defaults of a model. */
@@ -54,11 +158,10 @@ export function trainFlags(defaults: TrainDefaults) {
       default: valCheckInterval,
       summary: "Updates between validations and checkpoints.",
     }),
-    "limit-val-batches": integer({
+    "limit-val-batches": string({
       ...STEPS,
-      min: 0,
-      default: limitValBatches,
-      summary: "Batches of a validation.",
+      default: String(limitValBatches),
+      summary: "Batches of a validation; a number with a point is a share of the data, 1.0 all.",
     }),
     seed: integer({ ...STEPS, min: 0, default: 42, summary: "Of order, masks and weights." }),
     threads: integer({ ...STEPS, min: 1, summary: "Default: what the machine offers." }),
@@ -103,7 +206,7 @@ export interface ParsedTrainFlags extends ParsedTrainerFlags {
   readonly "micro-batch-size": number;
   readonly "accumulate-grad-batches": number;
   readonly "val-check-interval": number;
-  readonly "limit-val-batches": number;
+  readonly "limit-val-batches": string;
   readonly seed: number;
   readonly threads: number | undefined;
   readonly "result-dir": string;
@@ -131,7 +234,12 @@ export function trainOptions(flags: ParsedTrainFlags) {
     microBatchSize: flags["micro-batch-size"],
     accumulateGradBatches: flags["accumulate-grad-batches"],
     valCheckInterval: flags["val-check-interval"],
-    limitValBatches: flags["limit-val-batches"],
+    limitValBatches: readField(
+      SECTIONS.training_config.limit_val_batches,
+      "limit-val-batches",
+      flags["limit-val-batches"],
+      "--limit-val-batches",
+    ),
     seed: flags.seed,
     resultDir: outputName("result-dir", flags["result-dir"]),
     experimentName: outputName("experiment-name", flags["experiment-name"]),

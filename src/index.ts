@@ -134,8 +134,9 @@ export {
   type CheckpointInfo,
   findCheckpoint,
 } from "./train/checkpoint-files.ts";
+export { runConfigYaml } from "./train/config/config-file.ts";
 export { expandFileRange } from "./train/config/file-range.ts";
-export { loadRunConfig, type RunConfigOptions, runConfigYaml } from "./train/config/run-config.ts";
+export { loadRunConfig, type RunConfigOptions } from "./train/config/run-config.ts";
 export type { RunConfig } from "./train/config/sections.ts";
 export { CsvLogger } from "./train/loggers/csv-logger.ts";
 export { JsonLinesLogger } from "./train/loggers/json-lines-logger.ts";

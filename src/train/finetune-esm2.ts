@@ -1,4 +1,5 @@
 import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
+import type { LimitBatches } from "../data/infer-samples.ts";
 import { Esm2, type Esm2Options, type Esm2Size } from "../models/index.ts";
 import { FineTuneDataModule } from "../proteins/fine-tune-data-module.ts";
 import type { Label } from "../proteins/label-map.ts";
@@ -18,6 +19,7 @@ import {
 import { constantSchedule } from "./schedule.ts";
 import {
   batchOfUpdate,
+  limitBatches,
   TrainingRun,
   type TrainingRunOptions,
   type TrainingRunResult,
@@ -93,7 +95,7 @@ export async function finetuneEsm2(options: FinetuneEsm2Options): Promise<Finetu
     seed,
     ...(minSeqLength === undefined ? { padToMultipleOf: LENGTH_STEP } : { minSeqLength }),
     maxSeqLength,
-    limitValBatches: limitOf(limitValBatches, batch, valid?.length ?? 0),
+    limitValBatches: limitOf(limitBatches(limitValBatches), batch, valid?.length ?? 0),
   });
   // Data that cannot be trained on leaves no folder of a run.
   await data.setup("fit");
@@ -120,7 +122,9 @@ function backboneOf({ restoreFromCheckpointPath: restore, model }: FinetuneEsm2O
 }
 
 /** All of the validation data where the batches reach for it: no protein counts twice. */
-function limitOf(batches: number, globalBatchSize: number, proteins: number) {
+function limitOf(limit: LimitBatches, globalBatchSize: number, proteins: number): LimitBatches {
+  if (limit === null || "share" in limit) return limit;
+  const { batches } = limit;
   return batches > 0 && batches * globalBatchSize >= proteins ? null : { batches };
 }
 

@@ -3,12 +3,14 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fromFsError, InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
 import { STORE_HEADER } from "../../formats/protein-store/layout.ts";
+import { JoinedClusters } from "../proteins/joined-clusters.ts";
 import { LoadedProteins } from "../proteins/loaded-proteins.ts";
 import type { ClusteredProteins } from "../proteins/protein-source.ts";
 import { ProteinStore } from "../proteins/protein-store.ts";
 import { ShardClusters } from "../proteins/shard-clusters.ts";
 import { SingleClusters } from "../proteins/single-clusters.ts";
 import { namesShards } from "../webdataset/indexed-shards.ts";
+import { expandPaths } from "./config/expand-paths.ts";
 import { assertShare, holdOut } from "./hold-out.ts";
 
 /** Close it (or `using`): a store has open files. */
@@ -19,7 +21,7 @@ export interface OpenedProteins extends Disposable {
 
 export interface OpenProteinsOptions {
   /** Validation proteins, of any kind that `path` may be. */
-  readonly validPath?: string | undefined;
+  readonly validPath?: string | readonly string[] | undefined;
   /** Share of proteins held out for validation where there is no `validPath`. Default 0. */
   readonly validShare?: number | undefined;
   /** Chooses those held out. Default 42. */
@@ -30,15 +32,16 @@ export interface OpenProteinsOptions {
 /**
  * Opens a folder made by `scdl proteins build --store`, with its clusters where it has them; shards of
  * proteins, which are read where they are; or a file of them as `LoadedProteins.read()` takes it, read
- * into memory. Without clusters each protein is one of its own.
+ * into memory. Without clusters each protein is one of its own. Several places follow one another, and
+ * `x[00..11].fasta` is 12 of them.
  */
 export async function openProteins(
-  path: string,
+  path: string | readonly string[],
   options: OpenProteinsOptions = {},
 ): Promise<OpenedProteins> {
   const { validPath, validShare = 0, seed = 42, signal } = options;
   assertShare(validShare);
-  const opened = await open(path, signal);
+  const opened = await openAll(path, signal);
   const sources = [opened];
   const close = () => {
     for (const source of sources) source[Symbol.dispose]();
@@ -46,7 +49,7 @@ export async function openProteins(
   try {
     let [train, valid]: [ClusteredProteins, ClusteredProteins | null] = [opened.clusters, null];
     if (validPath !== undefined) {
-      const other = await open(validPath, signal);
+      const other = await openAll(validPath, signal);
       sources.push(other);
       valid = other.clusters;
     } else if (validShare > 0) {
@@ -58,6 +61,23 @@ export async function openProteins(
     close();
     throw error;
   }
+}
+
+async function openAll(paths: string | readonly string[], signal: AbortSignal | undefined) {
+  const sources: Awaited<ReturnType<typeof open>>[] = [];
+  const close = () => {
+    for (const source of sources) source[Symbol.dispose]();
+  };
+  try {
+    for (const path of expandPaths(paths)) sources.push(await open(path, signal));
+  } catch (error) {
+    close();
+    throw error;
+  }
+  const [only, ...more] = sources;
+  if (only !== undefined && more.length === 0) return only;
+  const clusters: ClusteredProteins = new JoinedClusters(sources.map((source) => source.clusters));
+  return { clusters, [Symbol.dispose]: close };
 }
 
 async function open(path: string, signal: AbortSignal | undefined) {

@@ -1,9 +1,17 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
-import { Esm2, type Esm2Options, type Esm2Size } from "../models/index.ts";
+import { Esm2, type Esm2Options, type Esm2Size, esm2Config } from "../models/index.ts";
 import type { RandomMaskStrategy } from "../proteins/esm-masked-residue-dataset.ts";
 import { type Esm2Batch, Esm2DataModule } from "../proteins/esm2-data-module.ts";
+import { runConfigRecord, runConfigYaml } from "./config/config-file.ts";
+import {
+  configOfOptions,
+  type RunOptions,
+  runOptions,
+  sizesOf,
+  withSizes,
+} from "./config/run-options.ts";
 import { type OpenedProteins, openProteins } from "./protein-data.ts";
-import { warmupAnnealDecayHold } from "./schedule.ts";
+import { type RunScheduleOptions, scheduleOf } from "./run-schedule.ts";
 import {
   batchOfUpdate,
   modelOfWeights,
@@ -13,11 +21,11 @@ import {
 } from "./training-run.ts";
 
 /** Defaults are those of BioNeMo's train_esm2 where nothing else is said. */
-export interface TrainEsm2Options extends TrainingRunOptions<Esm2Batch> {
-  /** A store of proteins (folder), or a file of them: see `openProteins()`. Or give the four paths. */
-  readonly data?: string;
+export interface TrainEsm2Options extends TrainingRunOptions<Esm2Batch>, RunScheduleOptions {
+  /** Stores of proteins (folders), or files of them: see `openProteins()`. Or give the four paths. */
+  readonly data?: string | readonly string[];
   /** Validation proteins, as `data`. */
-  readonly validData?: string;
+  readonly validData?: string | readonly string[];
   /** Share of `data` held out for validation without `validData`. Default 0. */
   readonly validShare?: number;
   readonly trainClusterPath?: string;
@@ -25,24 +33,20 @@ export interface TrainEsm2Options extends TrainingRunOptions<Esm2Batch> {
   readonly validClusterPath?: string;
   readonly validDatabasePath?: string;
   /**
-   * A published size or one of your own. Default: that of the weights to restore, or "8M"; the
-   * original is of 650M.
+   * A published size or one of your own; what is left out is that of the weights to restore, or of
+   * "8M". The original is of 650M.
    */
-  readonly model?: Esm2Size | Esm2Options;
+  readonly model?: Esm2Size | Partial<Esm2Options>;
   /** The run's folder in `resultDir`. Default "esm2". */
   readonly experimentName?: string;
   /** Updates. Default 500,000. */
   readonly numSteps?: number;
-  /** Updates after which the learning rate would be 0. Default: `numSteps`. */
-  readonly schedulerNumSteps?: number;
-  /** Default 2000, but at most a tenth of the schedule. */
-  readonly warmupSteps?: number;
-  /** Default 4e-4. */
+  /** Learning rate after the warm-up. Default 4e-4. */
   readonly lr?: number;
   /** Proteins run at a time. Default 8; the original's is 64. */
   readonly microBatchSize?: number;
-  /** Default: `maxSeqLength`. */
-  readonly minSeqLength?: number;
+  /** Least tokens of a row; null for as many as its longest protein has. Default: `maxSeqLength`. */
+  readonly minSeqLength?: number | null;
   /** Most tokens of a protein; longer ones are cropped. Default 1024. */
   readonly maxSeqLength?: number;
   readonly randomMaskStrategy?: RandomMaskStrategy;
@@ -53,68 +57,80 @@ export interface TrainedEsm2 extends TrainingRunResult {
 }
 
 /**
- * Trains ESM-2: opens data, model and executor, and writes `metrics.jsonl` and checkpoints in the
- * run's folder. What each part is can be had by itself: `Esm2DataModule`, `Esm2`, `Trainer`.
+ * Trains ESM-2: opens data, model and executor, and writes `config.yaml`, `metrics.jsonl` and
+ * checkpoints in the run's folder. What each part is can be had by itself: `Esm2DataModule`, `Esm2`,
+ * `Trainer`.
+ *
+ * @throws InvalidArgumentError for options that do not go together, UnsupportedFeatureError; what
+ *   the data and the trainer throw
  */
-export async function trainEsm2(options: TrainEsm2Options): Promise<TrainedEsm2> {
-  const { numSteps = 500_000, microBatchSize = 8, experimentName = "esm2" } = options;
-  const { earlyStopOnStep: maxSteps = numSteps } = options;
-  const model = modelOf(options.model, options.restoreFromCheckpointPath);
-  const schedule = scheduleOf(options, numSteps);
-  const run = new TrainingRun(options, experimentName);
-  using proteins = await openData(options);
-  await using data = dataModule(options, proteins, maxSteps);
-  const parts = { model, data, schedule, maxSteps, microBatchSize };
-  const result = await run.fit({ ...parts, betas: [0.9, 0.98] });
+export async function trainEsm2(given: TrainEsm2Options): Promise<TrainedEsm2> {
+  const said = configOfOptions("esm2", { ...given }, sizeOf(given.model));
+  const size = typeof given.model === "object" ? given.model : {};
+  const { initial_ckpt_path: weights } = said.bionemo_model_config;
+  const model = modelOf({ ...size, ...sizesOf(said) }, weights);
+  const config = withSizes(said, model.settings);
+  const options = runOptions("esm2", config);
+  const { optim_config: optim, training_config: training, data_config } = config;
+  const schedule = scheduleOf(config);
+  const { experiment_name } = config.experiment_config;
+  const run = new TrainingRun<Esm2Batch>({ ...given, ...options }, experiment_name);
+  using proteins = await openData(options, given.signal);
+  await using data = dataModule(options, proteins);
+  const result = await run.fit({
+    model,
+    data,
+    schedule,
+    maxSteps: training.early_stop_on_step ?? training.max_steps,
+    microBatchSize: data_config.micro_batch_size,
+    betas: [optim.adam_beta1, optim.adam_beta2],
+    epsilon: optim.adam_eps,
+    config: { value: runConfigRecord(config, "esm2"), yaml: runConfigYaml(config, "esm2") },
+  });
   return { ...result, trainClusters: proteins?.train.length ?? null };
 }
 
-/** Without a size the one of the weights, or 8M. */
-function modelOf(size: TrainEsm2Options["model"], restore: string | undefined): Esm2 {
-  if (size !== undefined || restore === undefined) return new Esm2(size ?? "8M");
-  return modelOfWeights(restore, Esm2, "an ESM-2");
+function sizeOf(size: TrainEsm2Options["model"]): Readonly<Record<string, unknown>> {
+  if (typeof size !== "string") return { ...size };
+  const { layers, hiddenSize, heads, intermediateSize } = esm2Config(size);
+  return { layers, hiddenSize, heads, intermediateSize };
 }
 
-function scheduleOf(options: TrainEsm2Options, numSteps: number) {
-  const { lr = 4e-4, schedulerNumSteps: maxSteps = numSteps } = options;
-  const { warmupSteps = Math.min(2000, Math.floor(maxSteps / 10)) } = options;
-  return warmupAnnealDecayHold(lr, { warmupSteps, maxSteps, minLr: 0 });
+/** Of the sizes that were said; the rest is that of the weights. */
+function modelOf(sizes: Partial<Esm2Options>, restore: string | null): Esm2 {
+  const { layers, hiddenSize, heads } = esm2Config("8M");
+  if (restore === null) return new Esm2({ layers, hiddenSize, heads, ...sizes });
+  const { settings } = modelOfWeights(restore, Esm2, "an ESM-2");
+  return new Esm2({ ...settings, ...sizes });
 }
 
-async function openData(options: TrainEsm2Options): Promise<OpenedProteins | null> {
-  const { data, validData: validPath, validShare, seed, signal } = options;
-  const hasPaths = options.trainClusterPath !== undefined;
-  if (hasPaths === (data !== undefined)) {
-    throw new InvalidArgumentError(
-      "data",
-      data,
-      "expected data, or trainClusterPath and trainDatabasePath",
-      { suggestions: ["--data proteins.fasta", "--train-cluster-path and --train-database-path"] },
-    );
-  }
-  return data === undefined ? null : openProteins(data, { validPath, validShare, seed, signal });
+async function openData(
+  options: RunOptions["esm2"],
+  signal: AbortSignal | undefined,
+): Promise<OpenedProteins | null> {
+  const { data, validData: validPath, validShare, seed } = options;
+  if (data !== undefined) return openProteins(data, { validPath, validShare, seed, signal });
+  if (options.trainClusterPath !== undefined) return null;
+  throw new InvalidArgumentError(
+    "data",
+    data,
+    "expected data, or trainClusterPath and trainDatabasePath",
+    { suggestions: ["--data proteins.fasta", "--train-cluster-path and --train-database-path"] },
+  );
 }
 
-function dataModule(
-  options: TrainEsm2Options,
-  proteins: OpenedProteins | null,
-  maxSteps: number,
-): Esm2DataModule {
-  const { maxSeqLength = 1024, minSeqLength = maxSeqLength, seed = 42 } = options;
-  const { microBatchSize = 8, accumulateGradBatches, limitValBatches = 2 } = options;
+function dataModule(options: RunOptions["esm2"], proteins: OpenedProteins | null): Esm2DataModule {
   const { trainClusterPath, trainDatabasePath, validClusterPath, validDatabasePath } = options;
-  const { randomMaskStrategy } = options;
+  const { randomMaskStrategy, seed, maxSeqLength, minSeqLength, numSteps: maxSteps } = options;
+  const { microBatchSize = 1, accumulateGradBatches, limitValBatches = null } = options;
   return new Esm2DataModule({
     ...defined({ trainClusterPath, trainDatabasePath, validClusterPath, validDatabasePath }),
     ...(proteins === null ? {} : { train: proteins.train }),
     ...(proteins === null || proteins.valid === null ? {} : { valid: proteins.valid }),
-    ...defined({ randomMaskStrategy }),
-    maxSteps,
+    ...defined({ randomMaskStrategy, seed, maxSeqLength, maxSteps }),
+    minSeqLength: minSeqLength ?? 1,
     globalBatchSize: batchOfUpdate(microBatchSize, accumulateGradBatches),
-    seed,
-    minSeqLength,
-    maxSeqLength,
-    limitValBatches: { batches: limitValBatches },
+    limitValBatches,
   });
 }
 

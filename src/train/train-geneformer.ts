@@ -1,12 +1,28 @@
 import { join } from "node:path";
 import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
+import { isSwitchedOff } from "../data/infer-samples.ts";
 import type { GeneformerBatch } from "../gene-tokens/geneformer-data-module.ts";
 import type { CellVocabulary } from "../gene-tokens/masked-cells.ts";
 import { MaskedCellsDataModule } from "../gene-tokens/masked-cells-data-module.ts";
-import { Geneformer, type GeneformerConfig, type GeneformerLayout } from "../models/index.ts";
+import {
+  Geneformer,
+  type GeneformerConfig,
+  type GeneformerLayout,
+  geneformerConfig,
+} from "../models/index.ts";
 import { openCellData } from "./cell-data.ts";
+import { runConfigRecord, runConfigYaml } from "./config/config-file.ts";
+import { expandPaths } from "./config/expand-paths.ts";
+import {
+  configOfOptions,
+  type RunOptions,
+  runOptions,
+  sizesOf,
+  withSizes,
+} from "./config/run-options.ts";
+import type { RunConfig } from "./config/sections.ts";
 import type { PreparationProgress } from "./gene-dictionaries.ts";
-import { cosineAnnealing, type Schedule } from "./schedule.ts";
+import { type RunScheduleOptions, scheduleOf } from "./run-schedule.ts";
 import {
   batchOfUpdate,
   modelOfWeights,
@@ -17,13 +33,17 @@ import {
 
 /** As BioNeMo's program has it, which keeps more of the masked genes than its data module does. */
 const RANDOM_TOKEN_PROB = 0.02;
-const LEARNING_RATE = 1e-4;
 /** The embedding has a multiple of this many rows. */
 const EMBEDDING_STEP = 128;
 
 /** Sizes that BioNeMo's program has; all but `layout` default to those of its 10M. */
 export interface GeneformerRunSize
-  extends Partial<Pick<GeneformerConfig, "hiddenDropout" | "attentionDropout">> {
+  extends Partial<
+    Pick<
+      GeneformerConfig,
+      "hiddenDropout" | "attentionDropout" | "initialStd" | "layerNormEpsilon" | "activation"
+    >
+  > {
   /** Default "bionemo"; "bert" makes weights that transformers loads as `BertForMaskedLM`. */
   readonly layout?: GeneformerLayout;
   /** Default 6. */
@@ -37,7 +57,9 @@ export interface GeneformerRunSize
 }
 
 /** Defaults are those of BioNeMo's train_geneformer where nothing else is said. */
-export interface TrainGeneformerOptions extends TrainingRunOptions<GeneformerBatch> {
+export interface TrainGeneformerOptions
+  extends TrainingRunOptions<GeneformerBatch>,
+    RunScheduleOptions {
   /** The folder of the SCDL data sets `train` and `val`; or give `data`. */
   readonly dataDir?: string;
   /** SCDL data sets, h5ad and 10x files, tokens, shards, or folders of such: see docs/training.md. */
@@ -65,12 +87,8 @@ export interface TrainGeneformerOptions extends TrainingRunOptions<GeneformerBat
   readonly experimentName?: string;
   /** Updates. Default 10,000. */
   readonly numSteps?: number;
-  /** Learning rate after the warm-up; the least is a hundredth of it. Default 1e-4. */
+  /** Learning rate after the warm-up. Default 1e-4. */
   readonly lr?: number;
-  /** Share of the updates that warm up. Default 0.01. */
-  readonly cosineRampupFrac?: number;
-  /** Share of the updates, the last ones, at the least learning rate. Default 0.05. */
-  readonly cosineHoldFrac?: number;
   /** Cells run at a time. Default 4; the original's is 64. */
   readonly microBatchSize?: number;
   /** Genes of every row, padding and [CLS] included. Default 2048. */
@@ -86,111 +104,93 @@ export interface TrainedGeneformer extends TrainingRunResult {
 }
 
 /**
- * Trains Geneformer on cells: opens data, model and executor, and writes `metrics.jsonl` and
- * checkpoints in the run's folder. Each part can be had by itself: `GeneformerDataModule`,
- * `Geneformer`, `Trainer`.
+ * Trains Geneformer on cells: opens data, model and executor, and writes `config.yaml`,
+ * `metrics.jsonl` and checkpoints in the run's folder. Each part can be had by itself:
+ * `GeneformerDataModule`, `Geneformer`, `Trainer`.
+ *
+ * @throws InvalidArgumentError for options that do not go together, UnsupportedFeatureError; what
+ *   the data and the trainer throw
  */
-export async function trainGeneformer(options: TrainGeneformerOptions): Promise<TrainedGeneformer> {
-  const { numSteps = 10_000, microBatchSize = 4, seqLength = 2048 } = options;
-  const { earlyStopOnStep: maxSteps = numSteps } = options;
-  const schedule = scheduleOf(options, numSteps);
+export async function trainGeneformer(given: TrainGeneformerOptions): Promise<TrainedGeneformer> {
+  const { onPreparation, model: size, ...forRun } = given;
+  const said = configOfOptions("geneformer", forRun, { ...size });
+  const { training_config: training, optim_config: optim, data_config } = said;
+  const schedule = scheduleOf(said);
+  const options = runOptions("geneformer", said);
   const places = placesOf(options);
-  const { onPreparation, ...forRun } = options;
-  const run = new TrainingRun(forRun, options.experimentName ?? "geneformer");
-  const { seed = 42, limitValBatches = 2 } = options;
-  const { validShare, medians, vocab, genes, matrix, signal } = options;
-  const { includeUnrecognizedVocabInDataset } = options;
+  const { experiment_name } = said.experiment_config;
+  const run = new TrainingRun<GeneformerBatch>({ ...forRun, ...options }, experiment_name);
+  const { medians, vocab, genes, matrix, includeUnrecognizedVocabInDataset } = options;
+  const { seed, seq_length: seqLength, valid_share: validShare } = data_config;
   using cells = await openCellData(places.data, {
     validData: places.validData,
-    ...{ validShare, medians, vocab, genes, matrix, signal, seed, seqLength },
+    ...{ validShare, medians, vocab, genes, matrix, signal: given.signal, seed, seqLength },
     includeUnrecognizedVocabInDataset,
     folder: join(run.directory, "data"),
     isResumed: run.isResumed,
     onProgress: onPreparation,
   });
   const { train, valid, vocabulary, ends } = cells;
-  const model = modelOf(options, vocabulary, seqLength);
+  const model = modelOf(said, vocabulary);
+  const config = withSizes(said, model.settings);
   await using data = new MaskedCellsDataModule({
-    ...{ train, valid, vocabulary, maxSteps, seed, seqLength, ...ends },
+    ...{ train, valid, vocabulary, maxSteps: training.max_steps, seed, seqLength, ...ends },
     randomTokenProb: RANDOM_TOKEN_PROB,
-    globalBatchSize: batchOfUpdate(microBatchSize, options.accumulateGradBatches),
-    limitValBatches: { batches: limitValBatches },
+    globalBatchSize: batchOfUpdate(data_config.micro_batch_size, options.accumulateGradBatches),
+    limitValBatches: training.limit_val_batches,
   });
   // Data that cannot be trained on leaves no folder of a run.
   await data.setup("fit");
-  const parts = { model, data, schedule, maxSteps, microBatchSize };
-  const result = await run.fit({ ...parts, betas: [0.9, 0.999] });
+  const result = await run.fit({
+    model,
+    data,
+    schedule,
+    maxSteps: training.early_stop_on_step ?? training.max_steps,
+    microBatchSize: data_config.micro_batch_size,
+    betas: [optim.adam_beta1, optim.adam_beta2],
+    epsilon: optim.adam_eps,
+    config: {
+      value: runConfigRecord(config, "geneformer"),
+      yaml: runConfigYaml(config, "geneformer"),
+    },
+  });
   return { ...result, trainCells: train.length, vocabulary: vocabulary.vocabSize };
 }
 
-function scheduleOf(options: TrainGeneformerOptions, maxSteps: number): Schedule {
-  const { lr = LEARNING_RATE, cosineRampupFrac = 0.01, cosineHoldFrac = 0.05 } = options;
-  for (const [name, share] of Object.entries({ cosineRampupFrac, cosineHoldFrac })) {
-    if (share >= 0 && share <= 1) continue;
-    const message = `${name} is ${share}, expected a share of the steps, from 0 to 1`;
-    throw new InvalidArgumentError(name, share, message);
-  }
-  return cosineAnnealing(lr, {
-    maxSteps,
-    warmupSteps: Math.ceil(maxSteps * cosineRampupFrac),
-    constantSteps: Math.ceil(maxSteps * cosineHoldFrac),
-    minLr: lr / 100,
-  });
-}
-
 /** Where the cells are: `data` and `validData`, or the data sets of `dataDir`. */
-function placesOf(options: TrainGeneformerOptions) {
-  const { dataDir, data, validData, validShare } = options;
-  if ((dataDir === undefined) === (data === undefined)) {
+function placesOf({ dataDir, data, validData, limitValBatches }: RunOptions["geneformer"]) {
+  if (data !== undefined) {
+    return {
+      data: expandPaths(data),
+      validData: validData === undefined ? undefined : expandPaths(validData),
+    };
+  }
+  if (dataDir === undefined) {
     throw new InvalidArgumentError("data", data, "expected data or dataDir, one of them", {
       suggestions: ["--data cells.h5ad --valid-share 0.05", "--data-dir FOLDER with train and val"],
     });
   }
-  if (dataDir === undefined) {
-    return {
-      data: listOf(data),
-      validData: validData === undefined ? undefined : listOf(validData),
-    };
-  }
-  if (validData !== undefined || validShare !== undefined) {
-    const message = "dataDir has its validation data in val";
-    throw new InvalidArgumentError("dataDir", dataDir, message, {
-      suggestions: ["give --data and --valid-data instead of --data-dir"],
-    });
-  }
-  const isUnused = options.limitValBatches === 0;
-  const val = isUnused ? undefined : [join(dataDir, "val")];
+  const val = isSwitchedOff(limitValBatches) ? undefined : [join(dataDir, "val")];
   return { data: [join(dataDir, "train")], validData: val };
 }
 
-function listOf(paths: string | readonly string[] | undefined): readonly string[] {
-  return typeof paths === "string" ? [paths] : (paths ?? []);
-}
-
-/** Of the sizes asked for, or of the weights, or 10M; with a row for every token of the vocabulary. */
-function modelOf(
-  { model: size, restoreFromCheckpointPath: restore }: TrainGeneformerOptions,
-  vocabulary: CellVocabulary,
-  seqLength: number,
-): Geneformer {
-  if (size === undefined && restore !== undefined) {
-    const model = modelOfWeights(restore, Geneformer, "a Geneformer");
-    const { vocabSize } = model.settings;
-    if (vocabSize >= vocabulary.vocabSize) return model;
-    throw new IncompatibleError(
-      "vocabulary",
-      `${restore}: the model has ${vocabSize} tokens, the vocabulary ${vocabulary.vocabSize}`,
-      { suggestions: ["name the vocabulary that the weights were trained with"] },
-    );
+/** Of the sizes that were said, the rest that of the weights or of 10M; with a row for every token. */
+function modelOf(config: RunConfig, vocabulary: CellVocabulary): Geneformer {
+  const { initial_ckpt_path: restore, num_layers } = config.bionemo_model_config;
+  const sizes: Partial<GeneformerConfig> = sizesOf(config);
+  const vocabSize = Math.ceil(vocabulary.vocabSize / EMBEDDING_STEP) * EMBEDDING_STEP;
+  if (restore === null) {
+    const { layers, hiddenSize, heads } = geneformerConfig("10M");
+    const { padId } = vocabulary;
+    const maxPositions = config.data_config.seq_length;
+    return new Geneformer({ layers, hiddenSize, heads, ...sizes, vocabSize, padId, maxPositions });
   }
-  return new Geneformer({
-    layers: 6,
-    hiddenSize: 256,
-    heads: 4,
-    intermediateSize: 512,
-    ...size,
-    vocabSize: Math.ceil(vocabulary.vocabSize / EMBEDDING_STEP) * EMBEDDING_STEP,
-    padId: vocabulary.padId,
-    maxPositions: seqLength,
-  });
+  const { settings } = modelOfWeights(restore, Geneformer, "a Geneformer");
+  if (settings.vocabSize >= vocabulary.vocabSize) return new Geneformer({ ...settings, ...sizes });
+  if (num_layers !== null) return new Geneformer({ ...settings, ...sizes, vocabSize });
+  throw new IncompatibleError(
+    "vocabulary",
+    `${restore}: the model has ${settings.vocabSize} tokens, the vocabulary ${vocabulary.vocabSize}`,
+    { suggestions: ["name the vocabulary that the weights were trained with"] },
+  );
 }

@@ -1,9 +1,10 @@
 /** What the programs that train a published model have in common. */
 import { join } from "node:path";
+import { writeAtomically } from "../../formats/common/atomic-file.ts";
 import { fromFsError, IncompatibleError, StorageError } from "../../formats/common/errors.ts";
 import { makeDirectories } from "../../formats/common/make-directories.ts";
 import type { DataModule } from "../data/data-module.ts";
-import { inferGlobalBatchSize } from "../data/infer-samples.ts";
+import { inferGlobalBatchSize, type LimitBatches } from "../data/infer-samples.ts";
 import {
   type LoadWeightsOptions,
   openModel,
@@ -15,6 +16,7 @@ import { openExecutor } from "../tensor/index.ts";
 import { CheckpointFiles } from "./checkpoint-files.ts";
 import { JsonLinesLogger } from "./loggers/json-lines-logger.ts";
 import { type Logger, LoggerGroup } from "./loggers/logger.ts";
+import { PerplexityFilter } from "./loggers/perplexity-filter.ts";
 import { TensorBoardLogger } from "./loggers/tensorboard-logger.ts";
 import type { Schedule } from "./schedule.ts";
 import { type FitResult, Trainer } from "./trainer.ts";
@@ -41,10 +43,14 @@ export interface TrainingRunOptions<B> extends TrainerExtras, ParallelSizes {
   readonly earlyStopOnStep?: number;
   /** Updates between validations and checkpoints. Default 10,000. */
   readonly valCheckInterval?: number;
-  /** Batches of a validation; 0 for none. Default 2. */
-  readonly limitValBatches?: number;
+  /** Batches of a validation, or a share of its data; 0 for none, null for all. Default 2. */
+  readonly limitValBatches?: number | LimitBatches;
   /** Default 10. */
   readonly logEveryNSteps?: number;
+  /** Log the perplexity of training, too. Default false. */
+  readonly logTrainPpl?: boolean;
+  /** Log the perplexity of validation. Default true. */
+  readonly logValPpl?: boolean;
   /** Default true. */
   readonly checkpointing?: boolean;
   /** Checkpoints kept for the metric. Default 2. */
@@ -93,6 +99,10 @@ interface RunParts<B> {
   readonly loading?: LoadWeightsOptions;
   /** What the learning rate of a parameter is multiplied by. Default: 1. */
   readonly learningRateFactors?: ReadonlyMap<string, number>;
+  /** Of Adam. Default 1e-8. */
+  readonly epsilon?: number;
+  /** What this run is, as its folder and its checkpoints keep it. Default: the options. */
+  readonly config?: { readonly value: unknown; readonly yaml: string };
 }
 
 /** The folder of a run: `metrics.jsonl`, `checkpoints/`, `tensorboard/`. */
@@ -131,7 +141,8 @@ export class TrainingRun<B> {
 
   /** Trains. The parts stay the caller's to close. */
   async fit(parts: RunParts<B>): Promise<TrainingRunResult> {
-    const { model, microBatchSize, betas, loading, learningRateFactors, ...rest } = parts;
+    const { model, microBatchSize, betas, epsilon = 1e-8, config: kept, ...others } = parts;
+    const { loading, learningRateFactors, ...rest } = others;
     const { signal, logger: _logger, observer, onWeights, ...config } = this.#options;
     const { maxGradientNorm = 1, checkpointing = true, seed = 42, threads } = config;
     const { restoreFromCheckpointPath: restore } = config;
@@ -144,8 +155,10 @@ export class TrainingRun<B> {
     await using executor = await openExecutor(config.executor, {
       ...(threads === undefined ? {} : { threads }),
     });
+    const limit = limitBatches(config.limitValBatches);
     const logger = this.#openLogger();
     try {
+      if (kept !== undefined) this.#writeConfig(kept.yaml);
       await using trainer = new Trainer<B>({
         ...rest,
         ...trainerExtras(config),
@@ -155,17 +168,18 @@ export class TrainingRun<B> {
         optimizer: {
           kind: "adamw",
           betas,
+          epsilon,
           weightDecay: config.weightDecay ?? 0.01,
           ...(learningRateFactors === undefined ? {} : { learningRateFactors }),
         },
         ...(maxGradientNorm === 0 ? {} : { maxGradientNorm }),
         valCheckInterval: config.valCheckInterval ?? 10_000,
-        limitValBatches: config.limitValBatches ?? 2,
+        ...(limit !== null && "batches" in limit ? { limitValBatches: limit.batches } : {}),
         logEveryNSteps: config.logEveryNSteps ?? 10,
         logger,
         ...(checkpointing ? { checkpoints: this.#checkpoints } : {}),
         seed,
-        config,
+        config: kept?.value ?? config,
         ...(weights === undefined ? {} : { weights }),
         ...(observer === undefined ? {} : { observer }),
       });
@@ -174,6 +188,12 @@ export class TrainingRun<B> {
     } finally {
       logger.close();
     }
+  }
+
+  #writeConfig(yaml: string): void {
+    const bytes = Buffer.from(yaml, "utf8");
+    const path = join(this.directory, "config.yaml");
+    writeAtomically(path, (file) => file.write(bytes), { overwrite: true });
   }
 
   #openLogger(): Logger {
@@ -186,14 +206,21 @@ export class TrainingRun<B> {
     } catch (error) {
       throw fromFsError(error, directory);
     }
-    return new LoggerGroup([
+    const lines = new LoggerGroup([
       new JsonLinesLogger(join(directory, "metrics.jsonl"), { fromStep }),
       ...(tensorboard === true
         ? [new TensorBoardLogger(join(directory, "tensorboard"), { fromStep })]
         : []),
       ...(logger === undefined ? [] : [logger]),
     ]);
+    const { logTrainPpl = false, logValPpl = true } = this.#options;
+    return new PerplexityFilter(lines, { train: logTrainPpl, val: logValPpl });
   }
+}
+
+/** A number counts batches. Default 2. */
+export function limitBatches(limit: number | LimitBatches = 2): LimitBatches {
+  return typeof limit === "number" ? { batches: limit } : limit;
 }
 
 /** Samples of an update on this machine. */

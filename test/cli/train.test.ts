@@ -116,6 +116,9 @@ test("scdl train geneformer trains on a folder of SCDL data sets", async () => {
     trainer: JSON.parse(readFileSync(join(checkpoint, "trainer.json"), "utf8")),
     model: JSON.parse(readFileSync(join(checkpoint, "config.json"), "utf8")),
   };
-  expect(trainer).toMatchObject({ step: 20, config: { dataDir: data, cosineHoldFrac: 0.05 } });
+  expect(trainer).toMatchObject({
+    step: 20,
+    config: { data_config: { data_dir: data }, optim_config: { cosine_hold_frac: 0.05 } },
+  });
   expect(model).toMatchObject({ model_type: "bert", intermediate_size: 512, vocab_size: 128 });
 });

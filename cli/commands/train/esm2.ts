@@ -1,8 +1,18 @@
 import { integer, option, string } from "@oclif/core/flags";
-import type { TrainEsm2Options, TrainedEsm2 } from "../../../src/train/train-esm2.ts";
+import { ESM2_SIZES, type Esm2Size } from "../../../src/models/esm2/config.ts";
+import type { TrainedEsm2 } from "../../../src/train/train-esm2.ts";
+import { CONFIG_FLAGS, type FlagKey } from "../../config-flags.ts";
 import { number } from "../../number-flag.ts";
+import { ORIGINAL_ESM2_FLAGS, ORIGINAL_KEYS } from "../../original-train-flags.ts";
 import { TrainCommand } from "../../train-command.ts";
-import { DATA, given, MODEL, STEPS, trainFlags, trainOptions } from "../../train-flags.ts";
+import {
+  configDefaults,
+  DATA,
+  MODEL,
+  scheduleFlags,
+  TRAIN_KEYS,
+  trainFlags,
+} from "../../train-flags.ts";
 
 export default class TrainEsm2 extends TrainCommand {
   static override summary = "Train ESM-2 on this machine's CPU.";
@@ -12,6 +22,7 @@ export default class TrainEsm2 extends TrainCommand {
     "on, and the weights are those of a run that never stopped.";
   static override examples = [
     "<%= config.bin %> <%= command.id %> --data proteins.fasta --valid-share 0.05 --max-seq-length 128 --num-steps 200",
+    "<%= config.bin %> <%= command.id %> --config run.yaml --set optim_config.lr=1e-3",
     "<%= config.bin %> <%= command.id %> --train-cluster-path train.parquet --train-database-path train.db " +
       "--valid-cluster-path valid.parquet --valid-database-path valid.db",
   ];
@@ -19,17 +30,21 @@ export default class TrainEsm2 extends TrainCommand {
   static override flags = {
     data: string({
       ...DATA,
+      multiple: true,
       summary:
         "Proteins: FASTA, CSV, TSV, JSON lines, parquet, an SQLite data base, a folder of shards " +
         "(*.tar) or of `proteins build --store`.",
     }),
-    "valid-data": string({ ...DATA, summary: "Validation proteins, as --data." }),
+    "valid-data": string({ ...DATA, multiple: true, summary: "Validation proteins, as --data." }),
     "valid-share": number({ ...DATA, summary: "Share of --data held out for validation." }),
     "train-cluster-path": string({ ...DATA, summary: "Parquet of clusters." }),
     "train-database-path": string({ ...DATA, summary: "SQLite file of their proteins." }),
     "valid-cluster-path": string({ ...DATA, summary: "The same for validation." }),
     "valid-database-path": string({ ...DATA, summary: "The same for validation." }),
-    "min-seq-length": integer({ ...DATA, min: 1, summary: "Default: --max-seq-length." }),
+    "min-seq-length": string({
+      ...DATA,
+      summary: "Least tokens of a row, None for no such. Default: --max-seq-length.",
+    }),
     "max-seq-length": integer({ ...DATA, min: 3, default: 1024, summary: "Most tokens of a row." }),
     "random-mask-strategy": option({
       ...DATA,
@@ -47,61 +62,45 @@ export default class TrainEsm2 extends TrainCommand {
     "hidden-size": integer({ ...MODEL, min: 1, summary: "Default 320." }),
     "num-attention-heads": integer({ ...MODEL, min: 1, summary: "Default 20." }),
     "ffn-hidden-size": integer({ ...MODEL, min: 1, summary: "Default: 4 times --hidden-size." }),
-    "scheduler-num-steps": integer({ ...STEPS, min: 1, summary: "Default: --num-steps." }),
-    "warmup-steps": integer({
-      ...STEPS,
-      min: 0,
-      summary: "Default 2000, but at most a tenth of the steps.",
-    }),
-    ...trainFlags({
-      experimentName: "esm2",
-      numSteps: 500_000,
-      lr: 4e-4,
-      microBatchSize: 8,
-      samples: "Proteins",
-    }),
+    ...CONFIG_FLAGS,
+    ...scheduleFlags("esm2"),
+    ...trainFlags({ ...configDefaults("esm2"), samples: "Proteins" }),
+    ...ORIGINAL_ESM2_FLAGS,
   };
 
   async run(): Promise<TrainedEsm2> {
-    const { flags } = await this.parse(TrainEsm2);
+    const parsed = await this.parse(TrainEsm2);
+    const config = await this.configOf("esm2", parsed, KEYS);
+    const { runOptions, sizesOf } = await import("../../../src/train/config/run-options.ts");
     const { trainEsm2 } = await import("../../../src/train/train-esm2.ts");
-    const options: TrainEsm2Options = {
-      ...trainOptions(flags),
-      ...given({
-        data: flags.data,
-        validData: flags["valid-data"],
-        validShare: flags["valid-share"],
-        trainClusterPath: flags["train-cluster-path"],
-        trainDatabasePath: flags["train-database-path"],
-        validClusterPath: flags["valid-cluster-path"],
-        validDatabasePath: flags["valid-database-path"],
-        minSeqLength: flags["min-seq-length"],
-        schedulerNumSteps: flags["scheduler-num-steps"],
-        warmupSteps: flags["warmup-steps"],
-        model: flags.size ?? sizeOf(flags),
-      }),
-      maxSeqLength: flags["max-seq-length"],
-      randomMaskStrategy: flags["random-mask-strategy"],
-    };
-    return this.train(flags, (shared) => trainEsm2({ ...options, ...shared }));
+    const options = { ...runOptions("esm2", config), model: sizesOf(config) };
+    const resumeIfExists = parsed.flags["resume-if-exists"];
+    return this.train(config, (shared) => trainEsm2({ ...options, resumeIfExists, ...shared }));
   }
 }
 
-interface SizeFlags {
-  readonly "num-layers"?: number | undefined;
-  readonly "hidden-size"?: number | undefined;
-  readonly "num-attention-heads"?: number | undefined;
-  readonly "ffn-hidden-size"?: number | undefined;
-}
-
-function sizeOf(flags: SizeFlags): TrainEsm2Options["model"] {
-  const intermediateSize = flags["ffn-hidden-size"];
-  const given = [flags["num-layers"], flags["hidden-size"], flags["num-attention-heads"]];
-  if ([...given, intermediateSize].every((value) => value === undefined)) return undefined;
+function keysOfSize(size: unknown): Readonly<Record<string, unknown>> {
+  const { layers, hiddenSize, heads } = ESM2_SIZES[size as Esm2Size]; // proof: an option of the flag
   return {
-    layers: flags["num-layers"] ?? 6,
-    hiddenSize: flags["hidden-size"] ?? 320,
-    heads: flags["num-attention-heads"] ?? 20,
-    ...(intermediateSize === undefined ? {} : { intermediateSize }),
+    "bionemo_model_config.num_layers": layers,
+    "bionemo_model_config.hidden_size": hiddenSize,
+    "bionemo_model_config.num_attention_heads": heads,
+    "bionemo_model_config.ffn_hidden_size": 4 * hiddenSize,
   };
 }
+
+const KEYS: Readonly<Record<string, FlagKey>> = {
+  ...TRAIN_KEYS,
+  ...ORIGINAL_KEYS,
+  data: "data_config.data",
+  "valid-data": "data_config.valid_data",
+  "valid-share": "data_config.valid_share",
+  "train-cluster-path": "data_config.train_cluster_path",
+  "train-database-path": "data_config.train_database_path",
+  "valid-cluster-path": "data_config.valid_cluster_path",
+  "valid-database-path": "data_config.valid_database_path",
+  "min-seq-length": "data_config.min_seq_length",
+  "max-seq-length": "data_config.max_seq_length",
+  "random-mask-strategy": "data_config.random_mask_strategy",
+  size: keysOfSize,
+};

@@ -1,10 +1,19 @@
 import { boolean, integer, option, string } from "@oclif/core/flags";
 import type { PreparationProgress } from "../../../src/train/gene-dictionaries.ts";
-import type { GeneformerRunSize, TrainedGeneformer } from "../../../src/train/train-geneformer.ts";
+import type { TrainedGeneformer } from "../../../src/train/train-geneformer.ts";
+import { CONFIG_FLAGS, type FlagKey } from "../../config-flags.ts";
 import { number } from "../../number-flag.ts";
+import { ORIGINAL_GENEFORMER_FLAGS, ORIGINAL_KEYS } from "../../original-train-flags.ts";
 import { ProgressLine } from "../../progress.ts";
 import { TrainCommand } from "../../train-command.ts";
-import { DATA, given, MODEL, STEPS, trainFlags, trainOptions } from "../../train-flags.ts";
+import {
+  configDefaults,
+  DATA,
+  MODEL,
+  scheduleFlags,
+  TRAIN_KEYS,
+  trainFlags,
+} from "../../train-flags.ts";
 
 export default class TrainGeneformer extends TrainCommand {
   static override summary = "Train Geneformer on cells, on this machine's CPU.";
@@ -16,6 +25,7 @@ export default class TrainGeneformer extends TrainCommand {
   static override examples = [
     "<%= config.bin %> <%= command.id %> --data cells.h5ad --valid-share 0.05 --medians auto --seq-length 512",
     "<%= config.bin %> <%= command.id %> --data-dir cells --seq-length 512 --num-steps 1000",
+    "<%= config.bin %> <%= command.id %> --config run.yaml --set optim_config.lr=1e-3",
     "<%= config.bin %> <%= command.id %> --data-dir cells --medians medians.json --layout bert --lr 1e-3",
   ];
 
@@ -63,58 +73,42 @@ export default class TrainGeneformer extends TrainCommand {
     "hidden-size": integer({ ...MODEL, min: 1, summary: "Default 256." }),
     "num-attention-heads": integer({ ...MODEL, min: 1, summary: "Default 4." }),
     "ffn-hidden-size": integer({ ...MODEL, min: 1, summary: "Default 512." }),
-    "cosine-rampup-frac": number({
-      ...STEPS,
-      default: 0.01,
-      summary: "Share of the updates that warm up.",
-    }),
-    "cosine-hold-frac": number({
-      ...STEPS,
-      default: 0.05,
-      summary: "Share of the updates, the last ones, at the least learning rate.",
-    }),
-    ...trainFlags({
-      experimentName: "geneformer",
-      numSteps: 10_000,
-      lr: 1e-4,
-      microBatchSize: 4,
-      samples: "Cells",
-    }),
+    ...CONFIG_FLAGS,
+    ...scheduleFlags("geneformer"),
+    ...trainFlags({ ...configDefaults("geneformer"), samples: "Cells" }),
+    ...ORIGINAL_GENEFORMER_FLAGS,
   };
 
   async run(): Promise<TrainedGeneformer> {
-    const { flags } = await this.parse(TrainGeneformer);
+    const parsed = await this.parse(TrainGeneformer);
+    const config = await this.configOf("geneformer", parsed, KEYS);
+    const { runOptions, sizesOf } = await import("../../../src/train/config/run-options.ts");
     const { trainGeneformer } = await import("../../../src/train/train-geneformer.ts");
-    const size: GeneformerRunSize = given({
-      layout: flags.layout,
-      layers: flags["num-layers"],
-      hiddenSize: flags["hidden-size"],
-      heads: flags["num-attention-heads"],
-      intermediateSize: flags["ffn-hidden-size"],
-    });
-    const options = {
-      ...trainOptions(flags),
-      ...given({
-        data: flags.data,
-        validData: flags["valid-data"],
-        validShare: flags["valid-share"],
-        dataDir: flags["data-dir"],
-        matrix: flags.matrix,
-        medians: flags.medians,
-        vocab: flags.vocab,
-        genes: flags.genes,
-      }),
-      ...(Object.keys(size).length === 0 ? {} : { model: size }),
-      includeUnrecognizedVocabInDataset: flags["include-unrecognized-vocab-in-dataset"],
-      seqLength: flags["seq-length"],
-      cosineRampupFrac: flags["cosine-rampup-frac"],
-      cosineHoldFrac: flags["cosine-hold-frac"],
-    };
+    const options = { ...runOptions("geneformer", config), model: sizesOf(config) };
+    const resumeIfExists = parsed.flags["resume-if-exists"];
     using progress = new ProgressLine();
     const onPreparation = ({ label, done, total }: PreparationProgress) => {
       progress.update({ label, done, total, unit: "cells" });
       if (done === total) progress.clear();
     };
-    return this.train(flags, (shared) => trainGeneformer({ ...options, ...shared, onPreparation }));
+    return this.train(config, (shared) =>
+      trainGeneformer({ ...options, resumeIfExists, ...shared, onPreparation }),
+    );
   }
 }
+
+const KEYS: Readonly<Record<string, FlagKey>> = {
+  ...TRAIN_KEYS,
+  ...ORIGINAL_KEYS,
+  data: "data_config.data",
+  "valid-data": "data_config.valid_data",
+  "valid-share": "data_config.valid_share",
+  "data-dir": "data_config.data_dir",
+  matrix: "data_config.matrix",
+  medians: "data_config.medians",
+  vocab: "data_config.vocab",
+  genes: "data_config.genes",
+  "include-unrecognized-vocab-in-dataset": "data_config.include_unrecognized_vocab_in_dataset",
+  "seq-length": "data_config.seq_length",
+  layout: "bionemo_model_config.layout",
+};

@@ -1,208 +1,135 @@
 /** A run's configuration: defaults, a YAML or JSON file over them, command line values over both. */
-import { parseDocument, stringify } from "yaml";
 import { closest } from "../../../formats/common/did-you-mean.ts";
-import {
-  FormatError,
-  InvalidArgumentError,
-  UnsupportedFeatureError,
-} from "../../../formats/common/errors.ts";
-import { readSmallText } from "../../../formats/scdl/small-files.ts";
+import { InvalidArgumentError } from "../../../formats/common/errors.ts";
+import { checkRunConfig } from "./check-config.ts";
+import { dottedEntries, readConfigFile } from "./config-file.ts";
 import { type Field, readField } from "./field.ts";
 import { interpolate } from "./interpolate.ts";
 import {
-  ESM2_DEFAULTS,
-  GENEFORMER_DEFAULTS,
+  defaultOf,
+  fieldOf,
+  isFieldOf,
+  RUN_CONFIG_KEYS,
   type RunConfig,
+  type RunModel,
   SECTIONS,
-  WITHOUT_MEANING,
 } from "./sections.ts";
+import {
+  isWithoutMeaning,
+  KEYS_WITHOUT_MEANING,
+  noteWithoutMeaning,
+  WANDB_SECTION,
+} from "./without-meaning.ts";
 
 export interface RunConfigOptions {
   /** Which model's defaults hold. */
-  readonly model: "esm2" | "geneformer";
+  readonly model: RunModel;
   /** A YAML or JSON file. */
   readonly path?: string;
   /** Values by dotted key, e.g. of flags and `--set a.b=c`; they win over the file. */
   readonly overrides?: Readonly<Record<string, unknown>>;
+  /** What errors call a key that is not of the file: its flag. */
+  readonly names?: Readonly<Record<string, string>>;
   /** Default the environment of the process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly onWarning?: (message: string) => void;
 }
 
-/** Taken whole, with a warning. */
-const SECTION_WITHOUT_MEANING = "wandb_config";
-
 /**
- * The resolved configuration of a run.
+ * The resolved configuration of a run: what was not said is filled in, but for the sizes of a model
+ * whose weights are restored.
  *
  * @throws NotFoundError, FormatError for a file that is no YAML, InvalidArgumentError that names an
  *   unknown key and the nearest one there is, a wrong value, or values that do not go together,
- *   UnsupportedFeatureError for tensor and pipeline parallel models
+ *   UnsupportedFeatureError for several devices, divided models, and models that are not there
  */
 export function loadRunConfig(options: RunConfigOptions): RunConfig {
   const { model, path, overrides = {}, env = process.env, onWarning = () => {} } = options;
-  const written = new Map<string, unknown>(
-    Object.entries(model === "esm2" ? ESM2_DEFAULTS : GENEFORMER_DEFAULTS),
-  );
-  const given = new Set<string>();
-  const take = (key: string, value: unknown): void => {
-    if (!isKnown(key, onWarning)) return;
-    written.set(key, value);
-    given.add(key);
-  };
-  if (path !== undefined) for (const [key, value] of fileEntries(path, onWarning)) take(key, value);
-  for (const [key, value] of Object.entries(overrides)) take(key, value);
-
-  const lookUp = (key: string): unknown =>
-    written.has(key) ? written.get(key) : fieldOf(key)?.value;
-  const values: Record<string, Record<string, unknown>> = {};
-  for (const [section, fields] of Object.entries(SECTIONS)) {
-    const resolved: Record<string, unknown> = {};
-    for (const [name, field] of Object.entries(fields) as [string, Field<unknown>][]) {
-      const key = `${section}.${name}`;
-      resolved[name] = written.has(key)
-        ? read(field, key, interpolate(key, written.get(key), { env, lookUp }))
-        : field.value;
+  const { names = {} } = options;
+  const written = new Map<string, unknown>();
+  const ofFile = new Set<string>();
+  if (path !== undefined) {
+    for (const [key, value] of fileEntries(path)) {
+      written.set(key, value);
+      ofFile.add(key);
     }
-    values[section] = resolved;
+  }
+  for (const [key, value] of Object.entries(overrides)) {
+    written.set(key, value);
+    ofFile.delete(key);
+  }
+  const nameOf = (key: string): string =>
+    ofFile.has(key) || !Object.hasOwn(names, key) ? key : (names[key] ?? key);
+  const lookUp = (key: string): unknown => {
+    if (written.has(key)) return written.get(key);
+    const known = RUN_CONFIG_KEYS.find((one) => one === key);
+    return known === undefined ? undefined : defaultOf(model, known);
+  };
+  const resolved = (key: string) => interpolate(nameOf(key), lookUp(key), { env, lookUp });
+  for (const key of written.keys()) {
+    if (isFieldOf(model, key)) continue;
+    if (isWithoutMeaning(key)) noteWithoutMeaning(key, resolved(key), nameOf(key), onWarning);
+    else throw unknownKey(model, key);
+  }
+  const wandb = [...written.keys()].find((key) => key.startsWith(`${WANDB_SECTION}.`));
+  if (wandb !== undefined) {
+    const name = ofFile.has(wandb) ? WANDB_SECTION : nameOf(wandb);
+    onWarning(`${name}: Weights & Biases gets nothing; the run's metrics.jsonl has the metrics`);
+  }
+  const values: Record<string, Record<string, unknown>> = {};
+  for (const key of RUN_CONFIG_KEYS) {
+    const [section = "", name = ""] = key.split(".");
+    const field = fieldOf(key);
+    values[section] ??= {};
+    if (field !== undefined) values[section][name] = read(field, key, resolved(key), nameOf(key));
   }
   // Every section and field was filled above, by its own reader.
-  return checked(values as unknown as RunConfig, given, onWarning);
+  const config = values as unknown as RunConfig;
+  return checkRunConfig(config, { model, nameOf, given: new Set(written.keys()), onWarning });
 }
 
-/** A default of null may be written as null. */
-function read(field: Field<unknown>, key: string, value: unknown): unknown {
-  if (value === "???") {
-    throw new InvalidArgumentError(key, value, `${key} must be given`, {
-      suggestions: [`write it into the file, or give --set ${key}=VALUE`],
+function read(field: Field<unknown>, key: string, value: unknown, name: string): unknown {
+  if (value !== "???") return readField(field, key, value, name);
+  throw new InvalidArgumentError(key, value, `${name} must be given`, {
+    suggestions: [`write it into the file, or give --set ${key}=VALUE`],
+  });
+}
+
+function fileEntries(path: string): [string, unknown][] {
+  const sections = readConfigFile(path);
+  for (const section of Object.keys(sections)) {
+    if (section === WANDB_SECTION || Object.hasOwn(SECTIONS, section)) continue;
+    throw unknownSection(section);
+  }
+  return dottedEntries(sections);
+}
+
+function unknownSection(section: string): InvalidArgumentError {
+  const names = Object.keys(SECTIONS);
+  const near = closest(section, names);
+  return new InvalidArgumentError(section, undefined, `unknown key ${section}`, {
+    suggestions: [near === null ? `there is ${names.join(", ")}` : `did you mean ${near}?`],
+  });
+}
+
+function unknownKey(model: RunModel, key: string): InvalidArgumentError {
+  if (fieldOf(key) !== undefined) {
+    const other = model === "esm2" ? "Geneformer" : "ESM-2";
+    return new InvalidArgumentError(key, undefined, `unknown key ${key}: it is of ${other}`, {
+      suggestions: [`scdl train ${model === "esm2" ? "geneformer" : "esm2"}`],
     });
   }
-  return value === null && field.value === null ? null : readField(field, key, value);
-}
-
-function checked(
-  config: RunConfig,
-  given: ReadonlySet<string>,
-  onWarning: (message: string) => void,
-): RunConfig {
-  const { data_config, parallel_config, training_config, bionemo_model_config, optim_config } =
-    config;
-  for (const kind of ["tensor", "pipeline"] as const) {
-    const size = parallel_config[`${kind}_model_parallel_size`];
-    if (size === 1) continue;
-    throw new UnsupportedFeatureError(
-      `${kind} parallelism`,
-      `parallel_config.${kind}_model_parallel_size is ${size}: models are not divided`,
-      { suggestions: ["set it to 1"] },
-    );
-  }
-  const { hidden_size, num_attention_heads } = bionemo_model_config;
-  if (hidden_size % num_attention_heads !== 0) {
-    const message = `bionemo_model_config.hidden_size ${hidden_size} is not a multiple of num_attention_heads ${num_attention_heads}`;
-    throw new InvalidArgumentError("bionemo_model_config.hidden_size", hidden_size, message);
-  }
-  const min = data_config.min_seq_length ?? data_config.seq_length;
-  const max = data_config.max_seq_length ?? data_config.seq_length;
-  if (data_config.min_seq_length !== null && min > max) {
-    const message = `data_config.min_seq_length ${min} is larger than max_seq_length ${max}`;
-    throw new InvalidArgumentError("data_config.min_seq_length", min, message);
-  }
-  const lastStep = optim_config.max_steps ?? training_config.max_steps;
-  if (optim_config.lr_scheduler === "warmup_anneal" && optim_config.warmup_steps >= lastStep) {
-    const message = `optim_config.warmup_steps ${optim_config.warmup_steps} leaves no step after the warm-up`;
-    throw new InvalidArgumentError("optim_config.warmup_steps", optim_config.warmup_steps, message);
-  }
-  const { experiment_config } = config;
-  const interval = training_config.val_check_interval;
-  const saves = experiment_config.save_every_n_steps;
-  if (saves !== null && saves !== interval) {
-    onWarning(
-      `experiment_config.save_every_n_steps is ${saves}; checkpoints are written with the validation, every ${interval} steps`,
-    );
-  }
-  if (given.has("bionemo_model_config.seq_length") && bionemo_model_config.seq_length !== max) {
-    onWarning(`bionemo_model_config.seq_length is that of the data, ${max}`);
-  }
-  return {
-    ...config,
-    bionemo_model_config: { ...bionemo_model_config, seq_length: max },
-    training_config: {
-      ...training_config,
-      enable_checkpointing:
-        training_config.enable_checkpointing && experiment_config.create_checkpoint_callback,
-    },
-    experiment_config: { ...experiment_config, save_every_n_steps: interval },
-  };
-}
-
-/** The file that belongs into the run's folder: it gives the same configuration again. */
-export function runConfigYaml(config: RunConfig): string {
-  return stringify(config);
-}
-
-function fileEntries(path: string, onWarning: (message: string) => void): [string, unknown][] {
-  const document = parseDocument(readSmallText(path), { prettyErrors: true });
-  const [problem] = document.errors;
-  if (problem !== undefined) {
-    const line = problem.linePos?.[0].line;
-    const place = line === undefined ? "" : `line ${line}: `;
-    const message = `${place}expected YAML, found ${problem.message.split("\n")[0]}`;
-    throw new FormatError("bad-config", message, { path });
-  }
-  let value: unknown;
-  try {
-    value = document.toJS();
-  } catch (error) {
-    // Aliases without an anchor, and those that would fill the memory.
-    throw new FormatError("bad-config", String(error).slice(0, 200), { path, cause: error });
-  }
-  if (value === null) return []; // an empty file
-  if (!isRecord(value)) {
-    throw new FormatError("bad-config", "expected sections, e.g. training_config:", { path });
-  }
-  const entries: [string, unknown][] = [];
-  for (const [section, fields] of Object.entries(value)) {
-    if (section === SECTION_WITHOUT_MEANING) {
-      onWarning(`${section} has no meaning here: runs are not written for Weights & Biases`);
-      continue;
-    }
-    if (!Object.hasOwn(SECTIONS, section)) throw unknownKey(section, Object.keys(SECTIONS));
-    if (fields === null) continue;
-    if (!isRecord(fields)) {
-      throw new InvalidArgumentError(section, fields, `${section}: expected fields below it`);
-    }
-    for (const [name, field] of Object.entries(fields)) entries.push([`${section}.${name}`, field]);
-  }
-  return entries;
-}
-
-/** False for a key that is taken without meaning. @throws InvalidArgumentError for others */
-function isKnown(key: string, onWarning: (message: string) => void): boolean {
-  if (fieldOf(key) !== undefined) return true;
-  const reason = Object.hasOwn(WITHOUT_MEANING, key) ? WITHOUT_MEANING[key] : undefined;
-  if (reason !== undefined) {
-    onWarning(`${key} has no meaning here: ${reason}`);
-    return false;
-  }
-  const all = Object.entries(SECTIONS).flatMap(([section, fields]) =>
-    Object.keys(fields).map((name) => `${section}.${name}`),
-  );
-  throw unknownKey(key, all);
-}
-
-function fieldOf(key: string): Field<unknown> | undefined {
-  const [section = "", name = "", ...rest] = key.split(".");
-  if (rest.length > 0 || !Object.hasOwn(SECTIONS, section)) return undefined;
-  const fields: Readonly<Record<string, Field<unknown>>> =
-    SECTIONS[section as keyof typeof SECTIONS];
-  return Object.hasOwn(fields, name) ? fields[name] : undefined;
-}
-
-function unknownKey(key: string, known: readonly string[]): InvalidArgumentError {
   const [section = "", name = ""] = key.split(".");
-  const near =
-    closest(key, known) ?? known.find((one) => one.split(".")[1] === name && name !== "") ?? null;
+  if (!Object.hasOwn(SECTIONS, section) && section !== WANDB_SECTION && name === "") {
+    return unknownSection(section);
+  }
+  const known: readonly string[] = RUN_CONFIG_KEYS.filter((one) => isFieldOf(model, one));
   const inSection = known.filter((one) => one.startsWith(`${section}.`));
+  const near =
+    nearestName(name, inSection) ??
+    known.find((one) => one.split(".")[1] === name) ??
+    nearestName(name, known) ??
+    nearestName(name, KEYS_WITHOUT_MEANING);
   const suggestions =
     near !== null
       ? [`did you mean ${near}?`]
@@ -212,6 +139,11 @@ function unknownKey(key: string, known: readonly string[]): InvalidArgumentError
   return new InvalidArgumentError(key, undefined, `unknown key ${key}`, { suggestions });
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+/** The key whose last part is nearest. */
+function nearestName(name: string, keys: readonly string[]): string | null {
+  const near = closest(
+    name,
+    keys.map((key) => key.split(".")[1] ?? ""),
+  );
+  return near === null ? null : (keys.find((key) => key.endsWith(`.${near}`)) ?? null);
 }

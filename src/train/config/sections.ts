@@ -1,21 +1,49 @@
 /** The sections and fields of a run's configuration, under BioNeMo's names, with their defaults. */
-import { choice, count, type Field, flag, number, optionalText, text, texts } from "./field.ts";
+import {
+  choice,
+  count,
+  type Field,
+  flag,
+  limit,
+  number,
+  optional,
+  paths,
+  share,
+  text,
+  texts,
+} from "./field.ts";
 
-const PRECISIONS = ["32", "bf16-mixed", "16-mixed"] as const;
+/** Which model a run trains. */
+export type RunModel = "esm2" | "geneformer";
 
+/** BioNeMo's names of precisions; all are taken, and computed as `checkRunConfig()` says. */
+export const PRECISIONS = [
+  ...["32", "bf16-mixed", "16-mixed", "fp32", "fp32-mixed"],
+  ...["bf16", "fp16", "fp16-mixed", "16"],
+];
+
+/** Null is "not said": what a field is then, `checkRunConfig()` fills in. */
 export const SECTIONS = {
   data_config: {
-    train_cluster_path: optionalText(),
-    train_database_path: optionalText(),
-    valid_cluster_path: optionalText(),
-    valid_database_path: optionalText(),
-    data_dir: optionalText(),
+    data: optional(paths()),
+    valid_data: optional(paths()),
+    valid_share: share(0),
+    train_cluster_path: optional(text("")),
+    train_database_path: optional(text("")),
+    valid_cluster_path: optional(text("")),
+    valid_database_path: optional(text("")),
+    data_dir: optional(text("")),
+    medians: optional(text("")),
+    vocab: optional(text("")),
+    genes: optional(text("")),
+    matrix: optional(text("")),
+    include_unrecognized_vocab_in_dataset: flag(false),
     micro_batch_size: count(8, 1),
-    num_dataset_workers: count(0),
-    seq_length: count(128, 1),
-    min_seq_length: count<number | null>(null, 1),
-    max_seq_length: count<number | null>(null, 1),
+    seq_length: count(1024, 2),
+    min_seq_length: optional(count(1, 1)),
+    max_seq_length: count(1024, 3),
     random_mask_strategy: choice(["all_tokens", "amino_acids_only"], "all_tokens"),
+    num_dataset_workers: count(0),
     seed: count(42),
   },
   parallel_config: {
@@ -27,46 +55,61 @@ export const SECTIONS = {
   },
   training_config: {
     max_steps: count(500_000, 1),
-    limit_val_batches: number(1),
+    early_stop_on_step: optional(count(1, 1)),
+    early_stopping_patience: optional(count(3, 1)),
+    early_stopping_monitor: text("val_loss"),
+    early_stopping_min_delta: number(0),
+    early_stopping_mode: choice(["min", "max"], "min"),
+    loss_reduction: choice(["global", "micro-batch"], "global"),
+    profile_step: optional(count(1, 1)),
+    limit_val_batches: limit({ batches: 2 }),
     val_check_interval: count(10_000, 1),
-    precision: choice(PRECISIONS, "32"),
+    log_every_n_steps: count(10, 1),
     log_train_ppl: flag(false),
     log_val_ppl: flag(true),
     enable_checkpointing: flag(true),
+    precision: choice(PRECISIONS, "32"),
+    executor: text("onnx"),
+    threads: optional(count(1, 1)),
   },
   bionemo_model_config: {
-    num_layers: count(6, 1),
-    hidden_size: count(256, 1),
-    ffn_hidden_size: count(512, 1),
-    num_attention_heads: count(4, 1),
-    seq_length: count(128, 1),
-    hidden_dropout: number(0.02),
-    attention_dropout: number(0.1),
-    init_method_std: number(0.02),
-    layernorm_epsilon: number(1e-12),
-    token_dropout: flag(true),
-    initial_ckpt_path: optionalText(),
+    layout: optional(choice(["bionemo", "bert"], "bionemo")),
+    num_layers: optional(count(6, 1)),
+    hidden_size: optional(count(256, 1)),
+    ffn_hidden_size: optional(count(512, 1)),
+    num_attention_heads: optional(count(4, 1)),
+    seq_length: optional(count(128, 1)),
+    hidden_dropout: optional(share(0)),
+    attention_dropout: optional(share(0)),
+    init_method_std: optional(number(0.02)),
+    layernorm_epsilon: optional(number(1e-12)),
+    token_dropout: optional(flag(true)),
+    activation_func: optional(choice(["gelu", "gelu_tanh", "relu"], "gelu")),
+    initial_ckpt_path: optional(text("")),
     initial_ckpt_skip_keys_with_these_prefixes: texts(),
   },
   optim_config: {
     lr: number(1e-4),
-    adam_beta1: number(0.9),
-    adam_beta2: number(0.98),
+    optimizer: choice(["adam"], "adam"),
+    adam_beta1: share(0.9),
+    adam_beta2: share(0.999),
     adam_eps: number(1e-8),
     weight_decay: number(0.01),
-    optimizer: choice(["adam"], "adam"),
-    lr_scheduler: choice(["warmup_anneal", "cosine"], "warmup_anneal"),
-    warmup_steps: count(0),
-    cosine_rampup_frac: number(0.01),
-    cosine_hold_frac: number(0.05),
-    max_steps: count<number | null>(null, 1),
+    clip_grad: number(1),
+    lr_scheduler: choice(["warmup_anneal", "cosine", "constant"], "warmup_anneal"),
+    warmup_steps: optional(count(0)),
+    min_lr: optional(number(0)),
+    cosine_rampup_frac: share(0.01),
+    cosine_hold_frac: share(0.05),
+    max_steps: optional(count(1, 1)),
   },
   experiment_config: {
-    save_every_n_steps: count<number | null>(null, 1),
-    result_dir: text("./results"),
-    experiment_name: text("run"),
-    restore_from_checkpoint_path: optionalText(),
+    result_dir: text("results"),
+    experiment_name: text("esm2"),
+    restore_from_checkpoint_path: optional(text("")),
+    save_every_n_steps: optional(count(1, 1)),
     save_last_checkpoint: flag(true),
+    ckpt_async_save: flag(true),
     metric_to_monitor_for_checkpoints: text("val_loss"),
     save_top_k: count(2, -1),
     create_tensorboard_logger: flag(false),
@@ -77,61 +120,80 @@ export const SECTIONS = {
 export type SectionName = keyof typeof SECTIONS;
 type ValueOf<F> = F extends Field<infer T> ? T : never;
 
-/** A whole configuration: every field has a value. */
+/** A whole configuration: every field has a value; those of another model have none that counts. */
 export type RunConfig = {
   readonly [S in SectionName]: {
     readonly [K in keyof (typeof SECTIONS)[S]]: ValueOf<(typeof SECTIONS)[S][K]>;
   };
 };
 
-/** What ESM-2 needs and BioNeMo's shared defaults would take from it, as `train_esm2` has it. */
-export const ESM2_DEFAULTS: Readonly<Record<string, unknown>> = {
-  "bionemo_model_config.hidden_dropout": 0,
-  "bionemo_model_config.attention_dropout": 0,
-  "bionemo_model_config.layernorm_epsilon": 1e-5,
-};
-export const GENEFORMER_DEFAULTS: Readonly<Record<string, unknown>> = {
-  "data_config.seq_length": 2048,
-  "optim_config.lr_scheduler": "cosine",
+/** `optim_config.lr` and all the others. */
+export type RunConfigKey = {
+  [S in SectionName]: `${S}.${Extract<keyof (typeof SECTIONS)[S], string>}`;
+}[SectionName];
+
+/** Defaults of one model where they differ from the fields', as BioNeMo's programs have them. */
+export const MODEL_DEFAULTS: Readonly<
+  Record<RunModel, Readonly<Partial<Record<RunConfigKey, unknown>>>>
+> = {
+  esm2: {
+    "data_config.max_seq_length": `\${data_config.seq_length}`,
+    "data_config.min_seq_length": `\${data_config.max_seq_length}`,
+    "optim_config.lr": 4e-4,
+    "optim_config.adam_beta2": 0.98,
+  },
+  geneformer: {
+    "data_config.seq_length": 2048,
+    "data_config.micro_batch_size": 4,
+    "training_config.max_steps": 10_000,
+    "optim_config.lr_scheduler": "cosine",
+    "experiment_config.experiment_name": "geneformer",
+  },
 };
 
-/** Keys of BioNeMo's files that have no meaning here: taken, with a warning. */
-export const WITHOUT_MEANING: Readonly<Record<string, string>> = {
-  "data_config.result_dir": "experiment_config.result_dir is used",
-  "parallel_config.ddp": "there is one way",
-  "parallel_config.remove_unused_parameters": "there are none",
-  "parallel_config.use_distributed_optimizer": "the optimizer's state is not divided",
-  "training_config.accelerator": "the device is chosen on the command line",
-  "training_config.gc_interval": "memory is managed by Node",
-  "training_config.create_tflops_callback": "tokens per second are logged",
-  "training_config.include_perplexity": "BioNeMo ignores it too; see log_val_ppl",
-  "bionemo_model_config.params_dtype": "see training_config.precision",
-  "bionemo_model_config.pipeline_dtype": "see training_config.precision",
-  "bionemo_model_config.autocast_dtype": "see training_config.precision",
-  "bionemo_model_config.enable_autocast": "see training_config.precision",
-  "bionemo_model_config.fp32_residual_connection": "activations are float32",
-  "bionemo_model_config.kv_channels": "hidden_size / num_attention_heads",
-  "bionemo_model_config.apply_query_key_layer_scaling": "attention is computed in float32",
-  "bionemo_model_config.make_vocab_size_divisible_by": "the vocabulary is not padded",
-  "bionemo_model_config.masked_softmax_fusion": "a kernel of Megatron",
-  "bionemo_model_config.fp16_lm_cross_entropy": "the loss is float32",
-  "bionemo_model_config.gradient_accumulation_fusion": "a kernel of Megatron",
-  "bionemo_model_config.bias_activation_fusion": "a kernel of Megatron",
-  "bionemo_model_config.bias_dropout_fusion": "a kernel of Megatron",
-  "bionemo_model_config.get_attention_mask_from_fusion": "a kernel of Megatron",
-  "bionemo_model_config.layernorm_zero_centered_gamma": "weights are those of Hugging Face",
-  "bionemo_model_config.activation_func": "GELU",
-  "bionemo_model_config.qk_layernorm": "there is none",
-  "bionemo_model_config.apply_residual_connection_post_layernorm": "the model says which",
-  "bionemo_model_config.share_embeddings_and_output_weights": "they are shared",
-  "bionemo_model_config.nemo1_ckpt_path": "NeMo checkpoints are not read",
-  "bionemo_model_config.biobert_spec_option": "a choice of Megatron's layers",
-  "bionemo_model_config.use_esm_attention": "a choice of Megatron's layers",
-  "bionemo_model_config.normalize_attention_scores": "a choice of Megatron's layers",
-  "bionemo_model_config.variable_seq_lengths": "for pipelines",
-  "bionemo_model_config.core_attention_override": "a choice of Megatron's layers",
-  "optim_config.sgd_momentum": "the optimizer is Adam",
-  "optim_config.use_distributed_optimizer": "the optimizer's state is not divided",
-  "optim_config.interval": "the rate changes with every step",
-  "optim_config.monitor": "no schedule depends on a metric",
+/** Fields that one model alone has. */
+const OF_ONE_MODEL: Readonly<Record<RunModel, readonly RunConfigKey[]>> = {
+  esm2: [
+    "data_config.train_cluster_path",
+    "data_config.train_database_path",
+    "data_config.valid_cluster_path",
+    "data_config.valid_database_path",
+    "data_config.min_seq_length",
+    "data_config.max_seq_length",
+    "data_config.random_mask_strategy",
+    "bionemo_model_config.token_dropout",
+  ],
+  geneformer: [
+    "data_config.data_dir",
+    "data_config.medians",
+    "data_config.vocab",
+    "data_config.genes",
+    "data_config.matrix",
+    "data_config.include_unrecognized_vocab_in_dataset",
+    "bionemo_model_config.layout",
+  ],
 };
+
+/** Whether a model has a field. */
+export function isFieldOf(model: RunModel, key: string): boolean {
+  const others = OF_ONE_MODEL[model === "esm2" ? "geneformer" : "esm2"];
+  return fieldOf(key) !== undefined && !others.some((other) => other === key);
+}
+
+export function fieldOf(key: string): Field<unknown> | undefined {
+  const [section = "", name = "", ...rest] = key.split(".");
+  if (rest.length > 0 || !Object.hasOwn(SECTIONS, section)) return undefined;
+  const fields: Readonly<Record<string, Field<unknown>>> = SECTIONS[section as SectionName]; // proof: asked for above
+  return Object.hasOwn(fields, name) ? fields[name] : undefined;
+}
+
+/** Every key, in the order of the sections. */
+export const RUN_CONFIG_KEYS = Object.entries(SECTIONS).flatMap(([section, fields]) =>
+  Object.keys(fields).map((name) => `${section}.${name}`),
+) as readonly RunConfigKey[]; // proof: the keys as the type spells them
+
+/** The default of a field; a text may refer to another field. */
+export function defaultOf(model: RunModel, key: RunConfigKey): unknown {
+  const defaults = MODEL_DEFAULTS[model];
+  return Object.hasOwn(defaults, key) ? defaults[key] : fieldOf(key)?.value;
+}

@@ -7,12 +7,9 @@ import {
   NotFoundError,
   UnsupportedFeatureError,
 } from "../../../formats/common/errors.ts";
+import { runConfigYaml } from "../../../src/train/config/config-file.ts";
 import { expandFileRange } from "../../../src/train/config/file-range.ts";
-import {
-  loadRunConfig,
-  type RunConfigOptions,
-  runConfigYaml,
-} from "../../../src/train/config/run-config.ts";
+import { loadRunConfig, type RunConfigOptions } from "../../../src/train/config/run-config.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 
 function load(text: string, options: Partial<RunConfigOptions> = {}) {
@@ -40,7 +37,7 @@ describe("loadRunConfig", () => {
     expect(config.optim_config.lr).toBe(1e-3);
     expect(config.optim_config.weight_decay).toBe(0.01);
     expect(config.experiment_config.save_every_n_steps).toBe(10);
-    expect(config.bionemo_model_config).toMatchObject({ hidden_dropout: 0, seq_length: 128 });
+    expect(config.bionemo_model_config).toMatchObject({ hidden_dropout: 0, seq_length: 1024 });
     const geneformer = loadRunConfig({ model: "geneformer" });
     expect(geneformer.bionemo_model_config).toMatchObject({
       hidden_dropout: 0.02,
@@ -49,19 +46,19 @@ describe("loadRunConfig", () => {
   });
 
   test("JSON is YAML; what is written gives the same again", () => {
-    const config = load('{"data_config": {"train_database_path": "a.db", "seq_length": 64}}');
-    expect(config.data_config.train_database_path).toBe("a.db");
-    expect(load(runConfigYaml(config))).toEqual(config);
+    const config = load('{"data_config": {"data": "a.db", "seq_length": 64}}');
+    expect(config.data_config.data).toBe("a.db");
+    expect(load(runConfigYaml(config, "esm2"))).toEqual(config);
   });
 
   test("references to other keys and to the environment", () => {
     const text =
-      `data_config: {data_dir: '\${oc.env:DATA}/cells', seq_length: '\${oc.env:LENGTH,32}'}\n` +
+      `data_config: {data: '\${oc.env:DATA}/cells', seq_length: '\${oc.env:LENGTH,32}'}\n` +
       `experiment_config: {experiment_name: 'run-\${data_config.seq_length}-\${optim_config.lr}'}\n` +
       `training_config: {max_steps: '\${training_config.val_check_interval}'}\n`;
     const config = load(text, { env: { DATA: "/mnt" } });
-    expect(config.data_config).toMatchObject({ data_dir: "/mnt/cells", seq_length: 32 });
-    expect(config.experiment_config.experiment_name).toBe("run-32-0.0001");
+    expect(config.data_config).toMatchObject({ data: "/mnt/cells", seq_length: 32 });
+    expect(config.experiment_config.experiment_name).toBe("run-32-0.0004");
     expect(config.training_config.max_steps).toBe(10_000);
   });
 
@@ -94,15 +91,14 @@ describe("loadRunConfig", () => {
     const warnings: string[] = [];
     const text =
       "parallel_config: {ddp: megatron}\nwandb_config: {project: x}\n" +
-      "training_config: {include_perplexity: true, val_check_interval: 5}\n" +
+      "training_config: {include_perplexity: true, gc_interval: 5, val_check_interval: 5}\n" +
       "experiment_config: {save_every_n_steps: 7}\n";
     load(text, { onWarning: (message) => warnings.push(message) });
     const keys = warnings.map((warning) => warning.split(" ")[0]);
     expect(keys.sort((a = "", b = "") => (a < b ? -1 : 1))).toEqual([
       "experiment_config.save_every_n_steps",
-      "parallel_config.ddp",
-      "training_config.include_perplexity",
-      "wandb_config",
+      "training_config.gc_interval",
+      "wandb_config:",
     ]);
   });
 
@@ -114,9 +110,18 @@ describe("loadRunConfig", () => {
     ["training_config: {log_val_ppl: 1}", "true or false"],
     ["training_config: {max_steps: null}", "training_config.max_steps"],
     ["training_config: 7", "expected fields below it"],
-    ["bionemo_model_config: {hidden_size: 10}", "not a multiple of num_attention_heads 4"],
-    ["data_config: {min_seq_length: 9, max_seq_length: 8}", "larger than max_seq_length 8"],
-    ["training_config: {max_steps: 5}\noptim_config: {warmup_steps: 5}", "no step after"],
+    [
+      "bionemo_model_config: {hidden_size: 10}",
+      "not a multiple of bionemo_model_config.num_attention_heads 20",
+    ],
+    [
+      "data_config: {min_seq_length: 9, max_seq_length: 8}",
+      "larger than data_config.max_seq_length 8",
+    ],
+    [
+      "training_config: {max_steps: 5}\noptim_config: {warmup_steps: 5}",
+      "no step of training_config.max_steps 5",
+    ],
   ])("%s is refused", (text, message) => {
     expect(() => load(text)).toThrow(InvalidArgumentError);
     expect(() => load(text)).toThrow(message);

@@ -1,0 +1,258 @@
+/** Values of a configuration that do not go together, and what follows from the others. */
+import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
+import { ESM2_SIZES } from "../../models/esm2/config.ts";
+import { geneformerConfig } from "../../models/geneformer/config.ts";
+import type { RunConfig, RunConfigKey, RunModel } from "./sections.ts";
+
+export interface CheckOptions {
+  readonly model: RunModel;
+  /** What the user calls a key. */
+  readonly nameOf: (key: string) => string;
+  /** Keys that are not left to their defaults. */
+  readonly given: ReadonlySet<string>;
+  readonly onWarning: (message: string) => void;
+}
+
+/** Adam's steps up at most, unless the schedule has fewer than ten times as many. */
+const WARMUP_STEPS = 2000;
+
+/**
+ * The configuration with what was left open filled in: the model's sizes (unless weights are restored,
+ * which have their own), the warm-up, paths and intervals that follow from others.
+ * @throws InvalidArgumentError naming both of two values that do not go together,
+ *   UnsupportedFeatureError for what one process on one device cannot do
+ */
+export function checkRunConfig(config: RunConfig, options: CheckOptions): RunConfig {
+  checkParallel(config, options);
+  checkData(config, options);
+  const { data_config, training_config, experiment_config, optim_config } = config;
+  const { onWarning, nameOf, model } = options;
+  const { precision, val_check_interval: interval } = training_config;
+  if (!["32", "fp32", "fp32-mixed"].includes(precision)) {
+    onWarning(
+      `${nameOf("training_config.precision")} ${precision}: this runs on the CPU, in float32`,
+    );
+  }
+  const saves = experiment_config.save_every_n_steps;
+  if (saves !== null && saves !== interval) {
+    onWarning(
+      `${nameOf("experiment_config.save_every_n_steps")} is ${saves}; checkpoints are written with the validation, every ${interval} steps`,
+    );
+  }
+  const restore = restorePath(config, options);
+  const max = model === "esm2" ? data_config.max_seq_length : data_config.seq_length;
+  return {
+    ...config,
+    training_config: {
+      ...training_config,
+      precision: "32",
+      enable_checkpointing:
+        training_config.enable_checkpointing && experiment_config.create_checkpoint_callback,
+    },
+    bionemo_model_config: {
+      ...modelOf(config, options, restore !== null),
+      seq_length: max,
+      initial_ckpt_path: restore,
+    },
+    optim_config: { ...optim_config, warmup_steps: warmupSteps(config, options) },
+    experiment_config: {
+      ...experiment_config,
+      restore_from_checkpoint_path: restore,
+      save_every_n_steps: interval,
+    },
+  };
+}
+
+function checkParallel({ parallel_config }: RunConfig, { nameOf }: CheckOptions): void {
+  const {
+    num_devices: devices,
+    num_nodes: nodes,
+    accumulate_grad_batches: accumulated,
+  } = parallel_config;
+  const replicas =
+    (devices * nodes) /
+    (parallel_config.tensor_model_parallel_size * parallel_config.pipeline_model_parallel_size);
+  for (const key of ["tensor_model_parallel_size", "pipeline_model_parallel_size"] as const) {
+    if (parallel_config[key] === 1) continue;
+    const name = nameOf(`parallel_config.${key}`);
+    const message = `${name} is ${parallel_config[key]}: models are not divided`;
+    throw new UnsupportedFeatureError(key, message, { suggestions: ["set it to 1"] });
+  }
+  for (const key of ["num_devices", "num_nodes"] as const) {
+    if (parallel_config[key] === 1) continue;
+    const name = nameOf(`parallel_config.${key}`);
+    const message = `${name} is ${parallel_config[key]}: a run is one process on one device`;
+    const accumulate = nameOf("parallel_config.accumulate_grad_batches");
+    throw new UnsupportedFeatureError(key, message, {
+      suggestions: [`set it to 1; ${accumulate} ${replicas * accumulated} keeps the global batch`],
+    });
+  }
+}
+
+function checkData(config: RunConfig, { nameOf }: CheckOptions): void {
+  const { data_config: data, training_config: training } = config;
+  const least = data.min_seq_length;
+  if (least !== null && least > data.max_seq_length) {
+    throw together(
+      nameOf,
+      ["data_config.min_seq_length", least, "is larger than"],
+      ["data_config.max_seq_length", data.max_seq_length],
+    );
+  }
+  for (const split of ["train", "valid"] as const) {
+    const [cluster, database] = [data[`${split}_cluster_path`], data[`${split}_database_path`]];
+    if ((cluster === null) === (database === null)) continue;
+    const [here, missing] = cluster === null ? ["database", "cluster"] : ["cluster", "database"];
+    const key = `data_config.${split}_${missing}_path`;
+    const message = `${nameOf(`data_config.${split}_${here}_path`)} needs ${nameOf(key)}`;
+    throw new InvalidArgumentError(key, undefined, message);
+  }
+  const kinds = (["data", "train_cluster_path", "data_dir"] as const).filter(
+    (name) => data[name] !== null,
+  );
+  const [first, second] = kinds.map((name): RunConfigKey => `data_config.${name}`);
+  if (first !== undefined && second !== undefined) throw both(nameOf, first, second);
+  if (data.valid_data !== null && data.valid_share > 0) {
+    throw both(nameOf, "data_config.valid_data", "data_config.valid_share");
+  }
+  for (const name of ["valid_data", "valid_share"] as const) {
+    if (data.data_dir === null || data[name] === null || data[name] === 0) continue;
+    throw both(nameOf, "data_config.data_dir", `data_config.${name}`);
+  }
+  const { early_stop_on_step: early, max_steps: steps } = training;
+  if (early !== null && early > steps) {
+    throw together(
+      nameOf,
+      ["training_config.early_stop_on_step", early, "is larger than"],
+      ["training_config.max_steps", steps],
+    );
+  }
+}
+
+/** Two names that BioNeMo has for the weights to begin with. */
+function restorePath(config: RunConfig, { nameOf }: CheckOptions): string | null {
+  const inModel = config.bionemo_model_config.initial_ckpt_path;
+  const inExperiment = config.experiment_config.restore_from_checkpoint_path;
+  if (inModel !== null && inExperiment !== null && inModel !== inExperiment) {
+    throw together(
+      nameOf,
+      ["bionemo_model_config.initial_ckpt_path", inModel, "is not"],
+      ["experiment_config.restore_from_checkpoint_path", inExperiment],
+    );
+  }
+  return inModel ?? inExperiment;
+}
+
+/** The steps up from a low rate. @throws InvalidArgumentError for a schedule without room for them */
+function warmupSteps(config: RunConfig, { nameOf, given, onWarning }: CheckOptions): number | null {
+  const { optim_config: optim, training_config } = config;
+  const lastKey = optim.max_steps === null ? "training_config.max_steps" : "optim_config.max_steps";
+  const last = optim.max_steps ?? training_config.max_steps;
+  const { lr_scheduler: kind } = optim;
+  if (kind === "cosine") {
+    if (given.has("optim_config.warmup_steps") && (optim.warmup_steps ?? 0) > 0) {
+      const [name, share] = ["warmup_steps", "cosine_rampup_frac"].map((field) =>
+        nameOf(`optim_config.${field}`),
+      );
+      onWarning(`${name} has no meaning with lr_scheduler cosine: see ${share}`);
+    }
+    const [up, hold] = [optim.cosine_rampup_frac, optim.cosine_hold_frac].map((share) =>
+      Math.ceil(share * training_config.max_steps),
+    ) as [number, number]; // proof: of two come two
+    if (up + hold > last) {
+      const message =
+        `${nameOf("optim_config.cosine_rampup_frac")} and ${nameOf("optim_config.cosine_hold_frac")} ` +
+        `are ${up} and ${hold} steps, more than ${nameOf(lastKey)} ${last}`;
+      throw new InvalidArgumentError("optim_config.cosine_rampup_frac", up, message);
+    }
+    return null;
+  }
+  const steps = optim.warmup_steps ?? Math.min(WARMUP_STEPS, Math.floor(last / 10));
+  if (kind === "warmup_anneal" && steps >= last) {
+    throw together(
+      nameOf,
+      ["optim_config.warmup_steps", steps, "leaves no step of"],
+      [lastKey, last],
+    );
+  }
+  return steps;
+}
+
+type ModelSection = RunConfig["bionemo_model_config"];
+
+/** Sizes and dropouts: of the published small model where nothing is said. */
+function modelOf(config: RunConfig, options: CheckOptions, hasWeights: boolean): ModelSection {
+  const { model, nameOf } = options;
+  const section = config.bionemo_model_config;
+  if (model === "esm2" && section.activation_func !== null && section.activation_func !== "gelu") {
+    const name = nameOf("bionemo_model_config.activation_func");
+    throw new UnsupportedFeatureError(name, `${name} ${section.activation_func}: ESM-2 has gelu`);
+  }
+  const filled = hasWeights
+    ? section
+    : model === "esm2"
+      ? esm2Section(section)
+      : geneformerSection(section);
+  const { hidden_size: hidden, num_attention_heads: heads } = filled;
+  if (hidden !== null && heads !== null && hidden % heads !== 0) {
+    throw together(
+      nameOf,
+      ["bionemo_model_config.hidden_size", hidden, "is not a multiple of"],
+      ["bionemo_model_config.num_attention_heads", heads],
+    );
+  }
+  return filled;
+}
+
+function esm2Section(section: ModelSection): ModelSection {
+  const { layers, hiddenSize, heads } = ESM2_SIZES["8M"];
+  const hidden = section.hidden_size ?? hiddenSize;
+  return {
+    ...section,
+    num_layers: section.num_layers ?? layers,
+    hidden_size: hidden,
+    num_attention_heads: section.num_attention_heads ?? heads,
+    ffn_hidden_size: section.ffn_hidden_size ?? 4 * hidden,
+    hidden_dropout: section.hidden_dropout ?? 0,
+    attention_dropout: section.attention_dropout ?? 0,
+    init_method_std: section.init_method_std ?? 0.02,
+    layernorm_epsilon: section.layernorm_epsilon ?? 1e-5,
+    token_dropout: section.token_dropout ?? true,
+  };
+}
+
+function geneformerSection(section: ModelSection): ModelSection {
+  const small = geneformerConfig("10M");
+  const layout = section.layout ?? "bionemo";
+  const usual = geneformerConfig({ layers: 1, hiddenSize: 1, heads: 1, layout });
+  return {
+    ...section,
+    layout,
+    num_layers: section.num_layers ?? small.layers,
+    hidden_size: section.hidden_size ?? small.hiddenSize,
+    num_attention_heads: section.num_attention_heads ?? small.heads,
+    ffn_hidden_size: section.ffn_hidden_size ?? small.intermediateSize,
+    hidden_dropout: section.hidden_dropout ?? usual.hiddenDropout,
+    attention_dropout: section.attention_dropout ?? usual.attentionDropout,
+    init_method_std: section.init_method_std ?? usual.initialStd,
+    layernorm_epsilon: section.layernorm_epsilon ?? usual.layerNormEpsilon,
+    activation_func: section.activation_func ?? usual.activation,
+  };
+}
+
+type Named = readonly [key: RunConfigKey, value: unknown];
+
+/** Two values, the first of which is wrong beside the second. */
+function together(
+  nameOf: (key: string) => string,
+  [key, value, says]: readonly [...Named, string],
+  [other, limit]: Named,
+): InvalidArgumentError {
+  const message = `${nameOf(key)} ${String(value)} ${says} ${nameOf(other)} ${String(limit)}`;
+  return new InvalidArgumentError(key, value, message);
+}
+
+function both(nameOf: (key: string) => string, key: RunConfigKey, other: RunConfigKey) {
+  const message = `${nameOf(key)} and ${nameOf(other)} were given: one of them`;
+  return new InvalidArgumentError(key, undefined, message);
+}
