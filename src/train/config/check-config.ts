@@ -117,7 +117,11 @@ function checkData(config: RunConfig, { nameOf }: CheckOptions): void {
   }
   for (const name of ["valid_data", "valid_share"] as const) {
     if (data.data_dir === null || data[name] === null || data[name] === 0) continue;
-    throw both(nameOf, "data_config.data_dir", `data_config.${name}`);
+    const folder = nameOf("data_config.data_dir");
+    const message = `${folder} has its validation data in val: ${nameOf(`data_config.${name}`)} was given, too`;
+    throw new InvalidArgumentError(`data_config.${name}`, data[name], message, {
+      suggestions: [`give ${nameOf("data_config.data")} instead of ${folder}`],
+    });
   }
   const { early_stop_on_step: early, max_steps: steps } = training;
   if (early !== null && early > steps) {
