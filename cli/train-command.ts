@@ -85,6 +85,7 @@ function summary({
   metrics,
   checkpoint,
   directory,
+  report,
   times,
 }: TrainingRunResult): string {
   const { data, host, compile, run, update, log } = times;
@@ -96,6 +97,7 @@ function summary({
       `${loss === undefined ? "" : `, ${"val_loss" in metrics ? "val loss" : "loss"} ${loss.toFixed(4)}`}`,
     `  ${(total / 1000).toFixed(1)} s of steps: ${share(run)} programs, ${share(update)} optimizer, ` +
       `${share(compile)} compiling, ${share(data)} waiting for data, ${share(host + log)} else`,
+    `  report ${oneLine(report)}`,
     checkpoint === null ? `  ${oneLine(directory)}` : `  checkpoint ${oneLine(checkpoint)}`,
   ];
   if (reason === "stopped") lines.push("  go on: the same command with --resume-if-exists");

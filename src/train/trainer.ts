@@ -7,6 +7,7 @@ import type { Scalars } from "./loggers/logger.ts";
 import { microBatches, rowsOf } from "./micro-batches.ts";
 import { type Milestones, milestonesOf } from "./milestones.ts";
 import { ModelPrograms } from "./model-programs.ts";
+import { versionsOf } from "./package-version.ts";
 import { momentsOf, openRun } from "./resumed-run.ts";
 import { RunPlace } from "./run-place.ts";
 import { StepLog } from "./step-log.ts";
@@ -273,7 +274,7 @@ export class Trainer<B> implements AsyncDisposable {
         data: data.state(),
         random: { seed },
         config,
-        versions: { node: process.version, executor: executor.name },
+        versions: versionsOf(executor.name),
       },
     }));
     this.#place.isSaved = true;

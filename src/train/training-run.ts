@@ -18,6 +18,7 @@ import { JsonLinesLogger } from "./loggers/json-lines-logger.ts";
 import { type Logger, LoggerGroup } from "./loggers/logger.ts";
 import { PerplexityFilter } from "./loggers/perplexity-filter.ts";
 import { TensorBoardLogger } from "./loggers/tensorboard-logger.ts";
+import { withReport } from "./report/run-report.ts";
 import type { Schedule } from "./schedule.ts";
 import { type FitResult, Trainer } from "./trainer.ts";
 import {
@@ -84,6 +85,8 @@ export interface TrainingRunResult extends FitResult {
   /** The run's folder. */
   readonly directory: string;
   readonly parameters: number;
+  /** `report.html` in it: curves and numbers, written however the run ends. */
+  readonly report: string;
 }
 
 /** What is particular to the model. */
@@ -105,7 +108,7 @@ interface RunParts<B> {
   readonly config?: { readonly value: unknown; readonly yaml: string };
 }
 
-/** The folder of a run: `metrics.jsonl`, `checkpoints/`, `tensorboard/`. */
+/** The folder of a run: `metrics.jsonl`, `report.html`, `checkpoints/`, `tensorboard/`. */
 export class TrainingRun<B> {
   readonly directory: string;
   readonly #options: TrainingRunOptions<B>;
@@ -183,8 +186,14 @@ export class TrainingRun<B> {
         ...(weights === undefined ? {} : { weights }),
         ...(observer === undefined ? {} : { observer }),
       });
-      const result = await trainer.fit({ signal });
-      return { ...result, directory: this.directory, parameters: parameterCount(model.parameters) };
+      const { directory } = this;
+      const parameters = parameterCount(model.parameters);
+      const about = {
+        ...{ directory, parameters, model: model.name, executor: executor.name },
+        config: kept?.value ?? config,
+      };
+      const result = await withReport(about, () => trainer.fit({ signal }));
+      return { ...result, directory, parameters };
     } finally {
       logger.close();
     }

@@ -45,6 +45,7 @@ test("scdl train esm2 interrupted and gone on with gives the weights of the run 
   const whole = await uninterrupted;
   expect(whole).toMatchObject({ code: 0, stderr: "" });
   expect(whole.stdout).toMatch(/^step 10\/60 {2}loss \d\.\d+ {2}lr \S+ {2}[\d,]+ tokens\/s/);
+  expect(whole.stdout).toContain(`  report ${join(folder, "whole", "report.html")}\n`);
   const [, last = ""] = /checkpoint (\S+)\n$/.exec(whole.stdout) ?? [];
   expect(last).toMatch(/whole\/checkpoints\/step=000060-val_loss=\d\.\d{4}$/);
   expect(stopped).toMatchObject({ code: 130, stderr: "" });
@@ -87,11 +88,14 @@ test("scdl train esm2 interrupted and gone on with gives the weights of the run 
 test("wrong data and numbers are told without a run's folder", async () => {
   const folder = temporaryDirectory();
   const train = (...args: string[]) => runScdl(["train", "esm2", "--result-dir", folder, ...args]);
-  const [nothing, rate, missing] = await Promise.all([
+  const [nothing, rate, missing, divided] = await Promise.all([
     train(),
     train("--data", "x.fasta", "--lr", "fast"),
     train("--data", "x.fasta"),
+    train("--data", "x.fasta", "--tensor-model-parallel-size", "2"),
   ]);
+  expect(divided.stderr).toContain("--tensor-model-parallel-size is 2: models are not divided");
+  expect(divided.code).toBe(1);
   expect(nothing.code).toBe(2);
   expect(nothing.stderr).toContain("try: --data proteins.fasta");
   expect(rate.stderr).toContain('--lr: expected a number, found "fast"');

@@ -1,0 +1,193 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { DataModule, type ResumableBatches } from "../../../src/data/data-module.ts";
+import { Esm2, Geneformer } from "../../../src/models/index.ts";
+import type { MaskedBatch } from "../../../src/models/token-batch.ts";
+import { openExecutor } from "../../../src/tensor/index.ts";
+import { CheckpointFiles } from "../../../src/train/checkpoint-files.ts";
+import { constantSchedule } from "../../../src/train/schedule.ts";
+import { Trainer } from "../../../src/train/trainer.ts";
+import { TrainingRun, type TrainingRunOptions } from "../../../src/train/training-run.ts";
+import { type DigitBatch, DigitDataModule, DigitModel } from "./digits.fixture.ts";
+import { errorOf, newFolder } from "./digits-run.fixture.ts";
+
+/** The batches of a list, once. */
+class ListLoader<B> implements ResumableBatches<B> {
+  readonly #batches: readonly B[];
+  #at = 0;
+
+  constructor(batches: readonly B[]) {
+    this.#batches = batches;
+  }
+
+  async *[Symbol.asyncIterator]() {
+    for (const batch of this.#batches.slice(this.#at)) {
+      this.#at++;
+      yield batch;
+    }
+  }
+
+  state() {
+    return { at: this.#at };
+  }
+
+  loadState(state: unknown): void {
+    this.#at = (state as { at: number }).at; // proof: of state()
+  }
+
+  async close(): Promise<void> {}
+}
+
+class ListDataModule<B> extends DataModule<B> {
+  readonly #batches: readonly B[];
+
+  constructor(batches: readonly B[]) {
+    super();
+    this.#batches = batches;
+  }
+
+  async setup(): Promise<void> {
+    if (!this.has("train")) this.provide("train", new ListLoader(this.#batches));
+  }
+}
+
+function tokens(length: number, label = 5): MaskedBatch {
+  return {
+    shape: [1, length],
+    text: new Int32Array(length).fill(5),
+    attentionMask: new Uint8Array(length).fill(1),
+    labels: new Int32Array(length).fill(label),
+    lossMask: new Uint8Array(length).fill(1),
+  };
+}
+
+/** One good batch, then a bad one: what it throws, and the checkpoint of the good one. */
+async function afterGood<B>(model: Esm2 | Geneformer, good: B, bad: B, executorName: string) {
+  const checkpoints = new CheckpointFiles(newFolder());
+  await using executor = await openExecutor(executorName, { threads: 1 });
+  await using data = new ListDataModule([good, bad]);
+  await using trainer = new Trainer<B>({
+    model: model as never, // proof: batches are those of both models
+    data,
+    executor,
+    optimizer: { kind: "adamw" },
+    schedule: constantSchedule(1e-3),
+    maxSteps: 2,
+    saveEveryNSteps: 1,
+    checkpoints,
+  });
+  const error = await errorOf(() => trainer.fit());
+  expect(trainer.step).toBe(1);
+  expect(checkpoints.newest()?.step).toBe(1);
+  return error;
+}
+
+const SMALL = { layers: 1, hiddenSize: 8, heads: 2 };
+
+test("a batch longer than the model's positions is refused; checkpoints stay", async () => {
+  const model = new Geneformer({
+    ...{ ...SMALL, intermediateSize: 8, vocabSize: 16, maxPositions: 8, padId: 2 },
+  });
+  expect(await afterGood(model, tokens(8), tokens(9), "reference")).toMatchObject({
+    name: "IncompatibleError",
+    message: expect.stringMatching(/9 .*8/),
+  });
+});
+
+test.each(["reference", "onnx"])(
+  "labels outside the vocabulary are refused by %s",
+  async (executor) => {
+    const model = new Esm2(SMALL);
+    for (const label of [5000, -1]) {
+      expect(await afterGood(model, tokens(8), tokens(8, label), executor)).toMatchObject({
+        name: "InvalidArgumentError",
+        message: expect.stringContaining(`input labels: ${label} at position 0 is outside [0, `),
+        suggestions: ["check that the tokenizer's vocabulary is the model's"],
+      });
+    }
+  },
+);
+
+test("data that end before the last step are an error with the checkpoint to go on from", async () => {
+  const batch: DigitBatch = {
+    ...{ shape: [1, 8], x: new Float32Array(8), labels: new Int32Array(1) },
+    ...{ epoch: 0, batch: 0, rows: new Float64Array(1), padding: 0 },
+  };
+  const checkpoints = new CheckpointFiles(newFolder());
+  await using executor = await openExecutor("reference");
+  await using trainer = new Trainer<DigitBatch>({
+    ...{ model: new DigitModel(), data: new ListDataModule([batch, batch]), executor, checkpoints },
+    ...{ optimizer: { kind: "sgd" }, schedule: constantSchedule(0.1), maxSteps: 5 },
+    saveEveryNSteps: 1,
+  });
+  expect(await errorOf(() => trainer.fit())).toMatchObject({
+    name: "TrainingError",
+    code: "data-ended",
+    step: 2,
+    checkpoint: checkpoints.newest()?.path,
+    suggestions: [`go on from ${checkpoints.newest()?.path}`],
+  });
+});
+
+/** A run in a folder, of the digit model. */
+async function runIn(resultDir: string, options: TrainingRunOptions<DigitBatch>, broken?: number) {
+  const training = new TrainingRun<DigitBatch>(
+    { executor: "reference", resultDir, ...options },
+    "run",
+  );
+  const digits = { maxSteps: 12, globalBatchSize: 8 };
+  await using data = new DigitDataModule({
+    ...digits,
+    ...(broken === undefined ? {} : { broken }),
+  });
+  return await training.fit({
+    ...{ model: new DigitModel(), data, schedule: constantSchedule(1e-2), maxSteps: 12 },
+    ...{ microBatchSize: 4, betas: [0.9, 0.999] as const },
+  });
+}
+
+test("an unknown executor is told with those there are, and no folder is made", async () => {
+  const folder = newFolder();
+  expect(await errorOf(() => runIn(folder, { executor: "cuda" }))).toMatchObject({
+    name: "NotFoundError",
+    code: "executor-unknown",
+    message: expect.stringContaining("there is no executor cuda"),
+    available: expect.arrayContaining(["onnx", "reference"]),
+  });
+  expect(existsSync(folder)).toBe(false);
+});
+
+test.each(["devices", "numNodes", "tensorModelParallelSize", "pipelineModelParallelSize"] as const)(
+  "%s other than 1 is refused, and no folder is made",
+  async (name) => {
+    const folder = newFolder();
+    expect(await errorOf(() => runIn(folder, { [name]: 2 }))).toMatchObject({
+      name: "UnsupportedFeatureError",
+      message: expect.stringMatching(new RegExp(`^${name} is 2: `)),
+    });
+    expect(existsSync(folder)).toBe(false);
+  },
+);
+
+test("a run has a report, also when it is stopped or ends by an error", async () => {
+  const folder = newFolder();
+  const stop = new AbortController();
+  const observer = { trained: ({ step }: { step: number }) => step === 3 && stop.abort() };
+  const options = { resumeIfExists: true, logEveryNSteps: 1, valCheckInterval: 4 };
+  const report = () => readFileSync(join(folder, "run", "report.html"), "utf8");
+  const stopped = await runIn(folder, { ...options, observer, signal: stop.signal });
+  expect(stopped.report).toBe(join(folder, "run", "report.html"));
+  expect(report()).toContain("Stopped after step 3; it can be gone on with.");
+  const error = await errorOf(() => runIn(folder, options, 10));
+  expect(error).toMatchObject({ code: "loss-not-finite" });
+  expect(report()).toContain(`Ended by an error: ${(error as Error).message}`);
+  await runIn(folder, options);
+  expect(report()).toContain("Ended after its 12 steps.");
+  expect(report()).toMatch(/<th scope="row">reduced_train_loss<\/th><td>\d\.\d+ \(step 12\)<\/td>/);
+  expect(readdirSync(join(folder, "run")).sort((a, b) => (a < b ? -1 : 1))).toEqual([
+    "checkpoints",
+    "metrics.jsonl",
+    "report.html",
+  ]);
+});
