@@ -152,6 +152,16 @@ export function npyParts(array: NdArray): readonly [header: Uint8Array, body: Ui
   return [lastHeader.bytes, littleEndian(dtype, data)];
 }
 
+/** The bytes before the elements of an array. @throws InvalidArgumentError for a dtype without code */
+export function npyHeader(dtype: DType | "bool", shape: readonly number[]): Uint8Array {
+  const descr = DESCRIPTORS.get(dtype);
+  if (descr === undefined) {
+    throw new InvalidArgumentError("dtype", dtype, `numpy has no code for ${dtype}`);
+  }
+  const text = shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(", ")})`;
+  return npyFile(descr, text, shape[0], new Uint8Array(0));
+}
+
 /** Raw element bytes of an array in little-endian order. */
 function littleEndian(dtype: DType | "bool", data: NumericArray): Uint8Array {
   if (dtype !== "float16") return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

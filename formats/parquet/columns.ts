@@ -25,6 +25,9 @@ import {
 } from "apache-arrow";
 import { IncompatibleError, UnsupportedFeatureError } from "../common/errors.ts";
 
+/** Of token ids, and of a model's outputs. */
+const LISTS = new Set(["List<Int64>", "List<Int32>", "List<Float32>", "List<List<Float32>>"]);
+
 /** The type a column has on disk, see the module comment. */
 export function plainType(type: DataType, column: string): DataType {
   if (DataType.isDictionary(type)) return plainType(type.dictionary, column);
@@ -41,8 +44,7 @@ export function plainType(type: DataType, column: string): DataType {
   if (DataType.isList(type) && DataType.isUtf8(type.valueType)) {
     return new List(new Field("item", type.valueType, true));
   }
-  // Lists of token ids.
-  if (String(type) === "List<Int64>") return type;
+  if (LISTS.has(String(type))) return type;
   throw new UnsupportedFeatureError(
     "column type",
     `column ${JSON.stringify(column)}: a feature index cannot store type ${type}`,

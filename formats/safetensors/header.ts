@@ -11,6 +11,7 @@ import {
   elementBits,
   FORMAT_DTYPES,
   layoutRank,
+  type StoredDType,
   type StoredTensor,
 } from "./tensor.ts";
 
@@ -183,21 +184,48 @@ export interface PlacedTensor {
   readonly tensor: StoredTensor;
 }
 
+/** A tensor whose values come later. */
+export interface TensorShape {
+  readonly dtype: StoredDType;
+  readonly shape: readonly number[];
+}
+
+/** Where a tensor's bytes go, counted from the end of the header. */
+export interface TensorPlace extends TensorShape {
+  readonly name: string;
+  readonly begin: number;
+  readonly end: number;
+}
+
 /**
- * The bytes before the tensors, and the tensors in the order in which theirs follow: wider types
- * first, then by name, as the Python library lays them out. Keys of the metadata are sorted, where
- * Python's order changes from run to run.
- *
+ * The bytes before the tensors, and the tensors in the order in which theirs follow.
  * @throws InvalidArgumentError for a tensor whose parts do not belong together, or a bad name
  */
 export function encodeHeader(
   tensors: ReadonlyMap<string, StoredTensor>,
   metadata: Readonly<Record<string, string>>,
 ): { header: Uint8Array; placed: readonly PlacedTensor[] } {
-  const placed = [...tensors].map(([name, tensor]) => {
+  for (const [name, tensor] of tensors) assertTensor(name, tensor);
+  const { header, places } = encodeLayout(tensors, metadata);
+  const placed = places.map(({ name }) => {
+    return { name, tensor: tensors.get(name) as StoredTensor }; // proof: a name of `tensors`
+  });
+  return { header, placed };
+}
+
+/**
+ * The bytes before the tensors, and where theirs go: wider types first, then by name, as the Python
+ * library lays them out. Keys of the metadata are sorted, where Python's order changes from run to run.
+ *
+ * @throws InvalidArgumentError for a bad name
+ */
+export function encodeLayout(
+  tensors: ReadonlyMap<string, TensorShape>,
+  metadata: Readonly<Record<string, string>>,
+): { header: Uint8Array; places: readonly TensorPlace[] } {
+  const placed = [...tensors].map(([name, { dtype, shape }]) => {
     assertName(name);
-    assertTensor(name, tensor);
-    return { name, tensor, rank: layoutRank(tensor.dtype), bytes: Buffer.from(name, "utf8") };
+    return { name, dtype, shape, rank: layoutRank(dtype), bytes: Buffer.from(name, "utf8") };
   });
   placed.sort((a, b) => a.rank - b.rank || Buffer.compare(a.bytes, b.bytes));
   const members: string[] = [];
@@ -207,9 +235,11 @@ export function encodeHeader(
     members.push(`"${METADATA_KEY}":{${texts.join(",")}}`);
   }
   let offset = 0;
-  for (const { name, tensor } of placed) {
-    const { dtype, shape, data } = tensor;
-    const end = offset + data.byteLength;
+  const places: TensorPlace[] = [];
+  for (const { name, dtype, shape } of placed) {
+    const elements = shape.reduce((product, side) => product * side, 1);
+    const end = offset + (elements * (elementBits(dtype) ?? 0)) / 8;
+    places.push({ name, dtype, shape, begin: offset, end });
     members.push(
       `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join(",")}],"data_offsets":[${offset},${end}]}`,
     );
@@ -227,7 +257,7 @@ export function encodeHeader(
   const header = new Uint8Array(LENGTH_BYTES + length).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
   header.set(json, LENGTH_BYTES);
-  return { header, placed };
+  return { header, places };
 }
 
 function assertName(name: string): void {

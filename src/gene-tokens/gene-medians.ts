@@ -30,9 +30,14 @@ export async function readGeneMedians(path: string): Promise<GeneMedians> {
 
 /** Writes `medians.json` with the bytes of Python's `json.dump`. The file must not exist. */
 export function writeGeneMedians(path: string, medians: GeneMedians): void {
+  writeSmallFile(path, encodeGeneMedians(medians));
+}
+
+/** The bytes of `medians.json`. */
+export function encodeGeneMedians(medians: GeneMedians): Uint8Array {
   const members = Array.from(
     medians,
     ([gene, median]) => `${pythonText(gene)}: ${pythonFloat(median)}`,
   );
-  writeSmallFile(path, Buffer.from(`{${members.join(", ")}}`));
+  return Buffer.from(`{${members.join(", ")}}`);
 }

@@ -59,10 +59,14 @@ export class GeneTokenizer {
 
   /** Writes `geneformer.vocab` with the bytes of the original. The file must not exist. */
   saveVocab(path: string): void {
+    writeSmallFile(path, this.encodeVocab());
+  }
+
+  /** The bytes of `geneformer.vocab`. */
+  encodeVocab(): Uint8Array {
     const vocab = Array.from(this.vocab, ([token, id]) => `${pythonText(token)}: ${id}`);
     const genes = Array.from(this.geneToEns, ([a, b]) => `${pythonText(a)}: ${pythonText(b)}`);
-    const text = `{"vocab": {${vocab.join(", ")}}, "gene_to_ens": {${genes.join(", ")}}}`;
-    writeSmallFile(path, Buffer.from(text));
+    return Buffer.from(`{"vocab": {${vocab.join(", ")}}, "gene_to_ens": {${genes.join(", ")}}}`);
   }
 
   get vocab(): TokenIds {

@@ -1,13 +1,14 @@
 /** `scdl/infer`: outputs of trained models. */
+export { type InferEsm2Options, type InferredEsm2, inferEsm2 } from "./infer-esm2.ts";
 export {
-  ESM2_OUTPUTS,
-  type Esm2Output,
-  type InferEsm2Options,
-  type InferredEsm2,
-  inferEsm2,
-} from "./infer-esm2.ts";
+  type InferGeneformerOptions,
+  type InferredGeneformer,
+  inferGeneformer,
+} from "./infer-geneformer.ts";
+export { INFERENCE_OUTPUTS, type InferenceOutput } from "./inference-outputs.ts";
 export {
   type PredictTokensOptions,
   predictTokens,
   type TokenPredictions,
 } from "./predict-tokens.ts";
+export type { InferenceOptions, InferenceResult, PredictionFormat } from "./run-inference.ts";

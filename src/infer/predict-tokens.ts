@@ -1,12 +1,6 @@
-import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import { type BatchSize, sizeKey, type TokenBatch, type TrainableModel } from "../models/index.ts";
-import {
-  type Executor,
-  type HostArray,
-  type ParameterState,
-  type Program,
-  ProgramBuilder,
-} from "../tensor/index.ts";
+import type { Executor, HostArray, ParameterState, Program } from "../tensor/index.ts";
+import { predictProgram } from "./outputs.ts";
 
 export interface PredictTokensOptions<B> {
   readonly model: TrainableModel<B>;
@@ -42,54 +36,54 @@ export async function* predictTokens<B extends TokenBatch>(
   sequences: readonly Int32Array[],
   options: PredictTokensOptions<B>,
 ): AsyncGenerator<TokenPredictions, void, undefined> {
-  const { model, executor, state, outputs, padId, signal } = options;
-  const { batchSize = 8, lengthStep = 16 } = options;
-  const order = sequences
-    .map((_, row) => row)
-    .sort((a, b) => lengthOf(sequences, b) - lengthOf(sequences, a) || a - b);
-  const programs = new Map<string, Program>();
-  for (let begin = 0; begin < order.length; begin += batchSize) {
+  const order = byLength(sequences.length, 0, (row) => sequences[row]?.length ?? 0);
+  const predictor = new Predictor(options);
+  for (const rows of batchesOf(order, options.batchSize)) {
+    const tokens = rows.map((row) => sequences[row] as Int32Array); // proof: order holds their numbers
+    yield { rows, ...(await predictor.predict(tokens)) };
+  }
+}
+
+/** The numbers from `begin` on of `count` rows, longest first. */
+export function byLength(
+  count: number,
+  begin: number,
+  lengthOf: (row: number) => number,
+): Float64Array {
+  const rows = Float64Array.from({ length: count }, (_, at) => begin + at);
+  return rows.sort((a, b) => lengthOf(b) - lengthOf(a) || a - b);
+}
+
+/** Rows that run together. */
+export function* batchesOf(order: Float64Array, size = 8): Generator<number[], void, undefined> {
+  for (let at = 0; at < order.length; at += size) yield [...order.subarray(at, at + size)];
+}
+
+/** Runs batches of sequences through a model, with one program for each size. */
+export class Predictor<B extends TokenBatch> {
+  readonly #options: PredictTokensOptions<B>;
+  readonly #programs = new Map<string, Program>();
+
+  constructor(options: PredictTokensOptions<B>) {
+    this.#options = options;
+  }
+
+  /** @throws the signal's reason; IncompatibleError for sequences that the model cannot take */
+  async predict(sequences: readonly Int32Array[]): Promise<Omit<TokenPredictions, "rows">> {
+    const { model, executor, state, outputs, padId, lengthStep = 16, signal } = this.#options;
     signal?.throwIfAborted();
-    const rows = order.slice(begin, begin + batchSize);
-    const longest = lengthOf(sequences, rows[0] ?? 0);
-    const length = Math.max(1, Math.ceil(longest / lengthStep)) * lengthStep;
-    const size: BatchSize = { batch: rows.length, length };
-    const program = programs.get(sizeKey(size)) ?? predictProgram(model, size, outputs);
-    programs.set(sizeKey(size), program);
-    const batch = tokenBatch(
-      rows.map((row) => sequences[row] as Int32Array), // proof: order holds their numbers
-      size,
-      padId,
-    );
+    const longest = sequences.reduce((most, { length }) => Math.max(most, length), 1);
+    const length = Math.ceil(longest / lengthStep) * lengthStep;
+    const size: BatchSize = { batch: sequences.length, length };
+    const program = this.#programs.get(sizeKey(size)) ?? predictProgram(model, size, outputs);
+    this.#programs.set(sizeKey(size), program);
+    const batch = tokenBatch(sequences, size, padId);
     const executable = await executor.compile(program);
     // proof: "predict" asks a batch for its tokens alone
     const values = await state.run(executable, model.inputs(batch as B, size, "predict"));
     const shapes = program.outputs.map(({ name, value }) => [name, value.shape] as const);
-    yield { rows, size, values, shapes: Object.fromEntries(shapes) };
+    return { size, values, shapes: Object.fromEntries(shapes) };
   }
-}
-
-function lengthOf(sequences: readonly Int32Array[], row: number): number {
-  return sequences[row]?.length ?? 0;
-}
-
-function predictProgram<B>(
-  model: TrainableModel<B>,
-  size: BatchSize,
-  names: readonly string[],
-): Program {
-  const builder = new ProgramBuilder();
-  const { outputs } = model.build(builder, size, "predict");
-  for (const name of names) {
-    const value = outputs[name];
-    if (value === undefined) {
-      throw new InvalidArgumentError("outputs", name, `${model.name} has no output ${name}`, {
-        suggestions: [`choose of ${Object.keys(outputs).join(", ")}`],
-      });
-    }
-    builder.output(name, value);
-  }
-  return builder.build();
 }
 
 function tokenBatch(

@@ -4,6 +4,7 @@ import { FormatError, IncompatibleError } from "../../formats/common/errors.ts";
 import type { TokenModel } from "../../formats/tokens/layout.ts";
 import { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 import type { CellTokenizer } from "../gene-tokens/cell-tokenizer.ts";
+import { dictionaryFiles } from "../gene-tokens/gene-dictionaries.ts";
 import { type CellEnds, type CellVocabulary, genesOfLength } from "../gene-tokens/masked-cells.ts";
 import {
   ChosenCells,
@@ -40,6 +41,8 @@ export interface OpenedCells extends Disposable {
   readonly valid: RankedCells | null;
   readonly vocabulary: CellVocabulary;
   readonly ends: CellEnds;
+  /** Medians and vocabulary as files, by name; of tokens alone there are none. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
 /**
@@ -75,8 +78,8 @@ export async function openCellData(
   };
   try {
     const cells = await openAll(stored.train, data.join(", "));
-    const { vocabulary, ends } = reader;
-    const parts = { vocabulary, ends, [Symbol.dispose]: close };
+    const { vocabulary, ends, files } = reader;
+    const parts = { vocabulary, ends, files, [Symbol.dispose]: close };
     if (validData !== undefined) {
       return { ...parts, train: cells, valid: await openAll(stored.valid, validData.join(", ")) };
     }
@@ -129,6 +132,7 @@ async function converted(
 interface CellReader {
   readonly vocabulary: CellVocabulary;
   readonly ends: CellEnds;
+  readonly files: ReadonlyMap<string, Uint8Array>;
   open(input: CellInput): Promise<RankedCells>;
 }
 
@@ -147,13 +151,15 @@ async function readerOf(
     genesOfLength(seqLength, model);
     const ends = { clsId: model.clsId, eosId: model.eosId };
     const sha = model.vocabularySha256;
-    return { vocabulary, ends, open: (input) => openTokens(input, sha, signal) };
+    const open = (input: CellInput) => openTokens(input, sha, signal);
+    return { vocabulary, ends, files: new Map(), open };
   }
-  const { tokenizer, medians } = await readDictionaries(places, stored.train, options);
+  const dictionaries = await readDictionaries(places, stored.train, options);
+  const { tokenizer } = dictionaries;
   const ends = { clsId: tokenizer.clsId, eosId: null };
   const includeUnrecognizedVocabInDataset = options.includeUnrecognizedVocabInDataset === true;
   const ranks = bionemoRanks(
-    { tokenizer, medians, includeUnrecognizedVocabInDataset },
+    { ...dictionaries, includeUnrecognizedVocabInDataset },
     genesOfLength(seqLength, ends),
   );
   const sha = vocabularySha256(tokenizer.vocabulary);
@@ -162,7 +168,7 @@ async function readerOf(
     if (input.kind === "cell-shards") return ShardCells.open(input.path, ranks, { genes, signal });
     return openDataset(input.path, ranks, genes);
   };
-  return { vocabulary: tokenizer, ends, open };
+  return { vocabulary: tokenizer, ends, files: dictionaryFiles(dictionaries), open };
 }
 
 function isTokens({ kind }: CellInput): boolean {

@@ -13,6 +13,8 @@ export interface SaveRequest {
   readonly trainer: string;
   /** JSON, or null for none. */
   readonly modelConfig: string | null;
+  /** Other files by name; copied, since every checkpoint has them. */
+  readonly files: readonly (readonly [string, Uint8Array])[];
 }
 
 export type SaveReply =

@@ -74,7 +74,7 @@ let thread: CheckpointThread | null = null;
 export async function saveInThread(
   directory: string,
   options: CheckpointFilesOptions,
-  { model, optimizer, trainer, modelConfig }: Checkpoint,
+  { model, optimizer, trainer, modelConfig, files = new Map() }: Checkpoint,
 ): Promise<readonly CheckpointInfo[]> {
   if (thread === null || thread.hasFailed) thread = new CheckpointThread();
   return thread.save(
@@ -85,6 +85,7 @@ export async function saveInThread(
       optimizer: [...optimizer],
       trainer: JSON.stringify(trainer),
       modelConfig: modelConfig === undefined ? null : JSON.stringify(modelConfig),
+      files: [...files],
     },
     buffersOf([...model.values(), ...optimizer.values()]),
   );

@@ -13,6 +13,7 @@ parentPort?.on("message", (request: SaveRequest) => {
     const kept = new CheckpointFiles(directory, request.options).save({
       model: new Map(request.model),
       optimizer: new Map(request.optimizer),
+      files: new Map(request.files),
       trainer: JSON.parse(request.trainer) as TrainerState, // proof: the sender made it of one
       ...(modelConfig === null ? {} : { modelConfig: modelConfig as Record<string, unknown> }),
     });

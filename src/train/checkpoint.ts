@@ -39,6 +39,8 @@ export interface Checkpoint {
   readonly trainer: TrainerState;
   /** Written as `config.json`, with which transformers loads the directory. Default: none. */
   readonly modelConfig?: Readonly<Record<string, unknown>>;
+  /** Files that whoever uses the weights needs, by name: vocabularies. Default: none. */
+  readonly files?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** A checkpoint opened for reading. Close it (or `using`). */
@@ -76,6 +78,9 @@ export function writeCheckpoint(
       const text = Buffer.from(modelConfigText(checkpoint.modelConfig), "utf8");
       const digest = writeSmallFile(join(temporary, CONFIG_FILE), text);
       files.push({ name: CONFIG_FILE, ...digest });
+    }
+    for (const [name, bytes] of checkpoint.files ?? []) {
+      files.push({ name, ...writeSmallFile(join(temporary, name), bytes) });
     }
     writeSmallFile(join(temporary, TRAINER_FILE), encodeTrainerFile(checkpoint.trainer, files));
     syncDirectory(temporary);

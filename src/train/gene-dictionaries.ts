@@ -4,12 +4,14 @@ import { dirname, join } from "node:path";
 import { fromFsError, InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
 import { makeDirectories } from "../../formats/common/make-directories.ts";
 import { computeGeneMedians, saveMedians, saveVocabulary } from "../gene-tokens/compute-medians.ts";
-import { type GeneMedians, readGeneMedians } from "../gene-tokens/gene-medians.ts";
-import { GeneTokenizer } from "../gene-tokens/gene-tokenizer.ts";
+import {
+  type GeneDictionaries,
+  loadDictionaries,
+  MEDIANS_FILE,
+  VOCABULARY_FILE,
+  vocabularyIn,
+} from "../gene-tokens/gene-dictionaries.ts";
 import type { CellInput } from "./cell-inputs.ts";
-
-export const MEDIANS_FILE = "medians.json";
-export const VOCABULARY_FILE = "geneformer.vocab";
 
 /** What is done before training can begin. */
 export interface PreparationProgress {
@@ -34,11 +36,6 @@ export interface DictionaryOptions {
   readonly onProgress?: ((progress: PreparationProgress) => void) | undefined;
 }
 
-export interface GeneDictionaries {
-  readonly tokenizer: GeneTokenizer;
-  readonly medians: GeneMedians;
-}
-
 /**
  * Named, beside the training data as BioNeMo's preprocessing leaves them, or computed.
  * @param places as they were named, `stored` as they are read
@@ -56,11 +53,10 @@ export async function readDictionaries(
   if (folder === undefined && (asked === undefined || asked === "auto")) throw noMedians(places);
   const path = folder === undefined ? asked : join(folder, MEDIANS_FILE);
   // proof: without a folder medians were asked for
-  const medians = await readGeneMedians(path as string);
-  const beside = folder === undefined ? null : join(folder, VOCABULARY_FILE);
-  const vocab = options.vocab ?? (beside !== null && existsSync(beside) ? beside : null);
-  if (vocab === null) return { tokenizer: GeneTokenizer.fromMediansAndGenes(medians), medians };
-  return { tokenizer: GeneTokenizer.fromVocabFile(vocab), medians };
+  return loadDictionaries(
+    path as string,
+    options.vocab ?? (folder === undefined ? null : vocabularyIn(folder)),
+  );
 }
 
 /** In a data set, and beside it. */

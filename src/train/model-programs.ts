@@ -49,7 +49,9 @@ function buildProgram<B>(model: TrainableModel<B>, size: BatchSize, mode: Progra
 }
 
 /** The parameters of a model as an executor takes them. */
-export function parameterValues(model: TrainableModel<never>): readonly NamedValue[] {
+export function parameterValues(
+  model: Pick<TrainableModel<never>, "parameters">,
+): readonly NamedValue[] {
   const builder = new ProgramBuilder();
   return model.parameters.map(({ name, shape }) => ({
     name,

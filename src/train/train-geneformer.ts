@@ -130,7 +130,7 @@ export async function trainGeneformer(given: TrainGeneformerOptions): Promise<Tr
     isResumed: run.isResumed,
     onProgress: onPreparation,
   });
-  const { train, valid, vocabulary, ends } = cells;
+  const { train, valid, vocabulary, ends, files } = cells;
   const model = modelOf(said, vocabulary);
   const config = withSizes(said, model.settings);
   await using data = new MaskedCellsDataModule({
@@ -145,6 +145,7 @@ export async function trainGeneformer(given: TrainGeneformerOptions): Promise<Tr
     model,
     data,
     schedule,
+    files,
     maxSteps: training.early_stop_on_step ?? training.max_steps,
     microBatchSize: data_config.micro_batch_size,
     betas: [optim.adam_beta1, optim.adam_beta2],

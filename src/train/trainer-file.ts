@@ -103,7 +103,7 @@ function filesOf(value: unknown, fail: (message: string) => never): WrittenFile[
     const { name, bytes, crc32 } = isRecord(file) ? file : {};
     const isFile =
       typeof name === "string" &&
-      /^[^/\\]+\.(safetensors|json)$/.test(name) &&
+      /^[^/\\]+\.(safetensors|json|vocab)$/.test(name) &&
       typeof bytes === "number" &&
       Number.isSafeInteger(bytes) &&
       bytes >= 0 &&

@@ -112,6 +112,8 @@ export interface TrainerOptions<B> {
   readonly weights?: ReadonlyMap<string, Float32Array>;
   /** Kept in checkpoints: JSON. */
   readonly config?: unknown;
+  /** Files written into every checkpoint, by name: vocabularies. Default: none. */
+  readonly files?: ReadonlyMap<string, Uint8Array>;
   readonly observer?: TrainerObserver<B>;
 }
 
@@ -140,6 +142,7 @@ const KINDS: OptionKinds<TrainerOptions<unknown>> = {
   seed: aNumber,
   weights: anObject,
   config: anything,
+  files: anObject,
   observer: anObject,
 };
 

@@ -260,7 +260,7 @@ export class Trainer<B> implements AsyncDisposable {
   }
 
   async #save(): Promise<void> {
-    const { model, data, config = null, executor, seed = 42 } = this.#options;
+    const { model, data, config = null, executor, seed = 42, files } = this.#options;
     const state = this.#state;
     if (this.#saver === null || state === null || this.#place.isSaved) return;
     const isEnd = this.#earlyStopping?.isOver === true;
@@ -269,6 +269,7 @@ export class Trainer<B> implements AsyncDisposable {
     await this.#saver.save(async () => ({
       ...(await savedTensors(state, model, momentsOf(this.#optimizer))),
       modelConfig: model.config,
+      ...(files === undefined ? {} : { files }),
       trainer: {
         ...this.#place.state(isStop, this.#earlyStopping?.state() ?? null),
         data: data.state(),

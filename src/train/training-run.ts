@@ -98,6 +98,8 @@ interface RunParts<B> {
   readonly microBatchSize: number;
   /** Of Adam. */
   readonly betas: readonly [number, number];
+  /** Files written into every checkpoint. Default: none. */
+  readonly files?: ReadonlyMap<string, Uint8Array>;
   /** Which weights to restore need not fit. Default: all must. */
   readonly loading?: LoadWeightsOptions;
   /** What the learning rate of a parameter is multiplied by. Default: 1. */

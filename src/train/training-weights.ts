@@ -122,7 +122,7 @@ function isShapeOf({ shape }: ParameterSpec, found: readonly number[]): boolean 
  * wrote. @throws as `loadWeights`
  */
 export function startingWeights(
-  model: TrainableModel<never>,
+  model: Pick<TrainableModel<never>, "name" | "parameters" | "weightNotes">,
   path: string,
   seed: number,
   options: LoadWeightsOptions = {},

@@ -201,6 +201,8 @@ function lacking(
 ): IncompatibleError {
   const names = missing.slice(0, 3).join(", ");
   const more = missing.length > 3 ? ` and ${missing.length - 3} more` : "";
+  // EsmForSequenceClassification, EsmForTokenClassification and BERT's.
+  const head = file.names.find((name) => name.startsWith("classifier."));
   return new IncompatibleError(
     matches === 0 ? "other-model" : "weights-missing",
     matches === 0
@@ -208,6 +210,12 @@ function lacking(
       : `${file.path}: lacks ${names}${more} of ${model.name}`,
     {
       suggestions: [
+        ...(head === undefined
+          ? []
+          : [
+              `its head (${head}) is one of transformers, which is not read: take the network alone ` +
+                "(scdl finetune --restore-from-checkpoint-path, scdl infer --include-embeddings)",
+            ]),
         "rename with renamePrefixes, leave out with skipPrefixes",
         "or allow missing parameters with partial",
       ],

@@ -1,0 +1,57 @@
+import { boolean, integer, string } from "@oclif/core/flags";
+import type { InferredGeneformer } from "../../../src/infer/infer-geneformer.ts";
+import { BaseCommand } from "../../base-command.ts";
+import { chosenOutputs, inferFlags, inferOptions } from "../../infer-flags.ts";
+import { wroteText } from "../../infer-text.ts";
+import { ProgressLine } from "../../progress.ts";
+import { given } from "../../train-flags.ts";
+
+export default class InferGeneformer extends BaseCommand {
+  static override summary =
+    "Embeddings, hidden states, logits and predictions of cells by a Geneformer.";
+  static override description =
+    "Writes predictions and ids.txt in the order of the cells, unmasked; cells of like length run " +
+    "together. Flags have the names of BioNeMo's infer_geneformer. Medians and vocabulary are those in " +
+    "the checkpoint. Without an --include flag there is what a fine-tuned head gives out, or embeddings.";
+  static override examples = [
+    "<%= config.bin %> <%= command.id %> --checkpoint-path results/geneformer --data-dir cells/test --results-path embeddings",
+  ];
+
+  static override flags = {
+    "data-dir": string({
+      required: true,
+      aliases: ["data-path"],
+      summary: "An SCDL data set, or a folder of tokenize-cells.",
+    }),
+    medians: string({
+      summary: "Medians of genes. Default: those in the checkpoint, or the data.",
+    }),
+    vocab: string({ summary: "geneformer.vocab. Default: that beside the medians." }),
+    genes: string({ summary: "Var column with Ensembl ids. Default: as in train." }),
+    "include-unrecognized-vocab-in-dataset": boolean({
+      summary: "A gene without token is an error, not left out.",
+    }),
+    "seq-length": integer({ min: 2, default: 2048, summary: "Most genes of a cell." }),
+    ...inferFlags("Cells"),
+  };
+
+  async run(): Promise<InferredGeneformer> {
+    const { flags } = await this.parse(InferGeneformer);
+    const { inferGeneformer } = await import("../../../src/infer/infer-geneformer.ts");
+    using progress = new ProgressLine();
+    const result = await inferGeneformer({
+      ...inferOptions(flags),
+      ...chosenOutputs(flags),
+      ...given({ medians: flags.medians, vocab: flags.vocab, genes: flags.genes }),
+      dataDir: flags["data-dir"],
+      seqLength: flags["seq-length"],
+      includeUnrecognizedVocabInDataset: flags["include-unrecognized-vocab-in-dataset"],
+      signal: this.signal,
+      onProgress: ({ done, total }) =>
+        progress.update({ label: "running", done, total, unit: "cells" }),
+    });
+    progress.clear();
+    this.log(wroteText(result, result.cells, "cells"));
+    return result;
+  }
+}

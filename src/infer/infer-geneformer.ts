@@ -1,0 +1,60 @@
+import { IncompatibleError } from "../../formats/common/errors.ts";
+import { findDictionaries } from "../gene-tokens/gene-dictionaries.ts";
+import { Geneformer, openModel } from "../models/index.ts";
+import { findWeights } from "../train/training-weights.ts";
+import { openCellTokens } from "./cell-tokens.ts";
+import { type InferenceOutput, outputsOf } from "./inference-outputs.ts";
+import { type InferenceOptions, type InferenceResult, runInference } from "./run-inference.ts";
+
+export interface InferGeneformerOptions extends InferenceOptions {
+  /** An SCDL data set, or a folder of `scdl tokenize-cells`. */
+  readonly dataDir: string;
+  /** Default: what the head gives out, of a model without one the embeddings. */
+  readonly outputs?: readonly InferenceOutput[];
+  /** Most genes of a cell. Default: the model's positions, at most 2048. */
+  readonly seqLength?: number;
+  /** Medians of genes. Default: those in the checkpoint, or in the data. */
+  readonly medians?: string;
+  /** The vocabulary. Default: that beside the medians. */
+  readonly vocab?: string;
+  /** Var column with Ensembl ids. Default: the first there is of feature_id, ensembl_id, the index. */
+  readonly genes?: string;
+  /** A gene without token is an error, not left out. Default false. */
+  readonly includeUnrecognizedVocabInDataset?: boolean;
+}
+
+export interface InferredGeneformer extends Omit<InferenceResult, "rows"> {
+  readonly cells: number;
+}
+
+/**
+ * Runs Geneformer, also a fine-tuned one, over cells, unmasked, and writes in their order what
+ * `inferEsm2()` writes of proteins. A checkpoint of `trainGeneformer()` has the medians and the
+ * vocabulary it was trained with.
+ *
+ * @throws StorageError when results are there, IncompatibleError for another model or vocabulary,
+ *   NotFoundError without medians
+ */
+export async function inferGeneformer(
+  options: InferGeneformerOptions,
+): Promise<InferredGeneformer> {
+  const { checkpointPath, dataDir, genes, includeUnrecognizedVocabInDataset } = options;
+  const weights = findWeights(checkpointPath);
+  const model = openModel(weights);
+  const network = "backbone" in model ? model.backbone : model;
+  if (!(network instanceof Geneformer)) {
+    const message = `${checkpointPath}: expected a Geneformer, found ${model.name}`;
+    throw new IncompatibleError("other-model", message);
+  }
+  const { maxPositions, vocabSize } = network.settings;
+  using source = await openCellTokens(dataDir, {
+    maxLength: Math.min(options.seqLength ?? 2048, maxPositions),
+    genes,
+    includeUnrecognizedVocabInDataset,
+    vocabSize,
+    dictionaries: () => findDictionaries([weights, dataDir], options),
+  });
+  const outputs = outputsOf(model, options.outputs);
+  const { rows, ...result } = await runInference(model, source, outputs, options);
+  return { ...result, cells: rows };
+}

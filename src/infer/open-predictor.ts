@@ -1,0 +1,93 @@
+import type { LabelledBatch, openModel, TokenBatch, TrainableModel } from "../models/index.ts";
+import { openExecutor } from "../tensor/index.ts";
+import { parameterValues } from "../train/model-programs.ts";
+import { startingWeights } from "../train/training-weights.ts";
+import {
+  INPUT_IDS,
+  modelOutput,
+  neededParameters,
+  type OutputSpec,
+  outputSpecs,
+} from "./outputs.ts";
+import { Predictor } from "./predict-tokens.ts";
+
+export type AnyModel = ReturnType<typeof openModel>;
+
+/** A model with its weights, ready to run. */
+export interface OpenPredictor extends AsyncDisposable {
+  readonly specs: readonly OutputSpec[];
+  /** Outputs of each sequence in the names of `specs`: views that are valid until the next call. */
+  predict(
+    sequences: readonly Int32Array[],
+  ): Promise<readonly Readonly<Record<string, Float32Array>>[]>;
+}
+
+export interface OpenPredictorOptions {
+  readonly outputs: readonly string[];
+  readonly executor: string | undefined;
+  readonly threads: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The id of the token that fills rows up. */
+export function padIdOf(model: AnyModel): number {
+  return "backbone" in model ? model.backbone.settings.padId : model.settings.padId;
+}
+
+/**
+ * Reads the weights that the outputs need: those of a vocabulary head that is not asked for may be
+ * missing.
+ * @throws InvalidArgumentError for an output the model lacks; as `loadWeights`
+ */
+export async function openPredictor(
+  given: AnyModel,
+  checkpointPath: string,
+  { outputs, executor: name, threads, signal }: OpenPredictorOptions,
+): Promise<OpenPredictor> {
+  // proof: "predict" asks a batch for its tokens alone, which batches of every model have
+  const model = given as unknown as TrainableModel<TokenBatch & LabelledBatch>;
+  const specs = outputSpecs(given, outputs);
+  const computed = specs.filter((spec) => spec.name !== INPUT_IDS);
+  if (computed.length === 0) {
+    const predict = async (sequences: readonly Int32Array[]) => sequences.map(() => ({}));
+    return { specs, predict, [Symbol.asyncDispose]: async () => {} };
+  }
+  const names = computed.map((spec) => modelOutput(spec.name));
+  const { weightNotes } = model;
+  const needed = {
+    ...{ name: model.name, parameters: neededParameters(model, names) },
+    ...(weightNotes === undefined ? {} : { weightNotes }),
+  };
+  const { values: weights } = startingWeights(needed, checkpointPath, 0);
+  const executor = await openExecutor(name, threads === undefined ? {} : { threads });
+  try {
+    const state = await executor.createState(parameterValues(needed), { inferenceOnly: true });
+    await state.write("values", weights);
+    const padId = padIdOf(given);
+    const predictor = new Predictor({ model, executor, state, outputs: names, padId, signal });
+    return {
+      specs,
+      predict: async (sequences) => {
+        const { size, values } = await predictor.predict(sequences);
+        return sequences.map(({ length }, at) => {
+          const parts = computed.map(({ name, perToken, shape }) => {
+            const width = shape.reduce((product, side) => product * side, 1);
+            const each = perToken ? size.length * width : width;
+            // proof: outputs of models are float32
+            const found = values[modelOutput(name)] as Float32Array;
+            const part = found.subarray(at * each, at * each + (perToken ? length * width : width));
+            return [name, part] as const;
+          });
+          return Object.fromEntries(parts);
+        });
+      },
+      async [Symbol.asyncDispose]() {
+        await state.close();
+        await executor.close();
+      },
+    };
+  } catch (error) {
+    await executor.close();
+    throw error;
+  }
+}
