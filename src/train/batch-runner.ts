@@ -2,7 +2,9 @@ import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { TrainableModel } from "../models/model.ts";
 import type { Executor, ParameterState, RunOutputs } from "../tensor/index.ts";
 import { type LossReduction, lossFactors } from "./loss-reduction.ts";
+import { isEmptyBatch } from "./micro-batches.ts";
 import { GRADIENT_SEED, type ModelPrograms, type ProgramMode } from "./model-programs.ts";
+import type { RankSums, Replicas } from "./replicas.ts";
 import type { StepClock } from "./step-times.ts";
 
 export interface BatchRunnerOptions<B> {
@@ -15,15 +17,19 @@ export interface BatchRunnerOptions<B> {
   /** Of the dropout masks. */
   readonly seed: number;
   readonly lossReduction: LossReduction;
+  readonly countRows: (batch: B) => number;
+  /** Batches are parts of those of all ranks; sums are of all. */
+  readonly replicas: Replicas;
   readonly clock: StepClock;
 }
 
-/** What a batch came to, summed over its micro-batches. */
+/** What a batch came to, summed over its micro-batches and over the ranks. */
 export interface BatchSums {
   /** `loss` and the model's outputs by name. */
   readonly sums: Readonly<Record<string, number>>;
   /** What the loss sums over. */
   readonly count: number;
+  readonly rows: number;
   /** Those that the model counts as tokens; rows times their length where it does not. */
   readonly tokens: number;
   /** Rows times their length, padding included. */
@@ -39,24 +45,28 @@ export class BatchRunner<B> {
   }
 
   /**
-   * Leaves the gradient of the batch in the state, see {@link LossReduction}. A batch without anything
-   * to count has gradient 0.
+   * Leaves the gradient of the batch of all ranks in the state, see {@link LossReduction}. A batch
+   * without anything to count has gradient 0.
    *
    * @param step updates done before
    */
   async accumulate(batch: B, step: number): Promise<BatchSums> {
-    const { model, state, divide, seed, clock } = this.#options;
-    const parts = divide(batch);
+    const { model, state, seed, clock, replicas } = this.#options;
+    const parts = this.#divide(batch);
+    clock.charge("host");
     const counts = parts.map((part) => model.lossCount(part));
-    const factors = lossFactors(this.#options.lossReduction, counts);
+    const { all, begin } = await replicas.share(counts, batch);
+    clock.charge("exchange");
+    const factors = lossFactors(this.#options.lossReduction, all).slice(begin);
     await state.zeroGradients();
     const sums: Record<string, number> = {};
     let [tokens, paddedTokens] = [0, 0];
     clock.charge("host");
-    for (const [microBatch, part] of parts.entries()) {
+    for (const [at, part] of parts.entries()) {
       const size = model.sizeOf(part);
       const executable = await this.#compile(size, "train");
-      const seedOfGradient = Float32Array.of(factors[microBatch] ?? 0);
+      const seedOfGradient = Float32Array.of(factors[at] ?? 0);
+      const microBatch = begin + at;
       const inputs = { ...model.inputs(part, size, "train"), [GRADIENT_SEED]: seedOfGradient };
       clock.charge("host");
       const outputs = await state.run(executable, inputs, { seed, step, microBatch });
@@ -66,15 +76,18 @@ export class BatchRunner<B> {
       tokens += model.tokenCount?.(part) ?? size.batch * size.length;
     }
     clock.charge("host");
-    return { sums, count: total(counts), tokens, paddedTokens };
+    await replicas.sumGradients(state);
+    const summed = await replicas.sum(sums, [this.#rows(batch), tokens, paddedTokens]);
+    clock.charge("exchange");
+    return sumsOf(summed, total(all));
   }
 
   /** Forward pass without dropout and gradients. */
   async evaluate(batch: B): Promise<BatchSums> {
-    const { model, state, divide } = this.#options;
+    const { model, state, replicas } = this.#options;
     const sums: Record<string, number> = {};
     let [count, tokens, paddedTokens] = [0, 0, 0];
-    for (const part of divide(batch)) {
+    for (const part of this.#divide(batch)) {
       const size = model.sizeOf(part);
       const executable = await this.#compile(size, "validate");
       addScalars(sums, await state.run(executable, model.inputs(part, size, "validate")));
@@ -82,7 +95,14 @@ export class BatchRunner<B> {
       paddedTokens += size.batch * size.length;
       tokens += model.tokenCount?.(part) ?? size.batch * size.length;
     }
-    return { sums, count, tokens, paddedTokens };
+    const { numbers, ...summed } = await replicas.sum(sums, [
+      count,
+      this.#rows(batch),
+      tokens,
+      paddedTokens,
+    ]);
+    const [all = 0, ...rest] = numbers;
+    return sumsOf({ ...summed, numbers: rest }, all);
   }
 
   /**
@@ -94,9 +114,9 @@ export class BatchRunner<B> {
     batch: B,
     step: number,
   ): Promise<{ readonly forward: number; readonly both: number }> {
-    const { model, state, divide, seed, clock } = this.#options;
+    const { model, state, seed, clock } = this.#options;
     const took = { forward: 0, train: 0 };
-    for (const [microBatch, part] of divide(batch).entries()) {
+    for (const [microBatch, part] of this.#divide(batch).entries()) {
       const size = model.sizeOf(part);
       const inputs = model.inputs(part, size, "train");
       const options = { seed, step, microBatch };
@@ -112,6 +132,14 @@ export class BatchRunner<B> {
     }
     clock.charge("profile");
     return { forward: took.forward, both: took.train };
+  }
+
+  #divide(batch: B): readonly B[] {
+    return isEmptyBatch(batch) ? [] : this.#options.divide(batch);
+  }
+
+  #rows(batch: B): number {
+    return isEmptyBatch(batch) ? 0 : this.#options.countRows(batch);
   }
 
   async #compile(size: ReturnType<TrainableModel<B>["sizeOf"]>, mode: ProgramMode) {
@@ -130,6 +158,11 @@ export function addSums(
   from: Readonly<Record<string, number>>,
 ): void {
   for (const [name, value] of Object.entries(from)) sums[name] = (sums[name] ?? 0) + value;
+}
+
+function sumsOf({ sums, numbers }: RankSums, count: number): BatchSums {
+  const [rows = 0, tokens = 0, paddedTokens = 0] = numbers;
+  return { sums, count, rows, tokens, paddedTokens };
 }
 
 function total(counts: readonly number[]): number {

@@ -18,6 +18,12 @@ export function microBatches<B>(batch: B, size: number): readonly B[] {
   return parts;
 }
 
+/** Whether a batch says that it has no rows: a rank's part of a last batch with fewer rows than ranks. */
+export function isEmptyBatch(batch: unknown): boolean {
+  const shape = typeof batch === "object" && batch !== null && "shape" in batch ? batch.shape : [];
+  return Array.isArray(shape) && shape[0] === 0;
+}
+
 /** Rows of a batch: the first number of its `shape`. @throws InvalidArgumentError without one */
 export function rowsOf(batch: unknown): number {
   const shape = typeof batch === "object" && batch !== null && "shape" in batch ? batch.shape : [];

@@ -8,6 +8,8 @@ export interface StepTimes {
   readonly compile: number;
   /** Programs: forward and backward. */
   readonly run: number;
+  /** Sums over the ranks, and waiting for the slowest. */
+  readonly exchange: number;
   /** Clipping and optimizer. */
   readonly update: number;
   readonly validation: number;
@@ -29,6 +31,7 @@ export class StepClock {
     host: 0,
     compile: 0,
     run: 0,
+    exchange: 0,
     update: 0,
     validation: 0,
     checkpoint: 0,
@@ -55,7 +58,7 @@ export class StepClock {
 
   /** Milliseconds of the steps themselves: all but validation, checkpoints and profiling. */
   get steps(): number {
-    const { data, host, compile, run, update, log } = this.#times;
-    return data + host + compile + run + update + log;
+    const { data, host, compile, run, exchange, update, log } = this.#times;
+    return data + host + compile + run + exchange + update + log;
   }
 }

@@ -11,6 +11,7 @@ import {
   oneOf,
 } from "../../formats/common/options.ts";
 import type { DataModule } from "../data/data-module.ts";
+import type { Communicator } from "../distributed/communicator.ts";
 import type { TrainableModel } from "../models/model.ts";
 import type { Executor, OptimizerSettings } from "../tensor/index.ts";
 import type { CheckpointFiles } from "./checkpoint-files.ts";
@@ -89,9 +90,9 @@ export interface TrainerOptions<B> {
   readonly limitValBatches?: number;
   /** Updates between lines of the loggers. Default 1. */
   readonly logEveryNSteps?: number;
-  /** Stays the caller's to close. */
+  /** Of rank 0. Stays the caller's to close. */
   readonly logger?: Logger;
-  /** Where checkpoints go. Default: none are written. */
+  /** Where checkpoints go; rank 0 reads and writes them. Default: none are written. */
   readonly checkpoints?: CheckpointFiles;
   /** Updates between checkpoints; there is one at the end, too. Default: `valCheckInterval`. */
   readonly saveEveryNSteps?: number;
@@ -115,6 +116,11 @@ export interface TrainerOptions<B> {
   /** Files written into every checkpoint, by name: vocabularies. Default: none. */
   readonly files?: ReadonlyMap<string, Uint8Array>;
   readonly observer?: TrainerObserver<B>;
+  /**
+   * The processes that train together, see `openCommunicator()`: each reads its part of every batch
+   * (give the data module `rank` and `worldSize`). Stays the caller's to close. Default: this one alone.
+   */
+  readonly communicator?: Communicator;
 }
 
 const KINDS: OptionKinds<TrainerOptions<unknown>> = {
@@ -144,6 +150,7 @@ const KINDS: OptionKinds<TrainerOptions<unknown>> = {
   config: anything,
   files: anObject,
   observer: anObject,
+  communicator: anObject,
 };
 
 /** @throws InvalidArgumentError for options that do not exist, of another kind or out of range */

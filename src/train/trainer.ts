@@ -8,7 +8,8 @@ import { microBatches, rowsOf } from "./micro-batches.ts";
 import { type Milestones, milestonesOf } from "./milestones.ts";
 import { ModelPrograms } from "./model-programs.ts";
 import { versionsOf } from "./package-version.ts";
-import { momentsOf, openRun } from "./resumed-run.ts";
+import { Replicas } from "./replicas.ts";
+import { momentsOf, openRun, type ResumedRun } from "./resumed-run.ts";
 import { RunPlace } from "./run-place.ts";
 import { StepLog } from "./step-log.ts";
 import { StepClock, type StepTimes } from "./step-times.ts";
@@ -61,11 +62,14 @@ export class Trainer<B> implements AsyncDisposable {
   #state: ParameterState | null = null;
   #saver: CheckpointSaver | null = null;
   readonly #place = new RunPlace();
+  readonly #replicas: Replicas;
 
   /** @throws InvalidArgumentError for options that do not exist, of another kind or out of range */
   constructor(options: TrainerOptions<B>) {
     checkTrainerOptions(options);
-    this.#options = options;
+    this.#replicas = new Replicas(options.communicator);
+    const { logger: _logger, ...silent } = options;
+    this.#options = this.#replicas.isFirst ? options : silent;
     this.#milestones = milestonesOf(options);
     const kept = options.model.parameters.filter(({ decay }) => !decay).map(({ name }) => name);
     this.#optimizer = { noDecay: new Set(kept), ...options.optimizer };
@@ -83,29 +87,16 @@ export class Trainer<B> implements AsyncDisposable {
    *
    * @throws TrainingError when the loss or a gradient is not finite (checkpoints stay as they are) or
    *   the data ends; IncompatibleError for a checkpoint of another model, other data or another seed;
-   *   FormatError for a damaged one; StorageError when a checkpoint cannot be written; what the data
-   *   module throws.
+   *   FormatError for a damaged one; StorageError when a checkpoint cannot be written; RankError when
+   *   another rank is lost or has failed; what the data module throws.
    */
   async fit({ signal }: FitOptions = {}): Promise<FitResult> {
-    const runner = await this.#prepare();
     try {
-      this.#clock.charge("host");
-      const { validationDue } = this.#place;
-      if (validationDue && signal?.aborted !== true) await this.#afterStep(runner, signal);
-      if (!this.#isOver(signal)) await this.#steps(runner, signal);
-      await this.#save();
-      await this.#saver?.finish();
-    } finally {
-      await this.#saver?.settle();
-      this.#clock.charge("checkpoint");
+      return await this.#fit(signal);
+    } catch (error) {
+      this.#replicas.abort(error);
+      throw error;
     }
-    return {
-      step: this.#place.step,
-      reason: this.#reason(),
-      metrics: { ...this.#place.metrics },
-      checkpoint: this.#saver?.newest ?? null,
-      times: this.#clock.times,
-    };
   }
 
   /** The weights as they are now, by name: copies. Empty before `fit()`. */
@@ -124,10 +115,37 @@ export class Trainer<B> implements AsyncDisposable {
     return this.close();
   }
 
+  async #fit(signal: AbortSignal | undefined): Promise<FitResult> {
+    await this.#replicas.begin(signal, agreedOptions(this.#options));
+    const runner = await this.#prepare();
+    try {
+      this.#clock.charge("host");
+      if (this.#place.validationDue && !this.#replicas.isStopped) await this.#afterStep(runner);
+      if (!this.#isOver) await this.#steps(runner);
+      await this.#save();
+      await this.#saver?.finish();
+    } finally {
+      await this.#saver?.settle();
+      this.#clock.charge("checkpoint");
+    }
+    return {
+      step: this.#place.step,
+      reason: this.#reason(),
+      metrics: { ...this.#place.metrics },
+      // No rank leaves before the last checkpoint is whole.
+      checkpoint: await this.#replicas.fromFirst(async () => this.#saver?.newest ?? null),
+      times: this.#clock.times,
+    };
+  }
+
   async #prepare(): Promise<BatchRunner<B>> {
     const { model, data, executor, weights, seed = 42, observer } = this.#options;
     const { microBatchSize, divide = microBatches<B>, lossReduction = "global" } = this.#options;
-    await data.prepareData();
+    const { countRows = rowsOf } = this.#options;
+    await this.#replicas.fromFirst(async () => {
+      await data.prepareData();
+      return null;
+    });
     await data.setup("fit");
     await this.close();
     const state = await newWeights(executor, model, {
@@ -146,33 +164,47 @@ export class Trainer<B> implements AsyncDisposable {
       divide: (batch) => (microBatchSize === undefined ? [batch] : divide(batch, microBatchSize)),
       seed,
       lossReduction,
+      countRows,
+      replicas: this.#replicas,
       clock: this.#clock,
     });
   }
 
   async #resume(state: ParameterState, seed: number) {
     const { checkpoints, resumeIfExists = true, asyncSave = true, observer } = this.#options;
-    const from = resumeIfExists ? (checkpoints?.newest()?.path ?? null) : null;
-    if (checkpoints !== undefined) {
+    const { isFirst } = this.#replicas;
+    const from = resumeIfExists && isFirst ? (checkpoints?.newest()?.path ?? null) : null;
+    if (checkpoints !== undefined && isFirst) {
       this.#saver = new CheckpointSaver(checkpoints, {
         isAsync: asyncSave,
         newest: from,
         onSaved: ({ step, path }) => observer?.saved?.({ step, path }),
       });
     }
-    if (from === null) return null;
-    const run = await openRun(from, { ...this.#options, state, seed, optimizer: this.#optimizer });
+    const optimizer = this.#optimizer;
+    const { data } = this.#options;
+    const found = await this.#replicas.fromFirst(async () => {
+      if (from === null) return null;
+      const run: ResumedRun = await openRun(from, { ...this.#options, state, seed, optimizer });
+      return { path: from, run, data: data.state() };
+    });
+    await this.#replicas.takeFromFirst(state, [
+      "values",
+      ...(found === null ? [] : momentsOf(optimizer)),
+    ]);
+    if (found === null) return null;
+    const { path, run } = found;
+    if (!isFirst) data.loadState(found.data);
     this.#place.resume(run);
     if (run.progress.earlyStopping !== null) {
       this.#earlyStopping?.loadState(run.progress.earlyStopping);
     }
-    return { path: from, notes: run.notes };
+    return { path, notes: run.notes };
   }
 
-  #isOver(signal: AbortSignal | undefined): boolean {
-    const { maxSteps } = this.#options;
-    const isStopped = signal?.aborted ?? false;
-    return this.#place.step >= maxSteps || isStopped || (this.#earlyStopping?.isOver ?? false);
+  get #isOver(): boolean {
+    const isAtEnd = this.#place.step >= this.#options.maxSteps;
+    return isAtEnd || this.#replicas.isStopped || (this.#earlyStopping?.isOver ?? false);
   }
 
   #reason(): FitResult["reason"] {
@@ -181,20 +213,20 @@ export class Trainer<B> implements AsyncDisposable {
     return this.#earlyStopping?.isOver === true ? "early-stop" : "stopped";
   }
 
-  async #steps(runner: BatchRunner<B>, signal: AbortSignal | undefined): Promise<void> {
+  async #steps(runner: BatchRunner<B>): Promise<void> {
     const ended = () => this.#error("data-ended", "the training data has ended");
     const loader = this.#options.data.trainLoader();
     for await (const batch of epochsOf(loader, this.#place, ended)) {
       this.#clock.charge("data");
       await this.#train(runner, batch);
-      await this.#afterStep(runner, signal);
-      if (this.#isOver(signal)) break;
+      await this.#afterStep(runner);
+      if (this.#isOver) break;
     }
   }
 
   async #train(runner: BatchRunner<B>, batch: B): Promise<void> {
     const { model, schedule, maxGradientNorm, observer, logger } = this.#options;
-    const { countRows = rowsOf, logEveryNSteps = 1, maxSteps, profileStep } = this.#options;
+    const { logEveryNSteps = 1, maxSteps, profileStep } = this.#options;
     const sums = await runner.accumulate(batch, this.#place.step);
     const loss = model.reduce(sums.sums, Math.max(sums.count, 1))["loss"] ?? Number.NaN;
     const next = this.#place.step + 1;
@@ -208,7 +240,7 @@ export class Trainer<B> implements AsyncDisposable {
       throw await this.#notFinite(`the gradient norm of step ${next} is ${gradientNorm}`);
     }
     this.#clock.charge("update");
-    this.#place.trained({ loss, learningRate, gradientNorm, rows: countRows(batch) });
+    this.#place.trained({ loss, learningRate, gradientNorm, rows: sums.rows });
     this.#log.count(sums);
     const { step, consumedSamples } = this.#place;
     const { tokens, paddedTokens } = sums;
@@ -225,15 +257,15 @@ export class Trainer<B> implements AsyncDisposable {
   }
 
   /** Validation and checkpoint, where they are due. */
-  async #afterStep(runner: BatchRunner<B>, signal: AbortSignal | undefined): Promise<void> {
+  async #afterStep(runner: BatchRunner<B>): Promise<void> {
     const { validationDue, step } = this.#place;
     const isDue = validationDue || this.#milestones.validatesAfter(step);
-    if (isDue) await this.#validate(runner, signal);
+    if (isDue) await this.#validate(runner);
     if (!this.#place.validationDue && this.#milestones.savesAfter(step)) await this.#save();
     this.#saver?.check();
   }
 
-  async #validate(runner: BatchRunner<B>, signal: AbortSignal | undefined): Promise<void> {
+  async #validate(runner: BatchRunner<B>): Promise<void> {
     const { model, data, limitValBatches: limit = Number.POSITIVE_INFINITY } = this.#options;
     const { logger, observer } = this.#options;
     const { step } = this;
@@ -243,7 +275,7 @@ export class Trainer<B> implements AsyncDisposable {
       const onBatch = observer?.validatedBatch?.bind(observer);
       const begin = performance.now();
       const metrics = await validate({
-        ...{ runner, model, loader, limit, signal },
+        ...{ runner, model, loader, limit, isCut: () => this.#replicas.isStopped },
         onBatch: (event) => onBatch?.({ step, ...event }),
       });
       this.#clock.charge("validation");
@@ -260,13 +292,14 @@ export class Trainer<B> implements AsyncDisposable {
   }
 
   async #save(): Promise<void> {
-    const { model, data, config = null, executor, seed = 42, files } = this.#options;
+    const { model, data, config = null, executor, seed = 42, checkpoints, files } = this.#options;
     const state = this.#state;
-    if (this.#saver === null || state === null || this.#place.isSaved) return;
+    if (checkpoints === undefined || state === null || this.#place.isSaved) return;
+    await this.#replicas.assertSameWeights(state, this.step);
     const isEnd = this.#earlyStopping?.isOver === true;
     const { step, validationDue } = this.#place;
     const isStop = validationDue || !(this.#milestones.savesAfter(step) || isEnd);
-    await this.#saver.save(async () => ({
+    await this.#saver?.save(async () => ({
       ...(await savedTensors(state, model, momentsOf(this.#optimizer))),
       modelConfig: model.config,
       ...(files === undefined ? {} : { files }),
@@ -299,4 +332,18 @@ export class Trainer<B> implements AsyncDisposable {
     const checkpoint = this.#saver?.newest ?? null;
     return new TrainingError(code, message, { step: this.#place.step, checkpoint, suggestions });
   }
+}
+
+/** What every rank must have alike. */
+function agreedOptions<B>(options: TrainerOptions<B>) {
+  const { model, maxSteps, schedule, optimizer, checkpoints } = options;
+  const { microBatchSize, maxGradientNorm, valCheckInterval, saveEveryNSteps, seed } = options;
+  return {
+    ...{ model: model.name, parameters: model.parameters.length, optimizer: optimizer.kind },
+    ...{ maxSteps, microBatchSize, maxGradientNorm, valCheckInterval, saveEveryNSteps, seed },
+    limitValBatches: options.limitValBatches,
+    earlyStopping: JSON.stringify(options.earlyStopping),
+    learningRate: `${schedule(0)} to ${schedule(maxSteps - 1)}`,
+    checkpoints: checkpoints !== undefined,
+  };
 }

@@ -10,18 +10,18 @@ export interface ValidationOptions<B> {
   readonly loader: ResumableBatches<B>;
   /** Batches at most. */
   readonly limit: number;
-  readonly signal: AbortSignal | undefined;
+  /** Whether the run was stopped. */
+  readonly isCut: () => boolean;
   readonly onBatch?: ((event: Omit<ValidationBatch<B>, "step">) => void) | undefined;
 }
 
 /**
- * The metrics of the validation data, each as `val_NAME`; null when the signal cut it off, for what
+ * The metrics of the validation data, each as `val_NAME`; null when it was cut off, for what
  * was seen until then says nothing. The loader stands where it stood: every validation sees the same
  * batches with the same masks.
  */
 export async function validate<B>(options: ValidationOptions<B>): Promise<Scalars | null> {
-  const { runner, model, loader, limit, signal, onBatch } = options;
-  const isCut = () => signal?.aborted === true;
+  const { runner, model, loader, limit, isCut, onBatch } = options;
   if (isCut()) return null;
   const begin = loader.state();
   const sums: Record<string, number> = {};

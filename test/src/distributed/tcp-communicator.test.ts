@@ -4,29 +4,15 @@ import { connect, createServer } from "node:net";
 import { afterEach, expect, test } from "vitest";
 import { RankError } from "../../../src/distributed/communicator.ts";
 import { TcpCommunicator, type TcpOptions } from "../../../src/distributed/tcp/tcp-communicator.ts";
+import { freePort, joinRanks } from "../../helpers/ranks.ts";
 
 const open: TcpCommunicator[] = [];
 afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()));
 });
 
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  return typeof address === "object" && address !== null ? address.port : 0;
-}
-
-/** All ranks of a job in this process. */
 async function ranks(worldSize: number, options: Partial<TcpOptions> = {}, port?: number) {
-  const point = { host: "127.0.0.1", port: port ?? (await freePort()), job: "test" };
-  const joined = await Promise.all(
-    Array.from({ length: worldSize }, (_, rank) =>
-      TcpCommunicator.join(point, { rank, worldSize, meetMs: 5000, ...options }),
-    ),
-  );
+  const joined = await joinRanks(worldSize, options, port);
   open.push(...joined);
   return joined;
 }

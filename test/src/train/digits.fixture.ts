@@ -42,6 +42,8 @@ export interface DigitOptions {
   /** Rows of this item hold NaN. */
   readonly broken?: number;
   readonly valid?: boolean;
+  readonly rank?: number;
+  readonly worldSize?: number;
 }
 
 export class DigitDataModule extends DataModule<DigitBatch> {
@@ -63,10 +65,12 @@ export class DigitDataModule extends DataModule<DigitBatch> {
   }
 
   #load(order: ReturnType<typeof trainingOrder>, length: number) {
-    const { globalBatchSize = 6, prefetch = 1, broken } = this.#options;
+    const { globalBatchSize = 6, prefetch = 1, broken, rank, worldSize } = this.#options;
     return new ItemLoader<ReturnType<typeof item>, DigitBatch>({ length, at: item }, order, {
       globalBatchSize,
       prefetch,
+      rank,
+      worldSize,
       collate: (items, info) => {
         const x = Float32Array.from(items.flatMap((one) => [...one.x]));
         const at = info.rows.indexOf(broken ?? -1);
