@@ -73,7 +73,7 @@ export class HostState {
     for (const name of names ?? views.keys()) {
       const view = views.get(name);
       if (view === undefined) throw missingParameter(name, [...views.keys()]);
-      copies.set(name, Float32Array.from(view));
+      copies.set(name, new Float32Array(view));
     }
     return copies;
   }

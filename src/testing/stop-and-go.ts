@@ -7,7 +7,8 @@ import type { DataModule } from "../data/data-module.ts";
 import { type Executor, openExecutor } from "../tensor/index.ts";
 import { openCheckpoint } from "../train/checkpoint.ts";
 import { CheckpointFiles } from "../train/checkpoint-files.ts";
-import { type FitResult, Trainer } from "../train/trainer.ts";
+import type { FitResult } from "../train/fit-result.ts";
+import { Trainer } from "../train/trainer.ts";
 import type { TrainerOptions } from "../train/trainer-options.ts";
 
 /** A run as it is given to the harness; data are opened anew for each of its three runs. */

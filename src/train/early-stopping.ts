@@ -62,6 +62,15 @@ export class EarlyStopping {
     return this.#notFinite || this.#wait >= this.#patience;
   }
 
+  /** @throws InvalidArgumentError for a metric of validations in a run without any */
+  requireMetric(hasValidation: boolean): void {
+    if (hasValidation || !this.monitor.startsWith("val_")) return;
+    const message = `earlyStopping looks at ${this.monitor}, and nothing is validated`;
+    throw new InvalidArgumentError("monitor", this.monitor, message, {
+      suggestions: ["give validation data", "monitor reduced_train_loss"],
+    });
+  }
+
   /** Takes the metrics of a validation. @throws InvalidArgumentError when the monitored one is not there */
   see(metrics: Scalars): void {
     const value = metrics[this.monitor];

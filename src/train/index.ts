@@ -5,6 +5,7 @@ export type { BatchSums } from "./batch-runner.ts";
 export type { EarlyStoppingOptions } from "./early-stopping.ts";
 export type { FineTuneTask, HeadOptions } from "./fine-tune-parts.ts";
 export { type FinetunedEsm2, type FinetuneEsm2Options, finetuneEsm2 } from "./finetune-esm2.ts";
+export type { FitOptions, FitResult } from "./fit-result.ts";
 export type { PreparationProgress } from "./gene-dictionaries.ts";
 export type { LossReduction } from "./loss-reduction.ts";
 export { microBatches } from "./micro-batches.ts";
@@ -13,6 +14,8 @@ export {
   type OpenProteinsOptions,
   openProteins,
 } from "./protein-data.ts";
+export type { ReportText } from "./report/report-page.ts";
+export { writeReport } from "./report/write-report.ts";
 export type { StepTimes } from "./step-times.ts";
 export { type TrainEsm2Options, type TrainedEsm2, trainEsm2 } from "./train-esm2.ts";
 export {
@@ -21,7 +24,7 @@ export {
   type TrainGeneformerOptions,
   trainGeneformer,
 } from "./train-geneformer.ts";
-export { type FitOptions, type FitResult, Trainer } from "./trainer.ts";
+export { Trainer } from "./trainer.ts";
 export type {
   TrainerObserver,
   TrainerOptions,

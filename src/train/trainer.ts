@@ -3,7 +3,7 @@ import { BatchRunner } from "./batch-runner.ts";
 import { CheckpointSaver } from "./checkpoint-saver.ts";
 import { EarlyStopping } from "./early-stopping.ts";
 import { epochsOf } from "./epochs.ts";
-import type { Scalars } from "./loggers/logger.ts";
+import type { FitOptions, FitResult } from "./fit-result.ts";
 import { microBatches, rowsOf } from "./micro-batches.ts";
 import { type Milestones, milestonesOf } from "./milestones.ts";
 import { ModelPrograms } from "./model-programs.ts";
@@ -12,28 +12,11 @@ import { Replicas } from "./replicas.ts";
 import { momentsOf, openRun, type ResumedRun } from "./resumed-run.ts";
 import { RunPlace } from "./run-place.ts";
 import { StepLog } from "./step-log.ts";
-import { StepClock, type StepTimes } from "./step-times.ts";
+import { StepClock } from "./step-times.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
 import { TrainingError } from "./training-error.ts";
 import { newWeights, savedTensors } from "./training-weights.ts";
 import { validate } from "./validation.ts";
-
-export interface FitOptions {
-  /** Ends the run after the step in progress, with a checkpoint: nothing is thrown. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface FitResult {
-  /** Updates done, those before a resume included. */
-  readonly step: number;
-  /** "stopped": by the signal; "early-stop": by `earlyStopping`. */
-  readonly reason: "max-steps" | "stopped" | "early-stop";
-  /** The newest values by name: `reduced_train_loss`, `val_loss`, ... */
-  readonly metrics: Scalars;
-  /** The newest checkpoint that is kept: of the last step, unless only the best are; null without one. */
-  readonly checkpoint: string | null;
-  readonly times: StepTimes;
-}
 
 /**
  * Trains a model on the batches of a data module.
@@ -147,6 +130,7 @@ export class Trainer<B> implements AsyncDisposable {
       return null;
     });
     await data.setup("fit");
+    this.#earlyStopping?.requireMetric(this.#validates);
     await this.close();
     const state = await newWeights(executor, model, {
       seed,
@@ -200,6 +184,11 @@ export class Trainer<B> implements AsyncDisposable {
       this.#earlyStopping?.loadState(run.progress.earlyStopping);
     }
     return { path, notes: run.notes };
+  }
+
+  get #validates(): boolean {
+    const { data, limitValBatches } = this.#options;
+    return limitValBatches !== 0 && data.has("val");
   }
 
   get #isOver(): boolean {
@@ -270,7 +259,7 @@ export class Trainer<B> implements AsyncDisposable {
     const { logger, observer } = this.#options;
     const { step } = this;
     this.#place.isSaved = false;
-    if (limit > 0 && data.has("val")) {
+    if (this.#validates) {
       const loader = data.valLoader();
       const onBatch = observer?.validatedBatch?.bind(observer);
       const begin = performance.now();
@@ -288,7 +277,12 @@ export class Trainer<B> implements AsyncDisposable {
       }
     }
     this.#place.validationDue = false;
-    this.#earlyStopping?.see(this.#place.metrics);
+    try {
+      this.#earlyStopping?.see(this.#place.metrics);
+    } catch (error) {
+      await this.#save(); // nothing is lost with a metric that is not there
+      throw error;
+    }
   }
 
   async #save(): Promise<void> {

@@ -14,13 +14,14 @@ import {
 } from "../models/index.ts";
 import { openExecutor } from "../tensor/index.ts";
 import { CheckpointFiles } from "./checkpoint-files.ts";
+import type { FitResult } from "./fit-result.ts";
 import { JsonLinesLogger } from "./loggers/json-lines-logger.ts";
 import { type Logger, LoggerGroup } from "./loggers/logger.ts";
 import { PerplexityFilter } from "./loggers/perplexity-filter.ts";
 import { TensorBoardLogger } from "./loggers/tensorboard-logger.ts";
 import { withReport } from "./report/run-report.ts";
 import type { Schedule } from "./schedule.ts";
-import { type FitResult, Trainer } from "./trainer.ts";
+import { Trainer } from "./trainer.ts";
 import {
   assertOneProcess,
   type ParallelSizes,

@@ -20,7 +20,7 @@ import { proteins } from "./proteins/proteins-parts.ts";
 import { disagreements, markdown, type PartResult } from "./report.ts";
 import { start } from "./start/start-parts.ts";
 import { esmTokens } from "./tokens/esm-parts.ts";
-import { inferStep, trainMemory, trainStep } from "./train/train-parts.ts";
+import { checkpoints, inferStep, trainMemory, trainStep } from "./train/train-parts.ts";
 import { webdataset } from "./webdataset/webdataset-parts.ts";
 
 interface Part {
@@ -49,6 +49,7 @@ const PARTS: readonly Part[] = [
   { name: "train-step", what: "training steps beside torch (35M: 20 s each)", run: trainStep },
   { name: "infer-step", what: "forward passes beside torch", run: inferStep },
   { name: "train-memory", what: "peak memory of 150M (5 GB, a minute)", run: trainMemory },
+  { name: "checkpoints", what: "steps of runs with checkpoints (a minute)", run: checkpoints },
   { name: "start", what: "start-up of package and commands", run: start },
 ];
 

@@ -1,8 +1,8 @@
 import { arch, cpus, platform } from "node:os";
 import { stringify } from "yaml";
 import { ScdlError } from "../../../formats/common/errors.ts";
+import type { FitResult } from "../fit-result.ts";
 import { packageVersion } from "../package-version.ts";
-import type { FitResult } from "../trainer.ts";
 import type { ReportText } from "./report-page.ts";
 import { writeReport } from "./write-report.ts";
 

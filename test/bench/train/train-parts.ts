@@ -35,6 +35,34 @@ export function trainMemory(context: PartContext): Promise<Row[]> {
   return measure({ ...context, rounds: 1 }, [LARGE], "train");
 }
 
+/** Steps of a run that writes checkpoints, to the end of the last one. */
+export async function checkpoints({ rounds }: PartContext): Promise<Row[]> {
+  const rows: Row[] = [];
+  const shapes = [
+    ["8M", 8, 128, 16, 4],
+    ["35M", 8, 128, 8, 4],
+  ] as const;
+  for (const [size, batch, length, steps, every] of shapes) {
+    const work = `step, ESM-2 ${size}, ${batch} x ${length}, a checkpoint every ${every}`;
+    const modes = [
+      [OURS, "beside"],
+      ["asyncSave: false", "between"],
+      ["no checkpoints", "none"],
+    ] as const;
+    const programs: Program[] = modes.map(([name, mode]) => {
+      const args = [size, batch, length, steps, every, mode].map(String);
+      return { name, command: [process.execPath, here("checkpoints-node.ts"), ...args] };
+    });
+    rows.push(
+      ...(await inTurn(rounds, programs, async (program) => {
+        const [inside] = await runPrinting(work, program);
+        return [inside];
+      })),
+    );
+  }
+  return rows;
+}
+
 async function measure(
   { rounds }: PartContext,
   shapes: readonly Shape[],

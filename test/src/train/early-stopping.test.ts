@@ -69,10 +69,16 @@ test("a run ends early, also when it was stopped between, and stays ended", asyn
 
 test("a metric that is not there is named with those that are", async () => {
   const earlyStopping = { monitor: "val_los" };
-  expect(await errorOf(() => run({ ...flat, earlyStopping }))).toMatchObject({
+  const checkpoints = new CheckpointFiles(newFolder());
+  expect(await errorOf(() => run({ ...flat, earlyStopping, checkpoints }))).toMatchObject({
     name: "InvalidArgumentError",
     message: "earlyStopping: there is no metric val_los",
     suggestions: [expect.stringContaining("val_accuracy")],
+  });
+  // nothing is lost with it
+  expect(checkpoints.newest()?.step).toBe(2);
+  expect(await errorOf(() => run({ ...flat, digits: { valid: false } }))).toMatchObject({
+    message: "earlyStopping looks at val_loss, and nothing is validated",
   });
   expect(await errorOf(() => run({ ...flat, earlyStopping: { patience: 0 } }))).toMatchObject({
     argument: "patience",

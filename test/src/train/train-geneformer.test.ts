@@ -82,6 +82,21 @@ test("the loss falls, and a run stopped and gone on with has the weights of the 
   expect(restored.metrics["reduced_train_loss"]).toBeLessThan(3);
 }, 60_000);
 
+test("a part of a run now and the rest later is the whole run; a longer run says its new rates", async () => {
+  const short = { ...SMALL, numSteps: 8, valCheckInterval: 8, executor: "reference" };
+  const whole = await trainGeneformer({ ...short, experimentName: "in-one" });
+  const two = { ...short, experimentName: "in-two", resumeIfExists: true };
+  const part = await trainGeneformer({ ...two, earlyStopOnStep: 3 });
+  expect(part).toMatchObject({ step: 3, reason: "max-steps" });
+  const rest = await trainGeneformer(two);
+  expect(weightsOf(rest.checkpoint)).toEqual(weightsOf(whole.checkpoint));
+  const notes: string[] = [];
+  const observer = { started: (event: { notes: readonly string[] }) => notes.push(...event.notes) };
+  const longer = await trainGeneformer({ ...two, numSteps: 10, observer });
+  expect(longer).toMatchObject({ step: 10, reason: "max-steps" });
+  expect(notes).toEqual([expect.stringContaining("step 8 had learning rate 0.0001000, by this")]);
+});
+
 test("a vocabulary beside the medians decides the ids", async () => {
   const train = join(folder, "with-vocabulary", "train");
   await cellsOfKinds(join(train, ".."));
