@@ -1,6 +1,7 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
 import { openCheckpoint } from "./checkpoint.ts";
+import type { Replicas } from "./replicas.ts";
 import type { RunProgress } from "./run-progress.ts";
 import type { TrainerState } from "./trainer-file.ts";
 import type { TrainerOptions } from "./trainer-options.ts";
@@ -12,6 +13,11 @@ export interface ResumedRun extends Pick<TrainerState, "step" | "epoch" | "consu
   readonly notes: readonly string[];
 }
 
+/** A run that all ranks go on with. */
+interface FoundRun extends ResumedRun {
+  readonly path: string;
+}
+
 interface ResumeOptions<B>
   extends Pick<TrainerOptions<B>, "model" | "data" | "optimizer" | "schedule" | "maxSteps"> {
   readonly state: ParameterState;
@@ -19,10 +25,28 @@ interface ResumeOptions<B>
 }
 
 /**
- * Reads a checkpoint into the state and the data module.
+ * Reads a checkpoint into the state and the data module: rank 0 does, and the others take it over.
+ * Without a checkpoint (null) they take its initial weights.
+ *
  * @throws IncompatibleError for one of another model, other data, another seed or behind `maxSteps`
  */
-export async function openRun<B>(path: string, options: ResumeOptions<B>): Promise<ResumedRun> {
+export async function resumeRun<B>(
+  path: string | null,
+  options: ResumeOptions<B> & { readonly replicas: Replicas },
+): Promise<FoundRun | null> {
+  const { replicas, state, data, optimizer } = options;
+  const found = await replicas.fromFirst(async () => {
+    if (path === null) return null;
+    return { run: { path, ...(await openRun(path, options)) }, data: data.state() };
+  });
+  const kinds = found === null ? [] : momentsOf(optimizer);
+  await replicas.takeFromFirst(state, ["values", ...kinds]);
+  if (found === null) return null;
+  if (!replicas.isFirst) data.loadState(found.data);
+  return found.run;
+}
+
+async function openRun<B>(path: string, options: ResumeOptions<B>): Promise<ResumedRun> {
   const { model, data, optimizer, state, seed, maxSteps } = options;
   using checkpoint = openCheckpoint(path);
   const { trainer } = checkpoint;

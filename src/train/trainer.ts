@@ -7,15 +7,15 @@ import type { FitOptions, FitResult } from "./fit-result.ts";
 import { microBatches, rowsOf } from "./micro-batches.ts";
 import { type Milestones, milestonesOf } from "./milestones.ts";
 import { ModelPrograms } from "./model-programs.ts";
-import { versionsOf } from "./package-version.ts";
 import { Replicas } from "./replicas.ts";
-import { momentsOf, openRun, type ResumedRun } from "./resumed-run.ts";
+import { resumeRun } from "./resumed-run.ts";
 import { RunPlace } from "./run-place.ts";
+import { snapshot } from "./snapshot.ts";
 import { StepLog } from "./step-log.ts";
 import { StepClock } from "./step-times.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
 import { TrainingError } from "./training-error.ts";
-import { newWeights, savedTensors } from "./training-weights.ts";
+import { newWeights } from "./training-weights.ts";
 import { validate } from "./validation.ts";
 
 /**
@@ -165,25 +165,14 @@ export class Trainer<B> implements AsyncDisposable {
         onSaved: ({ step, path }) => observer?.saved?.({ step, path }),
       });
     }
-    const optimizer = this.#optimizer;
-    const { data } = this.#options;
-    const found = await this.#replicas.fromFirst(async () => {
-      if (from === null) return null;
-      const run: ResumedRun = await openRun(from, { ...this.#options, state, seed, optimizer });
-      return { path: from, run, data: data.state() };
-    });
-    await this.#replicas.takeFromFirst(state, [
-      "values",
-      ...(found === null ? [] : momentsOf(optimizer)),
-    ]);
-    if (found === null) return null;
-    const { path, run } = found;
-    if (!isFirst) data.loadState(found.data);
+    const resume = { state, seed, optimizer: this.#optimizer, replicas: this.#replicas };
+    const run = await resumeRun(from, { ...this.#options, ...resume });
+    if (run === null) return null;
     this.#place.resume(run);
     if (run.progress.earlyStopping !== null) {
       this.#earlyStopping?.loadState(run.progress.earlyStopping);
     }
-    return { path, notes: run.notes };
+    return run;
   }
 
   get #validates(): boolean {
@@ -221,13 +210,12 @@ export class Trainer<B> implements AsyncDisposable {
     const next = this.#place.step + 1;
     if (!Number.isFinite(loss)) throw await this.#notFinite(`the loss of step ${next} is ${loss}`);
     const learningRate = schedule(this.#place.step);
-    const { gradientNorm, applied } = await (this.#state as ParameterState).update(
-      this.#optimizer,
-      { step: next, learningRate, ...(maxGradientNorm === undefined ? {} : { maxGradientNorm }) },
-    );
-    if (!applied) {
+    const clipping = maxGradientNorm === undefined ? {} : { maxGradientNorm };
+    const given = { step: next, learningRate, ...clipping };
+    const state = this.#state as ParameterState; // proof: fit() has made it
+    const { gradientNorm, applied } = await state.update(this.#optimizer, given);
+    if (!applied)
       throw await this.#notFinite(`the gradient norm of step ${next} is ${gradientNorm}`);
-    }
     this.#clock.charge("update");
     this.#place.trained({ loss, learningRate, gradientNorm, rows: sums.rows });
     this.#log.count(sums);
@@ -255,26 +243,16 @@ export class Trainer<B> implements AsyncDisposable {
   }
 
   async #validate(runner: BatchRunner<B>): Promise<void> {
-    const { model, data, limitValBatches: limit = Number.POSITIVE_INFINITY } = this.#options;
-    const { logger, observer } = this.#options;
-    const { step } = this;
+    const { data, limitValBatches: limit = Number.POSITIVE_INFINITY } = this.#options;
     this.#place.isSaved = false;
     if (this.#validates) {
-      const loader = data.valLoader();
-      const onBatch = observer?.validatedBatch?.bind(observer);
-      const begin = performance.now();
-      const metrics = await validate({
-        ...{ runner, model, loader, limit, isCut: () => this.#replicas.isStopped },
-        onBatch: (event) => onBatch?.({ step, ...event }),
-      });
+      const isCut = () => this.#replicas.isStopped;
+      const told = { ...this.#options, step: this.step };
+      const metrics = await validate(runner, data.valLoader(), { ...told, limit, isCut });
       this.#clock.charge("validation");
       this.#place.validationDue = metrics === null;
       if (metrics === null) return;
-      if (Object.keys(metrics).length > 0) {
-        this.#place.validated(metrics);
-        logger?.log(step, { ...metrics, validation_ms: performance.now() - begin });
-        observer?.validated?.({ step, metrics });
-      }
+      this.#place.validated(metrics);
     }
     this.#place.validationDue = false;
     try {
@@ -286,25 +264,15 @@ export class Trainer<B> implements AsyncDisposable {
   }
 
   async #save(): Promise<void> {
-    const { model, data, config = null, executor, seed = 42, checkpoints, files } = this.#options;
     const state = this.#state;
-    if (checkpoints === undefined || state === null || this.#place.isSaved) return;
+    if (this.#options.checkpoints === undefined || state === null || this.#place.isSaved) return;
     await this.#replicas.assertSameWeights(state, this.step);
     const isEnd = this.#earlyStopping?.isOver === true;
     const { step, validationDue } = this.#place;
     const isStop = validationDue || !(this.#milestones.savesAfter(step) || isEnd);
-    await this.#saver?.save(async () => ({
-      ...(await savedTensors(state, model, momentsOf(this.#optimizer))),
-      modelConfig: model.config,
-      ...(files === undefined ? {} : { files }),
-      trainer: {
-        ...this.#place.state(isStop, this.#earlyStopping?.state() ?? null),
-        data: data.state(),
-        random: { seed },
-        config,
-        versions: versionsOf(executor.name),
-      },
-    }));
+    const place = this.#place.state(isStop, this.#earlyStopping?.state() ?? null);
+    const optimizer = this.#optimizer;
+    await this.#saver?.save(() => snapshot(place, { ...this.#options, state, optimizer }));
     this.#place.isSaved = true;
     this.#clock.charge("checkpoint");
   }

@@ -1,28 +1,31 @@
 import type { ResumableBatches } from "../data/data-module.ts";
-import type { TrainableModel } from "../models/model.ts";
 import { addSums, type BatchRunner } from "./batch-runner.ts";
 import type { Scalars } from "./loggers/logger.ts";
-import type { ValidationBatch } from "./trainer-options.ts";
+import type { TrainerOptions } from "./trainer-options.ts";
 
-export interface ValidationOptions<B> {
-  readonly runner: BatchRunner<B>;
-  readonly model: TrainableModel<B>;
-  readonly loader: ResumableBatches<B>;
+export interface ValidationOptions<B>
+  extends Pick<TrainerOptions<B>, "model" | "logger" | "observer"> {
+  /** Updates done. */
+  readonly step: number;
   /** Batches at most. */
   readonly limit: number;
-  /** Whether the run was stopped. */
+  /** Asked before each batch: whether to leave it at that. */
   readonly isCut: () => boolean;
-  readonly onBatch?: ((event: Omit<ValidationBatch<B>, "step">) => void) | undefined;
 }
 
 /**
- * The metrics of the validation data, each as `val_NAME`; null when it was cut off, for what
- * was seen until then says nothing. The loader stands where it stood: every validation sees the same
- * batches with the same masks.
+ * The metrics of the validation data, each as `val_NAME`, as logger and observer are told; null when it
+ * was cut off, for what was seen until then says nothing. The loader stands where it stood: every
+ * validation sees the same batches with the same masks.
  */
-export async function validate<B>(options: ValidationOptions<B>): Promise<Scalars | null> {
-  const { runner, model, loader, limit, isCut, onBatch } = options;
+export async function validate<B>(
+  runner: BatchRunner<B>,
+  loader: ResumableBatches<B>,
+  options: ValidationOptions<B>,
+): Promise<Scalars | null> {
+  const { model, logger, observer, step, limit, isCut } = options;
   if (isCut()) return null;
+  const startedAt = performance.now();
   const begin = loader.state();
   const sums: Record<string, number> = {};
   let [count, batches] = [0, 0];
@@ -32,13 +35,16 @@ export async function validate<B>(options: ValidationOptions<B>): Promise<Scalar
       const found = await runner.evaluate(batch);
       addSums(sums, found.sums);
       count += found.count;
-      onBatch?.({ batch, sums: found.sums, count: found.count });
+      observer?.validatedBatch?.({ step, batch, sums: found.sums, count: found.count });
       if (++batches >= limit) break;
     }
   } finally {
     loader.loadState(begin);
   }
   if (batches === 0) return {};
-  const metrics = Object.entries(model.reduce(sums, Math.max(count, 1)));
-  return Object.fromEntries(metrics.map(([name, value]) => [`val_${name}`, value]));
+  const reduced = Object.entries(model.reduce(sums, Math.max(count, 1)));
+  const metrics = Object.fromEntries(reduced.map(([name, value]) => [`val_${name}`, value]));
+  logger?.log(step, { ...metrics, validation_ms: performance.now() - startedAt });
+  observer?.validated?.({ step, metrics });
+  return metrics;
 }

@@ -1,0 +1,30 @@
+import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { versionsOf } from "./package-version.ts";
+import { momentsOf } from "./resumed-run.ts";
+import type { RunPlace } from "./run-place.ts";
+import type { TrainerOptions } from "./trainer-options.ts";
+import { savedTensors } from "./training-weights.ts";
+
+/** A run as it stands now: weights and optimizer state are copies. */
+export async function snapshot<B>(
+  place: ReturnType<RunPlace["state"]>,
+  run: TrainerOptions<B> & {
+    readonly state: ParameterState;
+    readonly optimizer: OptimizerSettings;
+  },
+): Promise<Checkpoint> {
+  const { model, data, state, optimizer, executor, files, seed = 42, config = null } = run;
+  return {
+    ...(await savedTensors(state, model, momentsOf(optimizer))),
+    modelConfig: model.config,
+    ...(files === undefined ? {} : { files }),
+    trainer: {
+      ...place,
+      data: data.state(),
+      random: { seed },
+      config,
+      versions: versionsOf(executor.name),
+    },
+  };
+}
