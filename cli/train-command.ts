@@ -67,7 +67,7 @@ export abstract class TrainCommand extends BaseCommand {
 
 /** The numbers that a line of the terminal has room for. */
 function shown(scalars: Readonly<Record<string, number>>): Record<string, number> {
-  const names = ["reduced_train_loss", "lr", "tokens_per_second"];
+  const names = ["reduced_train_loss", "lr", "tokens_per_second", "forward_ms", "backward_ms"];
   return Object.fromEntries(
     Object.entries(scalars).filter(([name]) => name.startsWith("val_") || names.includes(name)),
   );

@@ -1,5 +1,7 @@
 /** Where the time of training steps goes, in milliseconds. */
 export interface StepTimes {
+  /** Opening data, weights and a checkpoint to go on from. */
+  readonly setup: number;
   /** Waiting for a batch of the data module. */
   readonly data: number;
   /** Batches as inputs of programs, and sums. */
@@ -27,6 +29,7 @@ export type StepPart = keyof StepTimes;
 export class StepClock {
   readonly #now: () => number;
   readonly #times = {
+    setup: 0,
     data: 0,
     host: 0,
     compile: 0,
@@ -56,7 +59,7 @@ export class StepClock {
     return { ...this.#times };
   }
 
-  /** Milliseconds of the steps themselves: all but validation, checkpoints and profiling. */
+  /** Milliseconds of the steps themselves: all but set-up, validation, checkpoints and profiling. */
   get steps(): number {
     const { data, host, compile, run, exchange, update, log } = this.#times;
     return data + host + compile + run + exchange + update + log;

@@ -102,7 +102,7 @@ export class Trainer<B> implements AsyncDisposable {
     await this.#replicas.begin(signal, agreedOptions(this.#options));
     const runner = await this.#prepare();
     try {
-      this.#clock.charge("host");
+      this.#clock.charge("setup");
       if (this.#place.validationDue && !this.#replicas.isStopped) await this.#afterStep(runner);
       if (!this.#isOver) await this.#steps(runner);
       await this.#save();

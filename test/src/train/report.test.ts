@@ -24,7 +24,7 @@ const LINES = [
 
 const times = {
   ...{ data: 1, host: 2, compile: 3, run: 4000, update: 5, validation: 6, checkpoint: 7 },
-  ...{ log: 8, profile: 0, exchange: 0 },
+  ...{ setup: 0, log: 8, profile: 0, exchange: 0 },
 };
 const RUN = {
   ...{ directory: "results/x", model: "digits", parameters: 1234, executor: "reference" },
