@@ -5,6 +5,7 @@ import type { TokenModel } from "../../formats/tokens/layout.ts";
 import { IndexedShards } from "../webdataset/indexed-shards.ts";
 import { type GeneVocabulary, specialCount } from "./gene-vocabulary.ts";
 import type { CellEnds, CellVocabulary } from "./masked-cells.ts";
+import type { LoadedTokens } from "./parquet-tokens.ts";
 import type { RankedCells } from "./ranked-cells.ts";
 import { TokenDataset } from "./token-dataset.ts";
 
@@ -61,6 +62,18 @@ export class TokenCells implements RankedCells {
     return new TokenCells(stored, model);
   }
 
+  /** Those that were read into memory. */
+  static of(path: string, { ids, offsets, identity }: LoadedTokens, model: TokenModel): TokenCells {
+    const stored: StoredTokens = {
+      path,
+      length: offsets.length - 1,
+      identity,
+      tokens: (cell) => Int32Array.from(ids.subarray(offsets[cell], offsets[cell + 1])),
+      [Symbol.dispose]: () => {},
+    };
+    return new TokenCells(stored, model);
+  }
+
   /** @throws FormatError "bad-token" for an id outside the vocabulary */
   ranked(row: number): Int32Array {
     const { clsId, eosId, vocabularySize } = this.model;
@@ -91,6 +104,24 @@ export function vocabularyOfTokens(model: TokenModel, path: string): CellVocabul
   }
   const specialIds = Array.from({ length: count }, (_, id) => id);
   return { vocabSize, padId, maskId, clsId, eosId, specialIds };
+}
+
+/** What a header would say of tokens without one; special tokens around a cell are those of the layout. */
+export function modelOfVocabulary(vocabulary: GeneVocabulary): TokenModel {
+  const { special, size, layout, maxTokens } = vocabulary;
+  const { pad, mask, cls, eos } = special;
+  const idOf = (token: string | null) => (token === null ? null : vocabulary.idOf(token));
+  return {
+    name: layout,
+    vocabularySize: size,
+    vocabularySha256: vocabularySha256(vocabulary),
+    padId: vocabulary.idOf(pad),
+    maskId: vocabulary.idOf(mask),
+    clsId: idOf(cls),
+    // BioNeMo has a [SEP] and puts none.
+    eosId: layout === "bionemo" ? null : idOf(eos),
+    maxTokens,
+  };
 }
 
 /** A checksum of tokens and ids, as the header of tokenised cells has it. */

@@ -3,6 +3,12 @@ import { Turn } from "../../formats/common/turn.ts";
 import { readProteins } from "./protein-input.ts";
 import type { ProteinSource } from "./protein-source.ts";
 
+export interface LoadProteinsOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Hears how many proteins were read, now and then. */
+  readonly onProgress?: ((proteins: number) => void) | undefined;
+}
+
 /** Proteins of a file held in memory: their residues and little more. */
 export class LoadedProteins implements ProteinSource {
   readonly #ids: readonly string[];
@@ -24,7 +30,7 @@ export class LoadedProteins implements ProteinSource {
    */
   static async read(
     path: string,
-    { signal }: { readonly signal?: AbortSignal | undefined } = {},
+    { signal, onProgress }: LoadProteinsOptions = {},
   ): Promise<LoadedProteins> {
     const ids: string[] = [];
     const ends: number[] = [];
@@ -44,7 +50,15 @@ export class LoadedProteins implements ProteinSource {
         ids.push(id);
         ends.push(end);
       },
-      { signal, unnamed: "rows", turn: () => (turn.isDue ? turn.pass(signal) : null) },
+      {
+        signal,
+        unnamed: "rows",
+        turn: () => {
+          if (!turn.isDue) return null;
+          onProgress?.(ids.length);
+          return turn.pass(signal);
+        },
+      },
     );
     if (ids.length === 0)
       throw new FormatError("empty", "there is no protein in it", {

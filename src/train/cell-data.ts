@@ -1,10 +1,9 @@
 /** Cells to train on, from the places that a command line names. */
-import { dirname, join } from "node:path";
-import { FormatError, IncompatibleError } from "../../formats/common/errors.ts";
-import type { TokenModel } from "../../formats/tokens/layout.ts";
+import { join } from "node:path";
+import { FormatError } from "../../formats/common/errors.ts";
 import { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 import type { CellTokenizer } from "../gene-tokens/cell-tokenizer.ts";
-import { dictionaryFiles } from "../gene-tokens/gene-dictionaries.ts";
+import { dictionaryFiles, type GeneDictionaries } from "../gene-tokens/gene-dictionaries.ts";
 import { type CellEnds, type CellVocabulary, genesOfLength } from "../gene-tokens/masked-cells.ts";
 import {
   ChosenCells,
@@ -14,12 +13,16 @@ import {
 } from "../gene-tokens/ranked-cells.ts";
 import { ShardCells } from "../gene-tokens/shard-cells.ts";
 import { bionemoRanks } from "../gene-tokens/single-cell-token-dataset.ts";
-import { TokenCells, vocabularyOfTokens, vocabularySha256 } from "../gene-tokens/token-cells.ts";
-import { readTokenHeader } from "../gene-tokens/token-dataset.ts";
+import { vocabularyOfTokens, vocabularySha256 } from "../gene-tokens/token-cells.ts";
 import { type CellInput, cellInputs } from "./cell-inputs.ts";
 import { convertedCells } from "./converted-cells.ts";
-import { type DictionaryOptions, readDictionaries } from "./gene-dictionaries.ts";
+import {
+  computeDictionaries,
+  type DictionaryOptions,
+  knownDictionaries,
+} from "./gene-dictionaries.ts";
 import { assertShare, holdOut } from "./hold-out.ts";
+import { isTokens, openTokens, tokenModel } from "./token-inputs.ts";
 
 export interface OpenCellsOptions extends DictionaryOptions {
   readonly validData?: readonly string[] | undefined;
@@ -58,11 +61,14 @@ export async function openCellData(
   assertShare(validShare);
   const train = cellInputs(data);
   const valid = validData === undefined ? [] : cellInputs(validData);
+  // Before a conversion, which can take long.
+  const isRanked = ![...train, ...valid].every(isTokens);
+  const found = isRanked ? await knownDictionaries(train, options) : null;
   const stored = {
     train: await converted(train, join(folder, "train.scdl"), options),
     valid: await converted(valid, join(folder, "valid.scdl"), options),
   };
-  const reader = await readerOf(train, stored, options);
+  const reader = await readerOf(stored, found, options);
   const opened: RankedCells[] = [];
   const close = () => {
     for (const cells of opened) cells[Symbol.dispose]();
@@ -120,7 +126,7 @@ async function converted(
     const path = await convertedCells(files, name, {
       ...{ matrix, isResumed, signal },
       onProgress: ({ rows: done, totalRows: total }) =>
-        onProgress?.({ label: "converting", done, total }),
+        total > 0 ? onProgress?.({ label: "converting", done, total }) : undefined,
     });
     found.push({ kind: "scdl", path });
     at += files.length;
@@ -137,24 +143,25 @@ interface CellReader {
 }
 
 async function readerOf(
-  places: readonly CellInput[],
   stored: Readonly<Record<"train" | "valid", readonly CellInput[]>>,
+  found: GeneDictionaries | null,
   options: OpenCellsOptions,
 ): Promise<CellReader> {
-  const { signal, genes, seqLength } = options;
+  const { signal, genes, seqLength, vocab } = options;
   const all = [...stored.train, ...stored.valid];
   const first = all.find(isTokens);
-  const isTokensAlone = all.every(isTokens) && first !== undefined;
-  if (isTokensAlone && options.vocab === undefined) {
-    const model = modelOf(first);
-    const vocabulary = vocabularyOfTokens(model, first.path);
+  if (first !== undefined && all.every(isTokens)) {
+    const model = await tokenModel(first, vocab);
+    const { clsId, eosId, vocabularySha256 } = model;
     genesOfLength(seqLength, model);
-    const ends = { clsId: model.clsId, eosId: model.eosId };
-    const sha = model.vocabularySha256;
-    const open = (input: CellInput) => openTokens(input, sha, signal);
-    return { vocabulary, ends, files: new Map(), open };
+    return {
+      vocabulary: vocabularyOfTokens(model, first.path),
+      ends: { clsId, eosId },
+      files: new Map(),
+      open: (input) => openTokens(input, { vocabularySha256, vocab, signal }),
+    };
   }
-  const dictionaries = await readDictionaries(places, stored.train, options);
+  const dictionaries = found ?? (await computeDictionaries(stored.train, options));
   const { tokenizer } = dictionaries;
   const ends = { clsId: tokenizer.clsId, eosId: null };
   const includeUnrecognizedVocabInDataset = options.includeUnrecognizedVocabInDataset === true;
@@ -162,39 +169,13 @@ async function readerOf(
     { ...dictionaries, includeUnrecognizedVocabInDataset },
     genesOfLength(seqLength, ends),
   );
-  const sha = vocabularySha256(tokenizer.vocabulary);
+  const tokens = { vocabularySha256: vocabularySha256(tokenizer.vocabulary), vocab, signal };
   const open = async (input: CellInput): Promise<RankedCells> => {
-    if (isTokens(input)) return openTokens(input, sha, signal);
+    if (isTokens(input)) return openTokens(input, tokens);
     if (input.kind === "cell-shards") return ShardCells.open(input.path, ranks, { genes, signal });
     return openDataset(input.path, ranks, genes);
   };
   return { vocabulary: tokenizer, ends, files: dictionaryFiles(dictionaries), open };
-}
-
-function isTokens({ kind }: CellInput): boolean {
-  return kind === "tokens" || kind === "token-shards";
-}
-
-function modelOf({ path }: CellInput): TokenModel {
-  return readTokenHeader(/\.tar$/i.test(path) ? dirname(path) : path).model;
-}
-
-/** @throws IncompatibleError "vocabulary" for tokens of another one */
-async function openTokens(
-  input: CellInput,
-  sha256: string,
-  signal: AbortSignal | undefined,
-): Promise<RankedCells> {
-  const { path, kind } = input;
-  const model = modelOf(input);
-  if (model.vocabularySha256 !== sha256) {
-    throw new IncompatibleError(
-      "vocabulary",
-      `${path}: the tokens are of another vocabulary (${model.vocabularySize} tokens, ${model.name})`,
-      { suggestions: ["tokenize all cells with one vocabulary: scdl tokenize-cells --vocab FILE"] },
-    );
-  }
-  return kind === "tokens" ? TokenCells.open(path) : TokenCells.openShards(path, model, { signal });
 }
 
 async function openDataset(

@@ -14,11 +14,18 @@ import { namesShards } from "../webdataset/indexed-shards.ts";
 
 /** A place of cells: what it is decides how it is read. */
 export interface CellInput {
-  readonly kind: "scdl" | "h5ad" | "tokens" | "token-shards" | "cell-shards";
+  readonly kind: "scdl" | "h5ad" | "tokens" | "token-shards" | "token-parquet" | "cell-shards";
   readonly path: string;
 }
 
 const HDF5_MAGIC = "\x89HDF";
+const PARQUET_MAGIC = "PAR1";
+
+const KIND_OF_LAYOUT = {
+  mapped: "tokens",
+  webdataset: "token-shards",
+  parquet: "token-parquet",
+} as const;
 
 /**
  * What the paths are, in their order; a folder that is no data set itself stands for the data sets and
@@ -38,8 +45,9 @@ export function cellInputs(paths: readonly string[]): CellInput[] {
 function fileOf(path: string): CellInput {
   if (namesShards(path)) return shards(path, dirname(path));
   using file = FileSource.open(path);
-  const magic = Buffer.from(file.read(0, Math.min(HDF5_MAGIC.length, file.byteLength)));
-  if (magic.toString("latin1") === HDF5_MAGIC) return { kind: "h5ad", path };
+  const magic = Buffer.from(file.read(0, Math.min(4, file.byteLength))).toString("latin1");
+  if (magic === HDF5_MAGIC) return { kind: "h5ad", path };
+  if (magic === PARQUET_MAGIC) return { kind: "token-parquet", path };
   const message = `${path}: expected cells (an SCDL data set, h5ad, tokens or shards), found another file`;
   throw new UnsupportedFeatureError("cells", message, {
     suggestions: ["write it as h5ad (adata.write_h5ad)", "name the folder of the data set"],
@@ -61,8 +69,7 @@ function shards(path: string, folder: string): CellInput {
   const hasHeader =
     statSync(join(folder, TOKEN_HEADER), { throwIfNoEntry: false })?.isFile() === true;
   if (!hasHeader) return { kind: "cell-shards", path };
-  const isMapped = readTokenHeader(folder).layout !== "webdataset";
-  return { kind: isMapped ? "tokens" : "token-shards", path };
+  return { kind: KIND_OF_LAYOUT[readTokenHeader(folder).layout], path };
 }
 
 function inside(folder: string): CellInput[] {

@@ -5,6 +5,9 @@ import { makeDirectories } from "../../formats/common/make-directories.ts";
 import { writeSmallFile } from "../../formats/common/output-file.ts";
 import type { ConvertProgress } from "../convert/options.ts";
 
+/** Files of less in all are converted sooner than threads have started. */
+const BYTES_FOR_THREADS = 16 * 2 ** 20;
+
 export interface ConvertedCellsOptions {
   /** Which matrix: `raw` (default), `X` or `layers/NAME`. */
   readonly matrix?: string | undefined;
@@ -27,7 +30,8 @@ export async function convertedCells(
 ): Promise<string> {
   const { matrix = "raw", isResumed, signal, onProgress } = options;
   const record = `${target}.json`;
-  const wanted = `${JSON.stringify({ matrix, files: files.map(fileState) }, null, 2)}\n`;
+  const states = files.map(fileState);
+  const wanted = `${JSON.stringify({ matrix, files: states }, null, 2)}\n`;
   const found = existsSync(record) ? readFileSync(record, "utf8") : null;
   if (found === wanted && existsSync(target)) return target;
   if (found !== null && isResumed) {
@@ -42,6 +46,7 @@ export async function convertedCells(
       },
     );
   }
+  const bytes = states.reduce((sum, state) => sum + state.bytes, 0);
   const { convertH5ad } = await import("../convert/convert-h5ad.ts");
   rmSync(record, { force: true });
   const folder = dirname(target);
@@ -56,6 +61,7 @@ export async function convertedCells(
       output: target,
       matrix,
       overwrite: existsSync(target),
+      ...(bytes < BYTES_FOR_THREADS ? { workers: 0 } : {}),
       ...(signal === undefined ? {} : { signal }),
       ...(onProgress === undefined ? {} : { onProgress }),
     });

@@ -5,21 +5,13 @@ import { fromFsError, InvalidArgumentError, NotFoundError } from "../../formats/
 import { makeDirectories } from "../../formats/common/make-directories.ts";
 import { computeGeneMedians, saveMedians, saveVocabulary } from "../gene-tokens/compute-medians.ts";
 import {
+  findDictionaries,
   type GeneDictionaries,
-  loadDictionaries,
   MEDIANS_FILE,
   VOCABULARY_FILE,
-  vocabularyIn,
 } from "../gene-tokens/gene-dictionaries.ts";
 import type { CellInput } from "./cell-inputs.ts";
-
-/** What is done before training can begin. */
-export interface PreparationProgress {
-  readonly label: "converting" | "medians";
-  /** Cells. */
-  readonly done: number;
-  readonly total: number;
-}
+import type { PreparationProgress } from "./preparation.ts";
 
 export interface DictionaryOptions {
   /** A file of medians, or "auto": those of the training cells. Default: `medians.json` beside them. */
@@ -37,26 +29,19 @@ export interface DictionaryOptions {
 }
 
 /**
- * Named, beside the training data as BioNeMo's preprocessing leaves them, or computed.
- * @param places as they were named, `stored` as they are read
+ * Named, or beside the training data as BioNeMo's preprocessing leaves them. Null for "auto".
  * @throws NotFoundError "no-medians" with what to do; as reading them
  */
-export async function readDictionaries(
+export async function knownDictionaries(
   places: readonly CellInput[],
-  stored: readonly CellInput[],
   options: DictionaryOptions,
-): Promise<GeneDictionaries> {
-  const { medians: asked } = options;
-  const folders = asked === undefined ? foldersOf(places) : [];
-  if (asked === "auto") folders.push(await withComputed(stored, options));
-  const folder = folders.find((path) => existsSync(join(path, MEDIANS_FILE)));
-  if (folder === undefined && (asked === undefined || asked === "auto")) throw noMedians(places);
-  const path = folder === undefined ? asked : join(folder, MEDIANS_FILE);
-  // proof: without a folder medians were asked for
-  return loadDictionaries(
-    path as string,
-    options.vocab ?? (folder === undefined ? null : vocabularyIn(folder)),
-  );
+): Promise<GeneDictionaries | null> {
+  const { medians } = options;
+  if (medians === "auto") return null;
+  const folders = medians === undefined ? foldersOf(places) : [];
+  const isThere = folders.some((path) => existsSync(join(path, MEDIANS_FILE)));
+  if (medians === undefined && !isThere) throw noMedians(places);
+  return findDictionaries(folders, options);
 }
 
 /** In a data set, and beside it. */
@@ -68,13 +53,17 @@ function foldersOf(places: readonly CellInput[]): string[] {
   return [...new Set(folders)];
 }
 
-/** Medians and vocabulary of the training cells, in the folder that is returned. */
-async function withComputed(
+/**
+ * Those of the training cells, which are kept in `folder`.
+ * @throws InvalidArgumentError for cells in shards; as `computeGeneMedians`
+ */
+export async function computeDictionaries(
   stored: readonly CellInput[],
-  { folder, isResumed, genes, signal, onProgress }: DictionaryOptions,
-): Promise<string> {
+  options: DictionaryOptions,
+): Promise<GeneDictionaries> {
+  const { folder, isResumed, genes, vocab, signal, onProgress } = options;
   const file = join(folder, MEDIANS_FILE);
-  if (isResumed && existsSync(file)) return folder;
+  if (isResumed && existsSync(file)) return findDictionaries([folder], { vocab });
   const others = stored.filter(({ kind }) => kind !== "scdl");
   if (others.length > 0) {
     const message = `medians are computed of SCDL data sets and h5ad files, not of ${others[0]?.path}`;
@@ -97,7 +86,7 @@ async function withComputed(
   }
   saveMedians(file, medians, { overwrite: true });
   saveVocabulary(join(folder, VOCABULARY_FILE), medians, null, { overwrite: true });
-  return folder;
+  return findDictionaries([folder], { vocab });
 }
 
 function noMedians(places: readonly CellInput[]): NotFoundError {

@@ -6,9 +6,9 @@ export type { EarlyStoppingOptions } from "./early-stopping.ts";
 export type { FineTuneTask, HeadOptions } from "./fine-tune-parts.ts";
 export { type FinetunedEsm2, type FinetuneEsm2Options, finetuneEsm2 } from "./finetune-esm2.ts";
 export type { FitOptions, FitResult } from "./fit-result.ts";
-export type { PreparationProgress } from "./gene-dictionaries.ts";
 export type { LossReduction } from "./loss-reduction.ts";
 export { microBatches } from "./micro-batches.ts";
+export type { PreparationProgress } from "./preparation.ts";
 export {
   type OpenedProteins,
   type OpenProteinsOptions,

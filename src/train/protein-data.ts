@@ -12,6 +12,7 @@ import { SingleClusters } from "../proteins/single-clusters.ts";
 import { namesShards } from "../webdataset/indexed-shards.ts";
 import { expandPaths } from "./config/expand-paths.ts";
 import { assertShare, holdOut } from "./hold-out.ts";
+import type { PreparationProgress } from "./preparation.ts";
 
 /** Close it (or `using`): a store has open files. */
 export interface OpenedProteins extends Disposable {
@@ -27,6 +28,7 @@ export interface OpenProteinsOptions {
   /** Chooses those held out. Default 42. */
   readonly seed?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: PreparationProgress) => void) | undefined;
 }
 
 /**
@@ -39,9 +41,9 @@ export async function openProteins(
   path: string | readonly string[],
   options: OpenProteinsOptions = {},
 ): Promise<OpenedProteins> {
-  const { validPath, validShare = 0, seed = 42, signal } = options;
+  const { validPath, validShare = 0, seed = 42 } = options;
   assertShare(validShare);
-  const opened = await openAll(path, signal);
+  const opened = await openAll(path, options);
   const sources = [opened];
   const close = () => {
     for (const source of sources) source[Symbol.dispose]();
@@ -49,7 +51,7 @@ export async function openProteins(
   try {
     let [train, valid]: [ClusteredProteins, ClusteredProteins | null] = [opened.clusters, null];
     if (validPath !== undefined) {
-      const other = await openAll(validPath, signal);
+      const other = await openAll(validPath, options);
       sources.push(other);
       valid = other.clusters;
     } else if (validShare > 0) {
@@ -63,13 +65,13 @@ export async function openProteins(
   }
 }
 
-async function openAll(paths: string | readonly string[], signal: AbortSignal | undefined) {
+async function openAll(paths: string | readonly string[], options: OpenProteinsOptions) {
   const sources: Awaited<ReturnType<typeof open>>[] = [];
   const close = () => {
     for (const source of sources) source[Symbol.dispose]();
   };
   try {
-    for (const path of expandPaths(paths)) sources.push(await open(path, signal));
+    for (const path of expandPaths(paths)) sources.push(await open(path, options));
   } catch (error) {
     close();
     throw error;
@@ -80,7 +82,7 @@ async function openAll(paths: string | readonly string[], signal: AbortSignal | 
   return { clusters, [Symbol.dispose]: close };
 }
 
-async function open(path: string, signal: AbortSignal | undefined) {
+async function open(path: string, { signal, onProgress }: OpenProteinsOptions) {
   if (namesShards(path)) {
     const clusters = await ShardClusters.open(path, { signal });
     return { clusters, [Symbol.dispose]: () => clusters.close() };
@@ -91,7 +93,12 @@ async function open(path: string, signal: AbortSignal | undefined) {
     const clusters = store.clusters ?? new SingleClusters(store);
     return { clusters, [Symbol.dispose]: () => store.close() };
   }
-  const clusters = new SingleClusters(await LoadedProteins.read(path, { signal }));
+  const loaded = await LoadedProteins.read(path, {
+    signal,
+    onProgress: (done) => onProgress?.({ label: "reading", done, total: null }),
+  });
+  onProgress?.({ label: "reading", done: loaded.length, total: loaded.length });
+  const clusters = new SingleClusters(loaded);
   return { clusters, [Symbol.dispose]: () => {} };
 }
 

@@ -10,7 +10,8 @@ import {
   sizesOf,
   withSizes,
 } from "./config/run-options.ts";
-import { type OpenedProteins, openProteins } from "./protein-data.ts";
+import type { PreparationProgress } from "./preparation.ts";
+import { type OpenedProteins, type OpenProteinsOptions, openProteins } from "./protein-data.ts";
 import { type RunScheduleOptions, scheduleOf } from "./run-schedule.ts";
 import {
   batchOfUpdate,
@@ -22,7 +23,7 @@ import {
 
 /** Defaults are those of BioNeMo's train_esm2 where nothing else is said. */
 export interface TrainEsm2Options extends TrainingRunOptions<Esm2Batch>, RunScheduleOptions {
-  /** Stores of proteins (folders), or files of them: see `openProteins()`. Or give the four paths. */
+  /** Proteins in files, shards or stores: see `openProteins()`. Or give the four paths. */
   readonly data?: string | readonly string[];
   /** Validation proteins, as `data`. */
   readonly validData?: string | readonly string[];
@@ -50,6 +51,8 @@ export interface TrainEsm2Options extends TrainingRunOptions<Esm2Batch>, RunSche
   /** Most tokens of a protein; longer ones are cropped. Default 1024. */
   readonly maxSeqLength?: number;
   readonly randomMaskStrategy?: RandomMaskStrategy;
+  /** Hears how far reading `data` is, before training begins. */
+  readonly onPreparation?: (progress: PreparationProgress) => void;
 }
 
 export interface TrainedEsm2 extends TrainingRunResult {
@@ -64,7 +67,8 @@ export interface TrainedEsm2 extends TrainingRunResult {
  * @throws InvalidArgumentError for options that do not go together, UnsupportedFeatureError; what
  *   the data and the trainer throw
  */
-export async function trainEsm2(given: TrainEsm2Options): Promise<TrainedEsm2> {
+export async function trainEsm2(all: TrainEsm2Options): Promise<TrainedEsm2> {
+  const { onPreparation, ...given } = all;
   const said = configOfOptions("esm2", { ...given }, sizeOf(given.model));
   const size = typeof given.model === "object" ? given.model : {};
   const { initial_ckpt_path: weights } = said.bionemo_model_config;
@@ -75,8 +79,10 @@ export async function trainEsm2(given: TrainEsm2Options): Promise<TrainedEsm2> {
   const schedule = scheduleOf(config);
   const { experiment_name } = config.experiment_config;
   const run = new TrainingRun<Esm2Batch>({ ...given, ...options }, experiment_name);
-  using proteins = await openData(options, given.signal);
+  using proteins = await openData(options, { signal: given.signal, onProgress: onPreparation });
   await using data = dataModule(options, proteins);
+  // Data that cannot be trained on leaves no folder of a run.
+  await data.setup("fit");
   const result = await run.fit({
     model,
     data,
@@ -106,10 +112,10 @@ function modelOf(sizes: Partial<Esm2Options>, restore: string | null): Esm2 {
 
 async function openData(
   options: RunOptions["esm2"],
-  signal: AbortSignal | undefined,
+  reading: Pick<OpenProteinsOptions, "signal" | "onProgress">,
 ): Promise<OpenedProteins | null> {
   const { data, validData: validPath, validShare, seed } = options;
-  if (data !== undefined) return openProteins(data, { validPath, validShare, seed, signal });
+  if (data !== undefined) return openProteins(data, { validPath, validShare, seed, ...reading });
   if (options.trainClusterPath !== undefined) return null;
   throw new InvalidArgumentError(
     "data",

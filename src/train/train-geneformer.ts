@@ -21,7 +21,7 @@ import {
   withSizes,
 } from "./config/run-options.ts";
 import type { RunConfig } from "./config/sections.ts";
-import type { PreparationProgress } from "./gene-dictionaries.ts";
+import type { PreparationProgress } from "./preparation.ts";
 import { type RunScheduleOptions, scheduleOf } from "./run-schedule.ts";
 import {
   batchOfUpdate,

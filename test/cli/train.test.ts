@@ -44,7 +44,9 @@ test("scdl train esm2 interrupted and gone on with gives the weights of the run 
   });
   const whole = await uninterrupted;
   expect(whole).toMatchObject({ code: 0, stderr: "" });
-  expect(whole.stdout).toMatch(/^step 10\/60 {2}loss \d\.\d+ {2}lr \S+ {2}[\d,]+ tokens\/s/);
+  expect(whole.stdout).toMatch(
+    /^read 24 proteins\nstep 10\/60 {2}loss \d\.\d+ {2}lr \S+ {2}[\d,]+ tokens\/s/,
+  );
   expect(whole.stdout).toContain(`  report ${join(folder, "whole", "report.html")}\n`);
   const [, last = ""] = /checkpoint (\S+)\n$/.exec(whole.stdout) ?? [];
   expect(last).toMatch(/whole\/checkpoints\/step=000060-val_loss=\d\.\d{4}$/);

@@ -4,6 +4,7 @@ import type { TrainedEsm2 } from "../../../src/train/train-esm2.ts";
 import { CONFIG_FLAGS, type FlagKey } from "../../config-flags.ts";
 import { number } from "../../number-flag.ts";
 import { ORIGINAL_ESM2_FLAGS, ORIGINAL_KEYS } from "../../original-train-flags.ts";
+import { PreparationLines } from "../../preparation.ts";
 import { TrainCommand } from "../../train-command.ts";
 import {
   configDefaults,
@@ -75,7 +76,11 @@ export default class TrainEsm2 extends TrainCommand {
     const { trainEsm2 } = await import("../../../src/train/train-esm2.ts");
     const options = { ...runOptions("esm2", config), model: sizesOf(config) };
     const resumeIfExists = parsed.flags["resume-if-exists"];
-    return this.train(config, (shared) => trainEsm2({ ...options, resumeIfExists, ...shared }));
+    using lines = new PreparationLines("proteins", (line) => this.log(line));
+    const onPreparation = lines.update.bind(lines);
+    return await this.train(config, (shared) =>
+      trainEsm2({ ...options, resumeIfExists, ...shared, onPreparation }),
+    );
   }
 }
 

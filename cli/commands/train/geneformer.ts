@@ -1,10 +1,9 @@
 import { boolean, integer, option, string } from "@oclif/core/flags";
-import type { PreparationProgress } from "../../../src/train/gene-dictionaries.ts";
 import type { TrainedGeneformer } from "../../../src/train/train-geneformer.ts";
 import { CONFIG_FLAGS, type FlagKey } from "../../config-flags.ts";
 import { number } from "../../number-flag.ts";
 import { ORIGINAL_GENEFORMER_FLAGS, ORIGINAL_KEYS } from "../../original-train-flags.ts";
-import { ProgressLine } from "../../progress.ts";
+import { PreparationLines } from "../../preparation.ts";
 import { TrainCommand } from "../../train-command.ts";
 import {
   configDefaults,
@@ -86,12 +85,9 @@ export default class TrainGeneformer extends TrainCommand {
     const { trainGeneformer } = await import("../../../src/train/train-geneformer.ts");
     const options = { ...runOptions("geneformer", config), model: sizesOf(config) };
     const resumeIfExists = parsed.flags["resume-if-exists"];
-    using progress = new ProgressLine();
-    const onPreparation = ({ label, done, total }: PreparationProgress) => {
-      progress.update({ label, done, total, unit: "cells" });
-      if (done === total) progress.clear();
-    };
-    return this.train(config, (shared) =>
+    using lines = new PreparationLines("cells", (line) => this.log(line));
+    const onPreparation = lines.update.bind(lines);
+    return await this.train(config, (shared) =>
       trainGeneformer({ ...options, resumeIfExists, ...shared, onPreparation }),
     );
   }

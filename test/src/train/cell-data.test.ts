@@ -1,5 +1,6 @@
 import {
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   rmSync,
@@ -28,7 +29,7 @@ import { constantSchedule } from "../../../src/train/schedule.ts";
 import { writeDatasetShards } from "../../../src/webdataset/write-dataset-shards.ts";
 import { writeGeneDataset } from "../../helpers/gene-dataset.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "scdl-cell-data-"));
+const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "scdl-cell-data-"));
 const at = (name: string) => join(folder, name);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const SEQ_LENGTH = 16;
@@ -55,6 +56,9 @@ beforeAll(async () => {
   await tokenizeToDisk([at("whole")], cells, { output: at("tokens") });
   const sharded = { output: at("tokens.tars"), format: "webdataset", cellsPerPart: 10 } as const;
   await tokenizeToDisk(files, cells, sharded);
+  const parquet = { output: at("parquet"), format: "parquet", cellsPerPart: 20 } as const;
+  await tokenizeToDisk([at("whole")], cells, parquet);
+  tokenizer.saveVocab(at("own.vocab"));
   // One list of genes: that of the first part is the second's.
   await writeDatasetShards(at("parts/a"), { output: at("cells"), samplesPerShard: 9 });
   const dense = { output: at("dense"), samplesPerShard: 12, layout: "dense" } as const;
@@ -98,7 +102,8 @@ test("the same cells give the same batches whatever they are in", async () => {
   expect(new Set(expected.map(({ text }) => text.join())).size).toBe(11);
   const containers = [
     ...[["parts"], ["parts/a", "parts/b"], ["h5ads"], ["h5ads/a.h5ad", "h5ads/b.h5ad"]],
-    ...[["parts/a", "h5ads/b.h5ad"], ["tokens"], ["tokens.tars"], ["cells", "dense"]],
+    ...[["parts/a", "h5ads/b.h5ad"], ["tokens"], ["tokens.tars"], ["parquet"]],
+    ["cells", "dense"],
     ["cells/cells-{000000..000002}.tar", "dense/cells-000000.tar"],
   ];
   for (const names of containers) {
@@ -106,6 +111,17 @@ test("the same cells give the same batches whatever they are in", async () => {
   }
   // Tokens need no medians; the vocabulary is in their header.
   expect(await batchesOf(["tokens"], { medians: undefined })).toEqual(expected);
+  // Geneformer's own files have no header.
+  const bare = ["parquet/tokens-000000.parquet", "parquet/tokens-000001.parquet"].map((name, i) => {
+    copyFileSync(at(name), at(`bare${i}.parquet`));
+    return `bare${i}.parquet`;
+  });
+  const vocab = at("own.vocab");
+  expect(await batchesOf(bare, { medians: undefined, vocab })).toEqual(expected);
+  await expect(batchesOf(bare)).rejects.toMatchObject({ code: "no-vocabulary" });
+  GeneTokenizer.fromMediansAndGenes(new Map([["ENSG1", 1]])).saveVocab(at("small.vocab"));
+  const small = batchesOf(bare, { vocab: at("small.vocab") });
+  await expect(small).rejects.toThrow(/row 0: expected ids below 6, found \d+/);
 });
 
 test("train and validation cells are those of GeneformerDataModule", async () => {

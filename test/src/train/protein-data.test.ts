@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
@@ -13,8 +13,11 @@ import { defaultRng } from "../../../src/random/numpy-generator.ts";
 import { assertStopAndGo } from "../../../src/testing/index.ts";
 import { type OpenProteinsOptions, openProteins } from "../../../src/train/protein-data.ts";
 import { constantSchedule } from "../../../src/train/schedule.ts";
+import { trainEsm2 } from "../../../src/train/train-esm2.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "scdl-protein-data-"));
+const folder = mkdtempSync(
+  join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "scdl-protein-data-"),
+);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const at = (name: string) => join(folder, name);
 const rng = defaultRng(5);
@@ -126,6 +129,15 @@ test("one protein, and fewer than a batch, are trained on again and again", asyn
   await expect(share).rejects.toThrow(/0.3 of 1 is none: nothing is left to validate on/);
   const most = openProteins(at("one.csv"), { validShare: 0.7 });
   await expect(most).rejects.toThrow(/is all: nothing is left to train on/);
+});
+
+test("validation data for the four paths of BioNeMo have paths of their own", async () => {
+  const paths = { trainClusterPath: "x.parquet", trainDatabasePath: "x.db" };
+  const refused = trainEsm2({ ...paths, resultDir: at("none"), validShare: 0.1 });
+  await expect(refused).rejects.toThrow(/are validClusterPath and validDatabasePath/);
+  const missing = trainEsm2({ ...paths, resultDir: at("none") });
+  await expect(missing).rejects.toThrow(/x.db/);
+  expect(existsSync(at("none"))).toBe(false);
 });
 
 test("what is missing, damaged or empty is told by line or sample", async () => {
