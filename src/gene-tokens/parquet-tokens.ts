@@ -39,6 +39,7 @@ export async function loadParquetTokens(
       throw new NotFoundError("no-such-column", message, {
         what: COLUMN,
         available: file.columns,
+        suggestions: ["give cells as tokens, h5ad or an SCDL data set"],
       });
     }
     let row = 0;

@@ -178,7 +178,11 @@ function readManifest(path: string, wanted: string | undefined): CellManifest {
   );
   if (found === undefined) {
     const message = `${file}: there is no column ${wanted ?? GENE_COLUMNS.join(" or ")} with Ensembl ids`;
-    throw new NotFoundError("no-such-column", message, { what: wanted ?? "feature_id", available });
+    throw new NotFoundError("no-such-column", message, {
+      what: wanted ?? "feature_id",
+      available,
+      suggestions: ["name one of them: --genes COLUMN"],
+    });
   }
   const genes = columns.get(found) as readonly unknown[]; // proof: an array
   const nVars = root.count("nVars");

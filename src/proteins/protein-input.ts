@@ -1,6 +1,6 @@
 /** Files of proteins of every kind that `scdl proteins build` takes. */
 import { FileSource } from "../../formats/bytes/file-source.ts";
-import { FormatError, NotFoundError } from "../../formats/common/errors.ts";
+import { FormatError, isScdlError, NotFoundError } from "../../formats/common/errors.ts";
 import { FastaReader } from "../../formats/fasta/fasta-reader.ts";
 import { ParquetFile } from "../../formats/parquet/parquet-file.ts";
 import { openTable } from "../../formats/table/open-table.ts";
@@ -40,7 +40,13 @@ export async function readProteins(
   if (magic === SQLITE_MAGIC) await readDatabase(path, onProtein, options);
   else if (magic.startsWith("PAR1")) await readParquet(path, onProtein, options);
   else if (TABLE_NAME.test(path)) await readTable(path, onProtein, options);
-  else await readFasta(path, onProtein, options);
+  else {
+    try {
+      await readFasta(path, onProtein, options);
+    } catch (error) {
+      throw notProteins(error, path);
+    }
+  }
 }
 
 function headOf(path: string): string {
@@ -60,6 +66,17 @@ async function readFasta(path: string, onProtein: OnProtein, options: ReadProtei
     const wait = turn();
     if (wait !== null) await wait;
   }
+}
+
+/** What is not FASTA was to be any of the kinds. */
+function notProteins(cause: unknown, path: string): unknown {
+  if (!isScdlError(cause, "not-fasta")) return cause;
+  const message = "expected proteins: FASTA, FASTQ, an SQLite data base, or a table of them";
+  return new FormatError("not-proteins", message, {
+    path,
+    cause,
+    suggestions: ["a table of text is known by its name: .csv, .tsv or .jsonl"],
+  });
 }
 
 async function readDatabase(path: string, onProtein: OnProtein, { turn }: ReadProteinsOptions) {

@@ -73,7 +73,11 @@ export function sequenceColumnOf(
   const found = names.find((name) => available.includes(name));
   if (found !== undefined) return found;
   const message = `${path}: the table must contain a 'sequences' or 'sequence' column`;
-  throw new NotFoundError("no-such-column", message, { what: "sequences", available });
+  throw new NotFoundError("no-such-column", message, {
+    what: "sequences",
+    available,
+    suggestions: ['name the column of residues "sequence"'],
+  });
 }
 
 /** Cells of a row, taken one after the other in the order they were asked for. */

@@ -192,7 +192,10 @@ function shardsOf(path: string): string[] {
   if (/\.tar/i.test(path) && !isFolder(path)) return expandUrls(path);
   const shards = tarsIn(path);
   if (shards.length === 0) {
-    throw new NotFoundError("no-shards", `${path} has no shards *.tar`, { what: "*.tar" });
+    throw new NotFoundError("no-shards", `${path} has no shards *.tar`, {
+      what: "*.tar",
+      suggestions: ["scdl shards write makes some"],
+    });
   }
   return shards;
 }

@@ -158,6 +158,7 @@ test("what is missing, damaged or empty is told by line or sample", async () => 
   await written("cut.csv.gz", gzipSync("id,sequence\na,MK\n").subarray(0, 30)).toMatchObject({
     name: "FormatError",
   });
+  await written("table.txt", "sequence\nMK\n").toMatchObject({ code: "not-proteins" });
   mkdirSync(at("nothing"));
   await refused("nothing").toThrow(/neither a protein store nor shards/);
   await written("not.tar", "MK").toMatchObject({ name: "FormatError" });
