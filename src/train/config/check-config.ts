@@ -115,12 +115,17 @@ function checkData(config: RunConfig, { nameOf }: CheckOptions): void {
   if (data.valid_data !== null && data.valid_share > 0) {
     throw both(nameOf, "data_config.valid_data", "data_config.valid_share");
   }
+  const [place, instead] =
+    data.data_dir === null
+      ? (["train_cluster_path", "valid_cluster_path"] as const)
+      : (["data_dir", null] as const);
   for (const name of ["valid_data", "valid_share"] as const) {
-    if (data.data_dir === null || data[name] === null || data[name] === 0) continue;
-    const folder = nameOf("data_config.data_dir");
-    const message = `${folder} has its validation data in val: ${nameOf(`data_config.${name}`)} was given, too`;
+    if (data[place] === null || data[name] === null || data[name] === 0) continue;
+    const from = nameOf(`data_config.${place}`);
+    const where = instead === null ? "val" : nameOf(`data_config.${instead}`);
+    const message = `${from} has its validation data in ${where}: ${nameOf(`data_config.${name}`)} was given, too`;
     throw new InvalidArgumentError(`data_config.${name}`, data[name], message, {
-      suggestions: [`give ${nameOf("data_config.data")} instead of ${folder}`],
+      suggestions: [`give ${nameOf("data_config.data")} instead of ${from}`],
     });
   }
   const { early_stop_on_step: early, max_steps: steps } = training;

@@ -134,7 +134,9 @@ test("one protein, and fewer than a batch, are trained on again and again", asyn
 test("validation data for the four paths of BioNeMo have paths of their own", async () => {
   const paths = { trainClusterPath: "x.parquet", trainDatabasePath: "x.db" };
   const refused = trainEsm2({ ...paths, resultDir: at("none"), validShare: 0.1 });
-  await expect(refused).rejects.toThrow(/are validClusterPath and validDatabasePath/);
+  await expect(refused).rejects.toThrow(
+    /has its validation data in validClusterPath: validShare was given/,
+  );
   const missing = trainEsm2({ ...paths, resultDir: at("none") });
   await expect(missing).rejects.toThrow(/x.db/);
   expect(existsSync(at("none"))).toBe(false);
