@@ -8,7 +8,7 @@ const CONFIG = { helpGroup: "CONFIGURATION" };
 export const CONFIG_FLAGS = {
   config: string({
     ...CONFIG,
-    summary: "YAML or JSON file of a run, e.g. config.yaml of its folder.",
+    summary: "YAML or JSON file of a run: `scdl recipe` writes some, runs keep theirs.",
   }),
   set: string({
     ...CONFIG,

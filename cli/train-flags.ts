@@ -9,7 +9,6 @@ import {
   SECTIONS,
 } from "../src/train/config/sections.ts";
 import type { TrainingRunOptions } from "../src/train/training-run.ts";
-import type { FlagKey } from "./config-flags.ts";
 import { number } from "./number-flag.ts";
 import { outputName } from "./output-name.ts";
 import { type ParsedTrainerFlags, TRAINER_FLAGS, trainerOptions } from "./trainer-flags.ts";
@@ -42,53 +41,6 @@ export function configDefaults(model: RunModel) {
     microBatchSize: numberOf("data_config.micro_batch_size"),
   };
 }
-
-/** What the flags of {@link trainFlags} and {@link SCHEDULE_FLAGS} are in a configuration. */
-export const TRAIN_KEYS: Readonly<Record<string, FlagKey>> = {
-  "restore-from-checkpoint-path": "experiment_config.restore_from_checkpoint_path",
-  "num-steps": "training_config.max_steps",
-  lr: "optim_config.lr",
-  "weight-decay": "optim_config.weight_decay",
-  "clip-grad": "optim_config.clip_grad",
-  "micro-batch-size": "data_config.micro_batch_size",
-  "accumulate-grad-batches": "parallel_config.accumulate_grad_batches",
-  "val-check-interval": "training_config.val_check_interval",
-  "limit-val-batches": "training_config.limit_val_batches",
-  seed: "data_config.seed",
-  threads: "training_config.threads",
-  "result-dir": "experiment_config.result_dir",
-  "experiment-name": "experiment_config.experiment_name",
-  "log-every-n-steps": "training_config.log_every_n_steps",
-  "create-tensorboard-logger": "experiment_config.create_tensorboard_logger",
-  "disable-checkpointing": (value) => ({ "training_config.enable_checkpointing": value !== true }),
-  "save-top-k": "experiment_config.save_top_k",
-  "save-last-checkpoint": "experiment_config.save_last_checkpoint",
-  "metric-to-monitor-for-checkpoints": "experiment_config.metric_to_monitor_for_checkpoints",
-  "num-layers": "bionemo_model_config.num_layers",
-  "hidden-size": "bionemo_model_config.hidden_size",
-  "num-attention-heads": "bionemo_model_config.num_attention_heads",
-  "ffn-hidden-size": "bionemo_model_config.ffn_hidden_size",
-  "hidden-dropout": "bionemo_model_config.hidden_dropout",
-  "attention-dropout": "bionemo_model_config.attention_dropout",
-  "lr-scheduler": "optim_config.lr_scheduler",
-  "warmup-steps": "optim_config.warmup_steps",
-  "scheduler-num-steps": "optim_config.max_steps",
-  "cosine-rampup-frac": "optim_config.cosine_rampup_frac",
-  "cosine-hold-frac": "optim_config.cosine_hold_frac",
-  "early-stop-on-step": "training_config.early_stop_on_step",
-  "early-stopping-patience": "training_config.early_stopping_patience",
-  "early-stopping-monitor": "training_config.early_stopping_monitor",
-  "early-stopping-min-delta": "training_config.early_stopping_min_delta",
-  "early-stopping-mode": "training_config.early_stopping_mode",
-  "loss-reduction": "training_config.loss_reduction",
-  "profile-step": "training_config.profile_step",
-  "ckpt-async-save": "experiment_config.ckpt_async_save",
-  precision: "training_config.precision",
-  "num-gpus": "parallel_config.num_devices",
-  "num-nodes": "parallel_config.num_nodes",
-  "tensor-model-parallel-size": "parallel_config.tensor_model_parallel_size",
-  "pipeline-model-parallel-size": "parallel_config.pipeline_model_parallel_size",
-};
 
 /** Flags of training from the beginning. */
 export function scheduleFlags(model: RunModel) {

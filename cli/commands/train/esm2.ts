@@ -1,19 +1,12 @@
 import { integer, option, string } from "@oclif/core/flags";
-import { ESM2_SIZES, type Esm2Size } from "../../../src/models/esm2/config.ts";
 import type { TrainedEsm2 } from "../../../src/train/train-esm2.ts";
-import { CONFIG_FLAGS, type FlagKey } from "../../config-flags.ts";
+import { CONFIG_FLAGS } from "../../config-flags.ts";
 import { number } from "../../number-flag.ts";
-import { ORIGINAL_ESM2_FLAGS, ORIGINAL_KEYS } from "../../original-train-flags.ts";
+import { ORIGINAL_ESM2_FLAGS } from "../../original-train-flags.ts";
 import { PreparationLines } from "../../preparation.ts";
 import { TrainCommand } from "../../train-command.ts";
-import {
-  configDefaults,
-  DATA,
-  MODEL,
-  scheduleFlags,
-  TRAIN_KEYS,
-  trainFlags,
-} from "../../train-flags.ts";
+import { configDefaults, DATA, MODEL, scheduleFlags, trainFlags } from "../../train-flags.ts";
+import { ESM2_KEYS } from "../../train-keys.ts";
 
 export default class TrainEsm2 extends TrainCommand {
   static override summary = "Train ESM-2 on this machine's CPU.";
@@ -71,7 +64,7 @@ export default class TrainEsm2 extends TrainCommand {
 
   async run(): Promise<TrainedEsm2> {
     const parsed = await this.parse(TrainEsm2);
-    const config = await this.configOf("esm2", parsed, KEYS);
+    const config = await this.configOf("esm2", parsed, ESM2_KEYS);
     const { runOptions, sizesOf } = await import("../../../src/train/config/run-options.ts");
     const { trainEsm2 } = await import("../../../src/train/train-esm2.ts");
     const options = { ...runOptions("esm2", config), model: sizesOf(config) };
@@ -83,29 +76,3 @@ export default class TrainEsm2 extends TrainCommand {
     );
   }
 }
-
-function keysOfSize(size: unknown): Readonly<Record<string, unknown>> {
-  const { layers, hiddenSize, heads } = ESM2_SIZES[size as Esm2Size]; // proof: an option of the flag
-  return {
-    "bionemo_model_config.num_layers": layers,
-    "bionemo_model_config.hidden_size": hiddenSize,
-    "bionemo_model_config.num_attention_heads": heads,
-    "bionemo_model_config.ffn_hidden_size": 4 * hiddenSize,
-  };
-}
-
-const KEYS: Readonly<Record<string, FlagKey>> = {
-  ...TRAIN_KEYS,
-  ...ORIGINAL_KEYS,
-  data: "data_config.data",
-  "valid-data": "data_config.valid_data",
-  "valid-share": "data_config.valid_share",
-  "train-cluster-path": "data_config.train_cluster_path",
-  "train-database-path": "data_config.train_database_path",
-  "valid-cluster-path": "data_config.valid_cluster_path",
-  "valid-database-path": "data_config.valid_database_path",
-  "min-seq-length": "data_config.min_seq_length",
-  "max-seq-length": "data_config.max_seq_length",
-  "random-mask-strategy": "data_config.random_mask_strategy",
-  size: keysOfSize,
-};

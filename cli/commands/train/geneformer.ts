@@ -1,18 +1,12 @@
 import { boolean, integer, option, string } from "@oclif/core/flags";
 import type { TrainedGeneformer } from "../../../src/train/train-geneformer.ts";
-import { CONFIG_FLAGS, type FlagKey } from "../../config-flags.ts";
+import { CONFIG_FLAGS } from "../../config-flags.ts";
 import { number } from "../../number-flag.ts";
-import { ORIGINAL_GENEFORMER_FLAGS, ORIGINAL_KEYS } from "../../original-train-flags.ts";
+import { ORIGINAL_GENEFORMER_FLAGS } from "../../original-train-flags.ts";
 import { PreparationLines } from "../../preparation.ts";
 import { TrainCommand } from "../../train-command.ts";
-import {
-  configDefaults,
-  DATA,
-  MODEL,
-  scheduleFlags,
-  TRAIN_KEYS,
-  trainFlags,
-} from "../../train-flags.ts";
+import { configDefaults, DATA, MODEL, scheduleFlags, trainFlags } from "../../train-flags.ts";
+import { GENEFORMER_KEYS } from "../../train-keys.ts";
 
 export default class TrainGeneformer extends TrainCommand {
   static override summary = "Train Geneformer on cells, on this machine's CPU.";
@@ -80,7 +74,7 @@ export default class TrainGeneformer extends TrainCommand {
 
   async run(): Promise<TrainedGeneformer> {
     const parsed = await this.parse(TrainGeneformer);
-    const config = await this.configOf("geneformer", parsed, KEYS);
+    const config = await this.configOf("geneformer", parsed, GENEFORMER_KEYS);
     const { runOptions, sizesOf } = await import("../../../src/train/config/run-options.ts");
     const { trainGeneformer } = await import("../../../src/train/train-geneformer.ts");
     const options = { ...runOptions("geneformer", config), model: sizesOf(config) };
@@ -92,19 +86,3 @@ export default class TrainGeneformer extends TrainCommand {
     );
   }
 }
-
-const KEYS: Readonly<Record<string, FlagKey>> = {
-  ...TRAIN_KEYS,
-  ...ORIGINAL_KEYS,
-  data: "data_config.data",
-  "valid-data": "data_config.valid_data",
-  "valid-share": "data_config.valid_share",
-  "data-dir": "data_config.data_dir",
-  matrix: "data_config.matrix",
-  medians: "data_config.medians",
-  vocab: "data_config.vocab",
-  genes: "data_config.genes",
-  "include-unrecognized-vocab-in-dataset": "data_config.include_unrecognized_vocab_in_dataset",
-  "seq-length": "data_config.seq_length",
-  layout: "bionemo_model_config.layout",
-};

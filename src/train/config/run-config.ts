@@ -35,6 +35,12 @@ export interface RunConfigOptions {
   readonly onWarning?: (message: string) => void;
 }
 
+/** Where a key that must be given (`???`) is not asked for: something stands in its place. */
+export const ALTERNATIVES: Readonly<Record<string, readonly string[]>> = {
+  "data_config.data": ["data_config.train_cluster_path", "data_config.data_dir"],
+  "data_config.data_dir": ["data_config.data"],
+};
+
 /**
  * The resolved configuration of a run: what was not said is filled in, but for the sizes of a model
  * whose weights are restored.
@@ -57,6 +63,10 @@ export function loadRunConfig(options: RunConfigOptions): RunConfig {
   for (const [key, value] of Object.entries(overrides)) {
     written.set(key, value);
     ofFile.delete(key);
+  }
+  for (const [key, others] of Object.entries(ALTERNATIVES)) {
+    const isThere = others.some((other) => (written.get(other) ?? "???") !== "???");
+    if (written.get(key) === "???" && isThere) written.delete(key);
   }
   const nameOf = (key: string): string =>
     ofFile.has(key) || !Object.hasOwn(names, key) ? key : (names[key] ?? key);
@@ -112,7 +122,8 @@ function unknownSection(section: string): InvalidArgumentError {
   });
 }
 
-function unknownKey(model: RunModel, key: string): InvalidArgumentError {
+/** The error for a key that a model has not, with the nearest one it has. */
+export function unknownKey(model: RunModel, key: string): InvalidArgumentError {
   if (fieldOf(key) !== undefined) {
     const other = model === "esm2" ? "Geneformer" : "ESM-2";
     return new InvalidArgumentError(key, undefined, `unknown key ${key}: it is of ${other}`, {

@@ -94,7 +94,7 @@ const WITHOUT_MEANING: Readonly<Record<string, WithoutMeaning>> = {
 /** Taken whole. */
 export const WANDB_SECTION = "wandb_config";
 const WANDB = ["entity", "project", "group", "tags", "offline", "anonymous", "id", "log_model"];
-const WANDB_KEYS: readonly string[] = [...WANDB, "job_type"].map(
+const WANDB_KEYS: readonly string[] = [...WANDB, "job_type", "name"].map(
   (name) => `${WANDB_SECTION}.${name}`,
 );
 
