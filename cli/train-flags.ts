@@ -3,7 +3,6 @@ import { boolean, integer, option, string } from "@oclif/core/flags";
 import { readField } from "../src/train/config/field.ts";
 import {
   defaultOf,
-  PRECISIONS,
   type RunConfigKey,
   type RunModel,
   SECTIONS,
@@ -70,12 +69,17 @@ export function scheduleFlags(model: RunModel) {
     }),
     "hidden-dropout": number({ ...MODEL, summary: "Default: that of the published model." }),
     "attention-dropout": number({ ...MODEL, summary: "Default: that of the published model." }),
-    precision: option({
+    precision: string({
       ...STEPS,
-      options: PRECISIONS,
-      default: "32",
-      summary: "Others are taken; the CPU computes float32.",
-    })(),
+      default: String(defaultOf(model, "training_config.precision")),
+      summary: "32; bf16-mixed or 16-mixed with the executor torch.",
+    }),
+    executor: string({
+      ...STEPS,
+      default: String(defaultOf(model, "training_config.executor")),
+      summary: "What computes: onnx, or torch, the PyTorch of this machine.",
+    }),
+    device: string({ ...STEPS, summary: "Of the executor torch: cpu (default), cuda or cuda:N." }),
   };
 }
 

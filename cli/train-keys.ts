@@ -44,6 +44,8 @@ const TRAIN_KEYS: Readonly<Record<string, FlagKey>> = {
   "profile-step": "training_config.profile_step",
   "ckpt-async-save": "experiment_config.ckpt_async_save",
   precision: "training_config.precision",
+  executor: "training_config.executor",
+  device: "training_config.device",
   "num-gpus": "parallel_config.num_devices",
   "num-nodes": "parallel_config.num_nodes",
   "tensor-model-parallel-size": "parallel_config.tensor_model_parallel_size",

@@ -65,10 +65,16 @@ export interface TrainingRunOptions<B> extends TrainerExtras, ParallelSizes {
   readonly resumeIfExists?: boolean;
   /** Weights to begin with: a checkpoint, a safetensors file, or a folder of transformers. */
   readonly restoreFromCheckpointPath?: string;
+  /** Names of weights to begin with that begin so are left alone. Default: none. */
+  readonly skipKeysWithThesePrefixes?: readonly string[];
   /** Of order, masks, initial weights and dropout. Default 42. */
   readonly seed?: number;
   /** Default "onnx". */
   readonly executor?: string;
+  /** Of the executor "torch": "cpu", "cuda" or "cuda:N". Default "cpu". */
+  readonly device?: string;
+  /** Of the executor "torch": of products and attention. Default "32". */
+  readonly precision?: "32" | "bf16-mixed" | "16-mixed";
   /** Threads of the executor. Default: what the machine offers. */
   readonly threads?: number;
   /** Write TensorBoard files. Default false. */
@@ -155,11 +161,19 @@ export class TrainingRun<B> {
     const restored =
       restore === undefined || this.#step > 0
         ? undefined
-        : startingWeights(model, restore, seed, loading);
+        : startingWeights(
+            model,
+            restore,
+            seed,
+            withSkipped(loading, config.skipKeysWithThesePrefixes),
+          );
     if (restored !== undefined) onWeights?.(restored.report);
     const weights = restored?.values;
+    const { device, precision } = config;
     await using executor = await openExecutor(config.executor, {
       ...(threads === undefined ? {} : { threads }),
+      ...(device === undefined ? {} : { device }),
+      ...(precision === undefined ? {} : { precision }),
     });
     const limit = limitBatches(config.limitValBatches);
     const logger = this.#openLogger();
@@ -228,6 +242,14 @@ export class TrainingRun<B> {
     const { logTrainPpl = false, logValPpl = true } = this.#options;
     return new PerplexityFilter(lines, { train: logTrainPpl, val: logValPpl });
   }
+}
+
+function withSkipped(
+  loading: LoadWeightsOptions | undefined,
+  prefixes: readonly string[] = [],
+): LoadWeightsOptions | undefined {
+  if (prefixes.length === 0) return loading;
+  return { ...loading, skipPrefixes: [...(loading?.skipPrefixes ?? []), ...prefixes] };
 }
 
 /** A number counts batches. Default 2. */

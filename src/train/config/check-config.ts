@@ -27,12 +27,7 @@ export function checkRunConfig(config: RunConfig, options: CheckOptions): RunCon
   checkData(config, options);
   const { data_config, training_config, experiment_config, optim_config } = config;
   const { onWarning, nameOf, model } = options;
-  const { precision, val_check_interval: interval } = training_config;
-  if (!["32", "fp32", "fp32-mixed"].includes(precision)) {
-    onWarning(
-      `${nameOf("training_config.precision")} ${precision}: this runs on the CPU, in float32`,
-    );
-  }
+  const { val_check_interval: interval } = training_config;
   const saves = experiment_config.save_every_n_steps;
   if (saves !== null && saves !== interval) {
     onWarning(
@@ -45,7 +40,7 @@ export function checkRunConfig(config: RunConfig, options: CheckOptions): RunCon
     ...config,
     training_config: {
       ...training_config,
-      precision: "32",
+      precision: precisionOf(config, options),
       enable_checkpointing:
         training_config.enable_checkpointing && experiment_config.create_checkpoint_callback,
     },
@@ -61,6 +56,25 @@ export function checkRunConfig(config: RunConfig, options: CheckOptions): RunCon
       save_every_n_steps: interval,
     },
   };
+}
+
+/** ONNX Runtime has kernels of one precision on the CPU. */
+function precisionOf({ training_config }: RunConfig, { nameOf, onWarning }: CheckOptions) {
+  const { precision, executor, device } = training_config;
+  if (executor === "torch") return precision;
+  if (device !== null && device !== "cpu") {
+    const message =
+      `${nameOf("training_config.device")} ${device} is of another executor than ` +
+      `${nameOf("training_config.executor")} ${executor}`;
+    throw new InvalidArgumentError("training_config.device", device, message, {
+      suggestions: [`${nameOf("training_config.executor")} torch`],
+    });
+  }
+  if (precision !== "32") {
+    const name = nameOf("training_config.precision");
+    onWarning(`${name} ${precision}: this runs on the CPU, in float32`);
+  }
+  return "32" as const;
 }
 
 function checkParallel({ parallel_config }: RunConfig, { nameOf }: CheckOptions): void {

@@ -83,12 +83,19 @@ export function texts(): Field<readonly string[]> {
   return { value: [], expected: "a list of texts", read };
 }
 
+/** One of some words; `others` are other words for them. */
 export function choice<const C extends readonly string[]>(
   choices: C,
   value: C[number],
+  others: Readonly<Record<string, C[number]>> = {},
 ): Field<C[number]> {
-  const read = (given: unknown): C[number] | undefined =>
-    choices.find((one) => one === String(given));
+  const read = (given: unknown): C[number] | undefined => {
+    const word = String(given);
+    return (
+      choices.find((one) => one === word) ??
+      (Object.hasOwn(others, word) ? others[word] : undefined)
+    );
+  };
   return { value, expected: choices.join(" or "), read };
 }
 

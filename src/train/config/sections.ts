@@ -16,11 +16,16 @@ import {
 /** Which model a run trains. */
 export type RunModel = "esm2" | "geneformer";
 
-/** BioNeMo's names of precisions; all are taken, and computed as `checkRunConfig()` says. */
-export const PRECISIONS = [
-  ...["32", "bf16-mixed", "16-mixed", "fp32", "fp32-mixed"],
-  ...["bf16", "fp16", "fp16-mixed", "16"],
-];
+/** Precisions, and BioNeMo's other names of them. */
+export const PRECISIONS = ["32", "bf16-mixed", "16-mixed"] as const;
+const PRECISION_NAMES: Readonly<Record<string, (typeof PRECISIONS)[number]>> = {
+  fp32: "32",
+  "fp32-mixed": "32",
+  bf16: "bf16-mixed",
+  16: "16-mixed",
+  fp16: "16-mixed",
+  "fp16-mixed": "16-mixed",
+};
 
 /** Null is "not said": what a field is then, `checkRunConfig()` fills in. */
 export const SECTIONS = {
@@ -68,8 +73,9 @@ export const SECTIONS = {
     log_train_ppl: flag(false),
     log_val_ppl: flag(true),
     enable_checkpointing: flag(true),
-    precision: choice(PRECISIONS, "32"),
+    precision: choice(PRECISIONS, "32", PRECISION_NAMES),
     executor: text("onnx"),
+    device: optional(text("")),
     threads: optional(count(1, 1)),
   },
   bionemo_model_config: {
