@@ -110,6 +110,17 @@ export function inferNumSamples(
   );
 }
 
+/** The same, but all of the data where batches reach for its end: nothing of it comes twice. */
+export function withoutRepeats(
+  limit: LimitBatches,
+  globalBatchSize: number,
+  samples: number,
+): LimitBatches {
+  if (limit === null || "share" in limit) return limit;
+  const { batches } = limit;
+  return batches > 0 && batches * globalBatchSize >= samples ? null : limit;
+}
+
 /** One of the two, not both. */
 function isLimit(limit: unknown): boolean {
   if (typeof limit !== "object" || limit === null) return limit === null;

@@ -1,4 +1,5 @@
 /** `scdl/infer`: outputs of trained models. */
+export { type ExportedOnnx, type ExportOnnxOptions, exportOnnx } from "./export-onnx.ts";
 export { type InferEsm2Options, type InferredEsm2, inferEsm2 } from "./infer-esm2.ts";
 export {
   type InferGeneformerOptions,

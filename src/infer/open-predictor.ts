@@ -1,4 +1,10 @@
-import type { LabelledBatch, openModel, TokenBatch, TrainableModel } from "../models/index.ts";
+import {
+  Geneformer,
+  type LabelledBatch,
+  type openModel,
+  type TokenBatch,
+  type TrainableModel,
+} from "../models/index.ts";
 import { openExecutor } from "../tensor/index.ts";
 import { parameterValues } from "../train/model-programs.ts";
 import { startingWeights } from "../train/training-weights.ts";
@@ -34,6 +40,12 @@ export function padIdOf(model: AnyModel): number {
   return "backbone" in model ? model.backbone.settings.padId : model.settings.padId;
 }
 
+/** Most tokens of a row; undefined where there is no end. */
+function positionsOf(model: AnyModel): number | undefined {
+  const network = "backbone" in model ? model.backbone : model;
+  return network instanceof Geneformer ? network.settings.maxPositions : undefined;
+}
+
 /**
  * Reads the weights that the outputs need: those of a vocabulary head that is not asked for may be
  * missing.
@@ -64,7 +76,10 @@ export async function openPredictor(
     const state = await executor.createState(parameterValues(needed), { inferenceOnly: true });
     await state.write("values", weights);
     const padId = padIdOf(given);
-    const predictor = new Predictor({ model, executor, state, outputs: names, padId, signal });
+    const maxLength = positionsOf(given);
+    const predictor = new Predictor({
+      ...{ model, executor, state, outputs: names, padId, maxLength, signal },
+    });
     return {
       specs,
       predict: async (sequences) => {

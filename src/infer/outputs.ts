@@ -3,6 +3,9 @@ import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { TrainableModel } from "../models/index.ts";
 import { type Program, ProgramBuilder } from "../tensor/index.ts";
 
+/** What prediction needs of a model, whatever its batches are. */
+type PredictingModel = Pick<TrainableModel<never>, "name" | "parameters" | "build">;
+
 /** An output of every row. */
 export interface OutputSpec {
   readonly name: string;
@@ -25,7 +28,7 @@ export function modelOutput(name: string): string {
 
 /** @throws InvalidArgumentError for an output that the model does not have */
 export function outputSpecs(
-  model: TrainableModel<never>,
+  model: PredictingModel,
   names: readonly string[],
 ): readonly OutputSpec[] {
   const computed = names.filter((name) => name !== INPUT_IDS);
@@ -42,8 +45,8 @@ export function outputSpecs(
 }
 
 /** A forward pass with these outputs. @throws InvalidArgumentError for one that is not there */
-export function predictProgram<B>(
-  model: TrainableModel<B>,
+export function predictProgram(
+  model: PredictingModel,
   size: { readonly batch: number; readonly length: number },
   names: readonly string[],
 ): Program {
@@ -62,7 +65,7 @@ export function predictProgram<B>(
 }
 
 /** Parameters that the outputs need: those of a head that is not asked for may be missing. */
-export function neededParameters<B>(model: TrainableModel<B>, names: readonly string[]) {
+export function neededParameters(model: PredictingModel, names: readonly string[]) {
   const program = predictProgram(model, { batch: 1, length: 3 }, names);
   const needed = new Set(program.parameters.map(({ name }) => name));
   return model.parameters.filter(({ name }) => needed.has(name));

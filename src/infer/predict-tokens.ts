@@ -14,6 +14,8 @@ export interface PredictTokensOptions<B> {
   readonly batchSize?: number;
   /** Rows are as long as the longest sequence of the batch, rounded up to this. Default 16. */
   readonly lengthStep?: number;
+  /** But no longer than this: the positions of the model. Default: any length. */
+  readonly maxLength?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -70,10 +72,12 @@ export class Predictor<B extends TokenBatch> {
 
   /** @throws the signal's reason; IncompatibleError for sequences that the model cannot take */
   async predict(sequences: readonly Int32Array[]): Promise<Omit<TokenPredictions, "rows">> {
-    const { model, executor, state, outputs, padId, lengthStep = 16, signal } = this.#options;
+    const { model, executor, state, outputs, padId, signal } = this.#options;
+    const { lengthStep = 16, maxLength = Number.POSITIVE_INFINITY } = this.#options;
     signal?.throwIfAborted();
     const longest = sequences.reduce((most, { length }) => Math.max(most, length), 1);
-    const length = Math.ceil(longest / lengthStep) * lengthStep;
+    const rounded = Math.ceil(longest / lengthStep) * lengthStep;
+    const length = Math.max(longest, Math.min(rounded, maxLength));
     const size: BatchSize = { batch: sequences.length, length };
     const program = this.#programs.get(sizeKey(size)) ?? predictProgram(model, size, outputs);
     this.#programs.set(sizeKey(size), program);

@@ -1,5 +1,5 @@
 import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
-import type { LimitBatches } from "../data/infer-samples.ts";
+import { withoutRepeats } from "../data/infer-samples.ts";
 import { Esm2, type Esm2Options, type Esm2Size } from "../models/index.ts";
 import { FineTuneDataModule } from "../proteins/fine-tune-data-module.ts";
 import type { Label } from "../proteins/label-map.ts";
@@ -95,7 +95,7 @@ export async function finetuneEsm2(options: FinetuneEsm2Options): Promise<Finetu
     seed,
     ...(minSeqLength === undefined ? { padToMultipleOf: LENGTH_STEP } : { minSeqLength }),
     maxSeqLength,
-    limitValBatches: limitOf(limitBatches(limitValBatches), batch, valid?.length ?? 0),
+    limitValBatches: withoutRepeats(limitBatches(limitValBatches), batch, valid?.length ?? 0),
   });
   // Data that cannot be trained on leaves no folder of a run.
   await data.setup("fit");
@@ -119,13 +119,6 @@ function backboneOf({ restoreFromCheckpointPath: restore, model }: FinetuneEsm2O
   if (backbone instanceof Esm2) return backbone;
   const message = `${path}: expected an ESM-2, found ${backbone.name}`;
   throw new IncompatibleError("other-model", message);
-}
-
-/** All of the validation data where the batches reach for it: no protein counts twice. */
-function limitOf(limit: LimitBatches, globalBatchSize: number, proteins: number): LimitBatches {
-  if (limit === null || "share" in limit) return limit;
-  const { batches } = limit;
-  return batches > 0 && batches * globalBatchSize >= proteins ? null : { batches };
 }
 
 type LabelledProteins = InMemorySingleValueDataset | InMemoryPerTokenValueDataset;

@@ -5,6 +5,11 @@ export type { BatchSums } from "./batch-runner.ts";
 export type { EarlyStoppingOptions } from "./early-stopping.ts";
 export type { FineTuneTask, HeadOptions } from "./fine-tune-parts.ts";
 export { type FinetunedEsm2, type FinetuneEsm2Options, finetuneEsm2 } from "./finetune-esm2.ts";
+export {
+  type FinetunedGeneformer,
+  type FinetuneGeneformerOptions,
+  finetuneGeneformer,
+} from "./finetune-geneformer.ts";
 export type { FitOptions, FitResult } from "./fit-result.ts";
 export type { LossReduction } from "./loss-reduction.ts";
 export { microBatches } from "./micro-batches.ts";

@@ -10,8 +10,8 @@ export interface GeneDatasetContent {
   readonly data: NumericArray;
   readonly indices: readonly number[];
   readonly indptr: readonly number[];
-  /** Numeric obs columns. */
-  readonly obs?: Readonly<Record<string, Float32Array | Int32Array | Float64Array>>;
+  /** Obs columns: numbers, or text. */
+  readonly obs?: Readonly<Record<string, Float32Array | Int32Array | Float64Array | string[]>>;
 }
 
 /** A complete data set on disk whose variables are genes: float32, uint8, uint16 or float64 counts. */
@@ -33,7 +33,12 @@ export async function writeGeneDataset(
   await writer.varFeatures.endBlock();
   const numbers = content.obs ?? { n: new Int32Array(nObs) };
   const obs = new arrow.Table(
-    Object.fromEntries(Object.entries(numbers).map(([name, of]) => [name, arrow.makeVector(of)])),
+    Object.fromEntries(
+      Object.entries(numbers).map(([name, of]) => [
+        name,
+        Array.isArray(of) ? arrow.vectorFromArray(of, new arrow.Utf8()) : arrow.makeVector(of),
+      ]),
+    ),
   );
   writer.obsFeatures.beginBlock({ label: null, nRows: nObs, schema: obs.schema });
   for (const batch of obs.batches) await writer.obsFeatures.write(batch);

@@ -22,7 +22,7 @@ test("a run of train geneformer is all that its cells need, and tokens give the 
   const run = await trainGeneformer({
     dataDir,
     resultDir: folder,
-    seqLength: 24,
+    seqLength: 12,
     numSteps: 2,
     valCheckInterval: 1,
     threads: 1,

@@ -9,7 +9,7 @@ const PER_KIND = 10;
 
 /**
  * SCDL data sets `train` (48 cells) and `val` (16) with `train/medians.json`: each cell is of one of
- * three kinds, and expresses the ten genes of its kind, in ranks of little noise.
+ * three kinds, as obs says, and expresses the ten genes of its kind, in ranks of little noise.
  */
 export async function cellsOfKinds(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
@@ -28,7 +28,13 @@ export async function cellsOfKinds(folder: string): Promise<void> {
       }
     }
     const indptr = Array.from({ length: count + 1 }, (_, cell) => cell * PER_KIND);
-    const content = { genes, data: Float32Array.from(data), indices, indptr };
+    const cells = Array.from({ length: count }, (_, cell) => cell);
+    const obs = {
+      kind: cells.map((cell) => ["T", "B", "NK"][cell % 3] ?? ""),
+      age: Float32Array.from(cells, (cell) => cell % 3),
+      only_in_train: cells.map((cell) => `${split} ${cell}`),
+    };
+    const content = { genes, data: Float32Array.from(data), indices, indptr, obs };
     await writeGeneDataset(join(folder, split), content);
   }
   writeGeneMedians(join(folder, "train", "medians.json"), new Map(genes.map((gene) => [gene, 1])));

@@ -1,0 +1,118 @@
+import { FormatError } from "../../formats/common/errors.ts";
+import type { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
+import { type Label, LabelMap } from "../proteins/label-map.ts";
+import type { ProteinItem } from "../proteins/protein-dataset.ts";
+import type { EpochIndex, MultiEpochDataset } from "../sampling/multi-epoch-dataset.ts";
+import type { GeneDictionaries } from "./gene-dictionaries.ts";
+import { genesOfLength, MaskedCells } from "./masked-cells.ts";
+import { RankedDataset } from "./ranked-cells.ts";
+import { bionemoRanks } from "./single-cell-token-dataset.ts";
+
+export type CellTask = "regression" | "classification";
+
+export interface LabelledCellsOptions extends GeneDictionaries {
+  /** Longest item, [CLS] included. */
+  readonly maxLen: number;
+  /** Var column with Ensembl ids. Default: see `readGeneNames()`. */
+  readonly genes?: string | undefined;
+  /** A gene without token is an error, not left out. Default false. */
+  readonly includeUnrecognizedVocabInDataset?: boolean | undefined;
+  /** Obs column. */
+  readonly label: string;
+  /** Default: classification for a column of text, regression for one of numbers. */
+  readonly task?: CellTask | undefined;
+  /** Ids of classes, those of the training data. Default: of these labels, sorted. */
+  readonly labelMap?: LabelMap | null | undefined;
+}
+
+/** Tokens of a cell, unmasked, with its value or class. */
+export type LabelledCell = ProteinItem<Int32Array | Float32Array>;
+
+/** Cells of an SCDL data set with an obs column as labels. The data set stays the caller's to close. */
+export class LabelledCells implements MultiEpochDataset<LabelledCell> {
+  readonly length: number;
+  readonly identity: string;
+  readonly task: CellTask;
+  /** Null for a regression. */
+  readonly labelMap: LabelMap | null;
+  readonly #cells: MaskedCells;
+  /** [cells] numbers, or ids of classes. */
+  readonly #labels: Float32Array | Int32Array;
+
+  private constructor(
+    cells: MaskedCells,
+    task: CellTask,
+    labelMap: LabelMap | null,
+    labels: Float32Array | Int32Array,
+    label: string,
+  ) {
+    this.length = cells.length;
+    this.identity = JSON.stringify([cells.identity, label, task, labelMap?.labels ?? null]);
+    this.task = task;
+    this.labelMap = labelMap;
+    this.#cells = cells;
+    this.#labels = labels;
+  }
+
+  /**
+   * @throws NotFoundError "no-such-column"; FormatError naming the row of a label that is missing, no
+   *   number, or not among the classes of the training data
+   */
+  static async open(
+    dataset: SingleCellDataset,
+    options: LabelledCellsOptions,
+  ): Promise<LabelledCells> {
+    const { label, task: asked, labelMap: given, tokenizer, medians, maxLen } = options;
+    const { genes, includeUnrecognizedVocabInDataset = false } = options;
+    const column = await dataset.obsColumn(label);
+    const task = asked ?? (column.kind === "numeric" ? "regression" : "classification");
+    const path = `${dataset.directory}, obs column ${JSON.stringify(label)}`;
+    const values = Array.from({ length: dataset.nObs }, (_, row) => {
+      return labelOf(column.at(row), task, `${path}, row ${row}`);
+    });
+    const ends = { clsId: tokenizer.clsId, eosId: null };
+    const ranks = bionemoRanks(
+      { tokenizer, medians, includeUnrecognizedVocabInDataset },
+      genesOfLength(maxLen, ends),
+    );
+    const ranked = await RankedDataset.open(dataset, ranks, genes);
+    ranked.assertKnown();
+    const cells = new MaskedCells(ranked, tokenizer, { ...ends, maxLen, maskProb: 0 });
+    if (task === "regression") {
+      return new LabelledCells(cells, task, null, Float32Array.from(values, Number), label);
+    }
+    const map = given ?? LabelMap.sorted(values);
+    const unknown = values.findIndex((value) => !map.has(value));
+    if (unknown >= 0) {
+      const message = `the class ${values[unknown]} is not in the training data`;
+      throw new FormatError("bad-label", message, { path: `${path}, row ${unknown}` });
+    }
+    const ids = Int32Array.from(values, (value) => map.idOf(value));
+    return new LabelledCells(cells, task, map, ids, label);
+  }
+
+  /** @throws FormatError "empty-cell" for a cell without stored values */
+  at({ idx }: EpochIndex): LabelledCell {
+    const item = this.#cells.at({ epoch: 0, idx });
+    return { ...item, labels: this.#labels.slice(idx, idx + 1) };
+  }
+}
+
+function labelOf(
+  value: string | number | bigint | boolean | readonly unknown[] | null,
+  task: CellTask,
+  path: string,
+): Label {
+  const plain = typeof value === "bigint" ? Number(value) : value;
+  if (task === "regression") {
+    if (typeof plain === "number" && Number.isFinite(plain)) return plain;
+    const message = `expected a finite number as label, found ${String(value)}`;
+    throw new FormatError("bad-label", message, { path });
+  }
+  if (typeof plain === "string" || typeof plain === "number") return plain;
+  if (typeof plain === "boolean") return String(plain);
+  throw new FormatError("bad-label", "the cell has no label", {
+    path,
+    suggestions: ["leave out such cells before the conversion, or give them a class"],
+  });
+}
