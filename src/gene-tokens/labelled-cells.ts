@@ -91,6 +91,14 @@ export class LabelledCells implements MultiEpochDataset<LabelledCell> {
     return new LabelledCells(cells, task, map, ids, label);
   }
 
+  /** Of the values of a regression; 0 for classes. */
+  get labelMean(): number {
+    if (this.labelMap !== null || this.length === 0) return 0;
+    let sum = 0;
+    for (const value of this.#labels) sum += value;
+    return sum / this.length;
+  }
+
   /** @throws FormatError "empty-cell" for a cell without stored values */
   at({ idx }: EpochIndex): LabelledCell {
     const item = this.#cells.at({ epoch: 0, idx });

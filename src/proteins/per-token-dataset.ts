@@ -78,6 +78,11 @@ export class InMemoryPerTokenValueDataset extends ProteinDataset<Int32Array> {
     });
   }
 
+  /** There are no values. */
+  get labelMean(): number {
+    return 0;
+  }
+
   protected override content(): unknown {
     return [this.sequences, this.#labels, this.#labelsMask, this.labelMap];
   }

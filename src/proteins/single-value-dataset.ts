@@ -102,6 +102,12 @@ export class InMemorySingleValueDataset extends ProteinDataset<Int32Array | Floa
     });
   }
 
+  /** Of the values of a regression; 0 for classes. */
+  get labelMean(): number {
+    if (this.labelMap !== null || this.length === 0) return 0;
+    return this.#values.reduce<number>((sum, value) => sum + Number(value), 0) / this.length;
+  }
+
   protected override content(): unknown {
     return [this.sequences, this.#values, this.labelMap];
   }

@@ -55,11 +55,19 @@ export function backboneOfWeights(path: string): Esm2 | Geneformer {
   return openBackbone(findWeights(path));
 }
 
+/** What the training data say of the targets. */
+export interface Targets {
+  /** The class of each id; null for a regression. */
+  readonly labels: readonly Label[] | null;
+  /** Of the values of a regression, else 0. */
+  readonly mean: number;
+}
+
 /** A new head on a backbone. @throws InvalidArgumentError for fewer outputs than classes */
 export function headOn(
   backbone: Esm2 | Geneformer,
   task: FineTuneTask,
-  labels: readonly Label[] | null,
+  { labels, mean }: Targets,
   options: HeadOptions,
 ): SequenceModel | TokenModel {
   const { encoderFrozen = false } = options;
@@ -74,7 +82,7 @@ export function headOn(
     const message = `mlpTargetSize is ${targetSize}: a regression has one value for each sequence`;
     throw new InvalidArgumentError("mlpTargetSize", targetSize, message);
   }
-  const common = { headSize, dropout, encoderFrozen, labels };
+  const common = { headSize, dropout, encoderFrozen, labels, labelMean: mean };
   return new SequenceModel(backbone, { task, targetSize, ...common });
 }
 

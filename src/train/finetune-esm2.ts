@@ -80,7 +80,7 @@ export async function finetuneEsm2(options: FinetuneEsm2Options): Promise<Finetu
   const read = validDataPath === undefined ? null : readProteins(validDataPath, taskType, options);
   const valid = await read;
   const labels = train.labelMap?.labels ?? null;
-  const model = headOn(backbone, taskType, labels, options);
+  const model = headOn(backbone, taskType, { labels, mean: train.labelMean }, options);
   const run = new TrainingRun<FineTuneBatch>(
     { ...options, valCheckInterval, limitValBatches },
     options.experimentName ?? "esm2-finetune",

@@ -100,7 +100,7 @@ export async function finetuneGeneformer(
   const hasVal = !isSwitchedOff(limit) && existsSync(join(dataDir, "val"));
   const valid = hasVal ? await cells("val", train.labelMap, train.task) : null;
   const labels = train.labelMap?.labels ?? null;
-  const model = headOn(backbone, train.task, labels, options);
+  const model = headOn(backbone, train.task, { labels, mean: train.labelMean }, options);
   const run = new TrainingRun<FineTuneBatch>(
     { ...options, valCheckInterval, limitValBatches },
     options.experimentName ?? "geneformer-finetune",

@@ -31,6 +31,7 @@ import {
   fineTuningMetrics,
   type LabelledBatch,
   labelledSize,
+  momentsAround,
   requireRoomForLabels,
   wrongLabels,
 } from "./fine-tuned.ts";
@@ -48,6 +49,8 @@ export interface SequenceModelOptions {
   readonly encoderFrozen?: boolean;
   /** The class of each id, kept with the weights. Default: null, not known. */
   readonly labels?: readonly Label[] | null;
+  /** Of a regression: validation sums up what correlations are made of around it. Default: 0. */
+  readonly labelMean?: number;
 }
 
 /**
@@ -72,8 +75,8 @@ export class SequenceModel implements TrainableModel<LabelledBatch> {
 
   constructor(backbone: Backbone, options: SequenceModelOptions) {
     const { task, headSize = 256, dropout = 0.25, encoderFrozen = true, labels = null } = options;
-    const { targetSize = labels?.length ?? 1 } = options;
-    this.settings = { task, targetSize, headSize, dropout, encoderFrozen, labels };
+    const { targetSize = labels?.length ?? 1, labelMean = 0 } = options;
+    this.settings = { task, targetSize, headSize, dropout, encoderFrozen, labels, labelMean };
     this.name = `${backbone.name}-${task}`;
     this.backbone = backbone;
     this.#head = `${task}_head`;
@@ -108,7 +111,9 @@ export class SequenceModel implements TrainableModel<LabelledBatch> {
     }
     if (task === "regression") {
       const target = builder.input("labels", "float32", [size.batch, targetSize]);
-      return { loss: squaredError(output, target), outputs: {} };
+      const loss = squaredError(output, target);
+      const { labelMean } = this.settings;
+      return { loss, outputs: mode === "train" ? {} : momentsAround(labelMean, output, target) };
     }
     const labels = builder.input("labels", "int32", [size.batch]);
     const loss = crossEntropy(output, labels).sum;

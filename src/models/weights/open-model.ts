@@ -46,7 +46,9 @@ export function openModel(directory: string): Esm2 | Geneformer | SequenceModel 
       },
     );
   }
-  return new SequenceModel(backbone, { ...common, task, targetSize: read.whole("targetSize", 1) });
+  const targetSize = read.whole("targetSize", 1);
+  const labelMean = read.number("labelMean", 0);
+  return new SequenceModel(backbone, { ...common, task, targetSize, labelMean });
 }
 
 /** As {@link openModel}: a masked language model, or the one below a head. @throws as it does */

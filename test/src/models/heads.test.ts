@@ -14,6 +14,7 @@ import {
   saveWeights,
   TokenModel,
 } from "../../../src/models/index.ts";
+import { PearsonMetric } from "../../../src/train/metrics.ts";
 import { fixture, readTensors, relativeError, runModel } from "./model-fixture.ts";
 
 const expected = readTensors("heads.safetensors");
@@ -21,7 +22,12 @@ const trunk = openBackbone(fixture("esm2"));
 const QUERY = "esm.encoder.layer.0.attention.self.query.weight";
 const still = { dropout: 0, encoderFrozen: false };
 const MODELS = {
-  regression: new SequenceModel(trunk, { task: "regression", headSize: 12, ...still }),
+  regression: new SequenceModel(trunk, {
+    task: "regression",
+    headSize: 12,
+    labelMean: 0.5,
+    ...still,
+  }),
   classification: new SequenceModel(trunk, {
     task: "classification",
     targetSize: 4,
@@ -86,6 +92,16 @@ describe.each(["regression", "classification", "token"] as const)("%s", (task) =
     expect(model.reduce({ loss: 2 * count }, count)).toEqual({ loss: 2 });
     const validated = await runModel(model, weights, batch, "validate");
     expect(relativeError([validated.loss ?? 0], [loss ?? 0])).toBeLessThan(1e-6);
+    if (task !== "regression") return;
+    const sums = Object.entries({ ...validated.outputs, loss: [validated.loss ?? 0] });
+    const metrics = model.reduce(
+      Object.fromEntries(sums.map(([key, [value]]) => [key, Number(value)])),
+      count,
+    );
+    const pearson = new PearsonMetric();
+    pearson.addValues(predicted.outputs[name] ?? [], batch.labels);
+    expect(metrics["mse"]).toBe(metrics["loss"]);
+    expect(metrics["pearson"]).toBeCloseTo(pearson.result(), 4);
   });
 
   test("labels of another task are refused", () => {

@@ -51,6 +51,8 @@ test("a share of residues is learned far better than by its mean", async () => {
   const result = await finetuneEsm2({ ...SMALL, labelColumn: "share", experimentName: "share" });
   expect(result).toMatchObject({ trainProteins: 127, validProteins: 42, labels: null, step: 80 });
   expect(result.metrics["val_loss"]).toBeLessThan(0.2 * variance);
+  expect(result.metrics["val_mse"]).toBe(result.metrics["val_loss"]);
+  expect(result.metrics["val_pearson"]).toBeGreaterThan(0.9);
 });
 
 test("a class is learned better than by guessing; a run stopped and gone on with is the same", async () => {
