@@ -20,7 +20,13 @@ import { proteins } from "./proteins/proteins-parts.ts";
 import { disagreements, markdown, type PartResult } from "./report.ts";
 import { start } from "./start/start-parts.ts";
 import { esmTokens } from "./tokens/esm-parts.ts";
-import { checkpoints, inferStep, trainMemory, trainStep } from "./train/train-parts.ts";
+import {
+  checkpoints,
+  geneformerStep,
+  inferStep,
+  trainMemory,
+  trainStep,
+} from "./train/train-parts.ts";
 import { webdataset } from "./webdataset/webdataset-parts.ts";
 
 interface Part {
@@ -47,6 +53,7 @@ const PARTS: readonly Part[] = [
   { name: "cell-tokens", what: "cells to ranked genes on disk", run: cellTokens },
   { name: "proteins", what: "1 M proteins by row and name, beside SQLite", run: proteins },
   { name: "train-step", what: "training steps beside torch (35M: 20 s each)", run: trainStep },
+  { name: "geneformer-step", what: "Geneformer 10M, 4 x 2,048 (3 minutes)", run: geneformerStep },
   { name: "infer-step", what: "forward passes beside torch", run: inferStep },
   { name: "train-memory", what: "peak memory of 150M (5 GB, a minute)", run: trainMemory },
   { name: "checkpoints", what: "steps of runs with checkpoints (a minute)", run: checkpoints },

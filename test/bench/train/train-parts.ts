@@ -1,4 +1,4 @@
-/** Steps of ESM-2's shape on the executor `onnx`, and transformers with torch on the same shapes. */
+/** Steps of models on the executor `onnx`, and of transformers with torch on the same work. */
 import type { Program, Row } from "../measure.ts";
 import { inTurn, type PartContext, runPrinting } from "../part.ts";
 import { findPython } from "../python.ts";
@@ -6,31 +6,45 @@ import { OURS } from "../report.ts";
 
 const here = (name: string) => new URL(name, import.meta.url).pathname;
 
-interface Shape {
-  readonly size: "8M" | "35M" | "150M";
+interface Work {
+  readonly name: string;
+  /** As train_step.py knows it. */
+  readonly model: string;
   readonly batch: number;
   readonly length: number;
   readonly steps: number;
+  /** Also ours with all logits; alone, it computes those at loss positions. */
+  readonly allLogits?: boolean;
 }
 
-const STEPS: readonly Shape[] = [
-  { size: "8M", batch: 8, length: 128, steps: 8 },
-  { size: "35M", batch: 8, length: 256, steps: 3 },
+const STEPS: readonly Work[] = [
+  { name: "ESM-2 8M", model: "esm2-8M", batch: 8, length: 128, steps: 8, allLogits: true },
+  { name: "ESM-2 35M", model: "esm2-35M", batch: 8, length: 256, steps: 3, allLogits: true },
 ];
 
-const LARGE: Shape = { size: "150M", batch: 4, length: 256, steps: 1 };
+const CELLS: Work = {
+  ...{ name: "Geneformer 10M", model: "geneformer-10M", batch: 4, length: 2048, steps: 2 },
+  allLogits: true,
+};
 
-/** Forward, backward, clipping and AdamW, all logits, two threads. */
+const LARGE: Work = { name: "ESM-2 150M", model: "esm2-150M", batch: 4, length: 256, steps: 1 };
+
+const SORTED: readonly Work[] = [
+  { name: "ESM-2 8M", model: "esm2-8M", batch: 8, length: 512, steps: 3 },
+  { name: "ESM-2 35M", model: "esm2-35M", batch: 8, length: 512, steps: 1 },
+];
+
+/** Forward, backward, clipping and AdamW, two threads. */
 export function trainStep(context: PartContext): Promise<Row[]> {
   return measure(context, STEPS, "train");
 }
 
-/** Forward pass to all logits. */
-export function inferStep(context: PartContext): Promise<Row[]> {
-  return measure(context, STEPS, "infer");
+/** The same of rows of 2,048 genes, with dropout. */
+export function geneformerStep(context: PartContext): Promise<Row[]> {
+  return measure(context, [CELLS], "train");
 }
 
-/** Peak memory of steps of the largest size that two cores train. */
+/** Peak memory and time of steps of the largest size that two cores train. */
 export function trainMemory(context: PartContext): Promise<Row[]> {
   return measure({ ...context, rounds: 1 }, [LARGE], "train");
 }
@@ -63,29 +77,39 @@ export async function checkpoints({ rounds }: PartContext): Promise<Row[]> {
   return rows;
 }
 
+/** Forward passes to all logits of proteins sorted by length. */
+export function inferStep(context: PartContext): Promise<Row[]> {
+  return measure(context, SORTED, "infer");
+}
+
 async function measure(
   { rounds }: PartContext,
-  shapes: readonly Shape[],
+  works: readonly Work[],
   mode: "train" | "infer",
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const { size, batch, length, steps } of shapes) {
-    const what = mode === "train" ? "step" : "inference";
-    const work = `${what}, ESM-2 ${size}, ${batch} x ${length}`;
-    const args = [size, batch, length, steps, mode].map(String);
-    const programs: Program[] = [
-      { name: OURS, command: [process.execPath, here("train-node.ts"), ...args] },
-      peer(args),
-    ];
-    const counted = { amount: batch * length, unit: "tokens" };
+  for (const { name, model, batch, length, steps, allLogits } of works) {
+    const args = [model, ...[batch, length, steps].map(String), mode];
+    const programs = [ours(OURS, args, mode === "infer" ? "all" : "loss"), peer(args)];
+    if (allLogits === true) programs.push(ours("scdl, all logits", args, "all"));
+    const work =
+      mode === "train"
+        ? `step, ${name}, ${batch} x ${length}`
+        : `inference, ${name}, 64 proteins to ${length}`;
+    // The lengths of 64 proteins are evenly spread: see train_step.py.
+    const amount = mode === "train" ? batch * length : (65 * length) / 2;
     rows.push(
       ...(await inTurn(rounds, programs, async (program) => {
-        const [inside] = await runPrinting(work, program, counted);
+        const [inside] = await runPrinting(work, program, { amount, unit: "tokens" });
         return [inside];
       })),
     );
   }
   return rows;
+}
+
+function ours(name: string, args: readonly string[], head: "all" | "loss"): Program {
+  return { name, command: [process.execPath, here("train-node.ts"), ...args, head] };
 }
 
 function peer(args: readonly string[]): Program {
