@@ -19,7 +19,7 @@ export interface Backbone {
   /** Parameters without those of the vocabulary head. */
   readonly trunkParameters: readonly ParameterSpec[];
   sizeOf(batch: MaskedBatch): BatchSize;
-  /** Last hidden states [batch, length, hidden]. */
+  /** Last hidden states [batch, length, hidden], or those of `lossRows`. */
   hiddenStates(
     builder: ProgramBuilder,
     weights: Weights,

@@ -86,8 +86,15 @@ export function residual(x: Value, branch: Value, rate: number, dropouts: Dropou
   return add(x, dropouts.apply(branch, rate));
 }
 
-/** Rows `rows` of hidden states as [rows, hidden]; all of them without. */
-export function rowsOf(hidden: Value, rows?: Value): Value {
-  const flat = reshape(hidden, [-1, hidden.shape.at(-1) ?? 1]);
-  return rows === undefined ? flat : gatherRows(flat, rows);
+/** Hidden states as [rows, hidden]. */
+export function rowsOf(hidden: Value): Value {
+  return reshape(hidden, [-1, hidden.shape.at(-1) ?? 1]);
+}
+
+/**
+ * What is left to compute behind the attention of a layer: nothing but `rows` in the last one, as
+ * [rows, hidden], where there are rows; x elsewhere.
+ */
+export function wanted(x: Value, rows: Value | undefined, isLast: boolean): Value {
+  return isLast && rows !== undefined ? gatherRows(rowsOf(x), rows) : x;
 }

@@ -20,14 +20,29 @@ import { isPacked, lossLabels, lossRows, type MaskedBatch, packedSegments } from
 export interface TokenInputs extends Sight {
   /** int32 [batch, length] */
   readonly ids: Value;
+  /**
+   * int32 [n]: hidden states are wanted at these places of the flattened batch alone, as
+   * [n, hidden]. Default: everywhere.
+   */
+  readonly lossRows?: Value | undefined;
 }
 
-export function tokenInputs(builder: ProgramBuilder, size: BatchSize): TokenInputs {
+/** Inputs of a program; `lossPositions` is the number of places whose hidden states are wanted. */
+export function tokenInputs(
+  builder: ProgramBuilder,
+  size: BatchSize,
+  lossPositions?: number,
+): TokenInputs {
   const shape = [size.batch, size.length];
   const ids = builder.input("input_ids", "int32", shape);
-  if (size.packed !== true) return { ids, keyMask: builder.input("attention_mask", "bool", shape) };
+  const lossRows =
+    lossPositions === undefined ? undefined : builder.input("loss_rows", "int32", [lossPositions]);
+  if (size.packed !== true) {
+    return { ids, lossRows, keyMask: builder.input("attention_mask", "bool", shape) };
+  }
   return {
     ids,
+    lossRows,
     positions: builder.input("position_ids", "int32", shape),
     segments: builder.input("segment_ids", "int32", shape),
   };
@@ -61,10 +76,14 @@ export interface MaskedLanguageContext {
   readonly specialTokens: boolean;
 }
 
+/** The places whose hidden states the loss of a program needs: how many, undefined for all. */
+export function lossPositionsOf(size: BatchSize, mode: BuildMode): number | undefined {
+  return mode === "predict" ? undefined : size.lossPositions;
+}
+
 /**
- * Loss and outputs over the last hidden states [batch, length, hidden]. `head` makes logits
- * [rows, vocabulary] of hidden states [rows, hidden]; it is asked for the loss positions alone where
- * the size gives their number.
+ * Loss and outputs over the last hidden states, [batch, length, hidden] or those of `lossRows`.
+ * `head` makes logits [rows, vocabulary] of hidden states [rows, hidden].
  */
 export function maskedLanguageOutputs(
   { builder, size, mode, specialTokens }: MaskedLanguageContext,
@@ -83,12 +102,9 @@ export function maskedLanguageOutputs(
     const embeddings = mean(builder, hidden, tokens.keyMask);
     return { loss: null, outputs: { ...outputs, embeddings } };
   }
-  const { lossPositions } = size;
-  const count = lossPositions ?? size.batch * size.length;
-  const rows =
-    lossPositions === undefined ? undefined : builder.input("loss_rows", "int32", [lossPositions]);
-  const labels = builder.input("labels", "int32", [count]);
-  const logits = head(rowsOf(hidden, rows));
+  const rows = rowsOf(hidden);
+  const labels = builder.input("labels", "int32", rows.shape.slice(0, 1));
+  const logits = head(rows);
   const loss = crossEntropy(logits, labels).sum;
   if (mode === "train") return { loss, outputs: {} };
   const correct = sum(cast(equal(argmax(logits), labels), "float32"));

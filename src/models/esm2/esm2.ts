@@ -2,6 +2,7 @@ import type { ProgramBuilder, RunInputs, Value } from "../../tensor/index.ts";
 import type { Backbone } from "../backbone.ts";
 import { Dropouts } from "../layers.ts";
 import {
+  lossPositionsOf,
   maskedLanguageInputs,
   maskedLanguageMetrics,
   maskedLanguageOutputs,
@@ -65,7 +66,7 @@ export class Esm2 implements TrainableModel<MaskedBatch>, Backbone {
 
   build(builder: ProgramBuilder, size: BatchSize, mode: BuildMode): ModelOutputs {
     const weights = weightsOf(builder, this.parameters);
-    const tokens = tokenInputs(builder, size);
+    const tokens = tokenInputs(builder, size, lossPositionsOf(size, mode));
     const dropouts = new Dropouts(mode === "train");
     const hidden = this.hiddenStates(builder, weights, tokens, dropouts);
     const context = { builder, size, mode, specialTokens: true };

@@ -14,7 +14,7 @@ import {
   type Value,
   where,
 } from "../../tensor/index.ts";
-import { type Dropouts, dense, headsOfAttention, norm, residual } from "../layers.ts";
+import { type Dropouts, dense, headsOfAttention, norm, residual, wanted } from "../layers.ts";
 import type { TokenInputs } from "../masked-language.ts";
 import { orOne } from "../mean-embedding.ts";
 import { ParameterList, type Weights } from "../parameters.ts";
@@ -54,7 +54,7 @@ export function esm2Parameters(
   return { trunk, head };
 }
 
-/** Last hidden states [batch, length, hidden], after the final norm. */
+/** Last hidden states, after the final norm: [batch, length, hidden], or those of `lossRows`. */
 export function esm2Trunk(
   builder: ProgramBuilder,
   weights: Weights,
@@ -75,8 +75,9 @@ export function esm2Trunk(
       dropouts,
       sight: tokens,
     });
-    const attended = dense(weights, `${name}.attention.output.dense`, mixed);
-    x = residual(x, attended, config.hiddenDropout, dropouts);
+    const only = (value: Value) => wanted(value, tokens.lossRows, layer === config.layers - 1);
+    const attended = dense(weights, `${name}.attention.output.dense`, only(mixed));
+    x = residual(only(x), attended, config.hiddenDropout, dropouts);
     const wide = dense(
       weights,
       `${name}.intermediate.dense`,

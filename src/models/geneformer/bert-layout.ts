@@ -1,5 +1,5 @@
 import { linear, reshape, slice, type Value } from "../../tensor/index.ts";
-import { dense, headsOfAttention, norm, residual } from "../layers.ts";
+import { dense, headsOfAttention, norm, residual, wanted } from "../layers.ts";
 import { ParameterList, type Weights } from "../parameters.ts";
 import type { GeneformerConfig } from "./config.ts";
 import { activate, type GeneformerNetwork, positioned } from "./layout.ts";
@@ -56,8 +56,9 @@ export const BERT_LAYOUT: GeneformerNetwork = {
         dropouts,
         sight: { keyMask: tokens.keyMask, segments: tokens.segments },
       });
-      const attended = dense(weights, `${name}.attention.output.dense`, mixed);
-      const joined = residual(x, attended, rate, dropouts);
+      const only = (value: Value) => wanted(value, tokens.lossRows, layer === config.layers - 1);
+      const attended = dense(weights, `${name}.attention.output.dense`, only(mixed));
+      const joined = residual(only(x), attended, rate, dropouts);
       x = norm(weights, `${name}.attention.output.LayerNorm`, joined, epsilon);
       const fed = residual(x, feedForward(weights, name, x, config), rate, dropouts);
       x = norm(weights, `${name}.output.LayerNorm`, fed, epsilon);

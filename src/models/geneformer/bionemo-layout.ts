@@ -1,5 +1,5 @@
 import { gelu, layerNorm, linear, reshape, slice, type Value } from "../../tensor/index.ts";
-import { dense, headsOfAttention, norm, residual } from "../layers.ts";
+import { dense, headsOfAttention, norm, residual, wanted } from "../layers.ts";
 import { ParameterList, type Weights } from "../parameters.ts";
 import { activate, type GeneformerNetwork, positioned } from "./layout.ts";
 
@@ -56,7 +56,9 @@ export const BIONEMO_LAYOUT: GeneformerNetwork = {
         dropouts,
         sight: { keyMask: tokens.keyMask, segments: tokens.segments },
       });
-      x = residual(x, dense(weights, `${name}.self_attention.linear_proj`, mixed), rate, dropouts);
+      const only = (value: Value) => wanted(value, tokens.lossRows, layer === config.layers - 1);
+      const attended = dense(weights, `${name}.self_attention.linear_proj`, only(mixed));
+      x = residual(only(x), attended, rate, dropouts);
       const feed = `${name}.mlp.linear_fc1`;
       const wide = activate(dense(weights, feed, normed(feed)), config.activation);
       x = residual(x, dense(weights, `${name}.mlp.linear_fc2`, wide), rate, dropouts);

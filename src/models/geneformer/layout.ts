@@ -20,7 +20,7 @@ export interface GeneformerNetwork {
     readonly trunk: ParameterList;
     readonly head: ParameterList;
   };
-  /** Last hidden states [batch, length, hidden]. */
+  /** Last hidden states [batch, length, hidden], or those of `lossRows`. */
   trunk(
     builder: ProgramBuilder,
     weights: Weights,

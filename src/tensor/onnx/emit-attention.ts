@@ -1,5 +1,4 @@
 /** Attention and rotary embedding as ONNX nodes. Inside, heads come before positions. */
-import type { AttentionAttributes } from "../op-attributes.ts";
 import type { ProgramNode, Value } from "../program.ts";
 import { at, type EmitRules, type Emitter } from "./emitter.ts";
 import { asBytes, MICROSOFT } from "./graph.ts";
@@ -12,39 +11,45 @@ const HIDDEN = -1e30;
 
 export const ATTENTION_RULES = {
   attention: (node, inputs, emitter) => {
-    const { attributes } = node;
+    const { dropoutRate } = node.attributes;
     const [q, k, v] = headsFirst(node.inputs, inputs, emitter);
-    const mask = dropoutOf(attributes, inputs.slice(3), emitter);
     const scores = maskedScores(node, q, k, inputs, emitter);
     const probability = emitter.op("Softmax", [scores], { axis: -1 });
+    // Probabilities after dropout, without its factor, which goes into the product.
+    const mask = inputs.at(-1) ?? "";
+    const weights = dropoutRate > 0 ? emitter.op("Mul", [probability, mask]) : probability;
     emitter.once(at(node.outputs, 0), "probability", () => probability);
-    const { weights, alpha } = dropped(probability, mask, attributes, emitter);
-    const mixed = emitter.matmul(weights, v, 4, { alpha });
+    emitter.once(at(node.outputs, 0), "weights", () => weights);
+    const mixed = emitter.matmul(weights, v, 4, { alpha: 1 / (1 - dropoutRate) });
     return [emitter.op("Transpose", [mixed], { perm: HEADS_FIRST })];
   },
   attentionBackward: (node, inputs, emitter) => {
-    const { attributes } = node;
+    const { scale, dropoutRate } = node.attributes;
+    const alpha = 1 / (1 - dropoutRate);
     const out = at(node.inputs, -1);
     const [gradient, ...given] = inputs;
     const [q, k, v] = headsFirst(node.inputs.slice(1), given, emitter);
-    const mask = dropoutOf(attributes, given.slice(3, -1), emitter);
-    const probability = emitter.once(out, "probability", () => {
-      throw new Error("attentionBackward came before attention");
-    });
-    const { weights, alpha } = dropped(probability, mask, attributes, emitter);
+    const [probability, weights] = [
+      emitter.once(out, "probability", missing),
+      emitter.once(out, "weights", missing),
+    ];
     const slope = emitter.op("Transpose", [gradient], { perm: HEADS_FIRST });
     // dv and dk as [size, keys]: the large matrix is the second factor and needs no transposing.
     const dv = emitter.matmul(slope, weights, 4, { transA: true, alpha });
-    let dp = emitter.matmul(slope, v, 4, { transB: true, alpha });
-    if (mask !== undefined) dp = emitter.op("Mul", [dp, mask]);
+    const dp = emitter.matmul(slope, v, 4, { transB: true, alpha });
     // The row sums of probability * dp are those of gradient * output, which is much smaller.
     const product = emitter.op("Mul", [gradient, given.at(-1) ?? ""]);
     const [batch = 1, length = 1, heads = 1] = out.shape;
     const dot = emitter.op("Transpose", [emitter.sum(product, [3], true)], { perm: HEADS_FIRST });
     const sums = emitter.reshape(dot, [], [batch, heads, length, 1]);
-    const ds = emitter.op("Mul", [probability, emitter.op("Sub", [dp, sums])]);
-    const dq = emitter.matmul(ds, k, 4, { alpha: attributes.scale });
-    const dk = emitter.matmul(q, ds, 4, { transA: true, alpha: attributes.scale });
+    const op = (type: string, a: string, b: string) => emitter.op(type, [a, b]);
+    // Dropped weights stand for their mask, which the backward pass needs no more.
+    const ds =
+      dropoutRate > 0
+        ? op("Sub", op("Mul", weights, dp), op("Mul", probability, sums))
+        : op("Mul", probability, op("Sub", dp, sums));
+    const dq = emitter.matmul(ds, k, 4, { alpha: scale });
+    const dk = emitter.matmul(q, ds, 4, { transA: true, alpha: scale });
     return [
       emitter.op("Transpose", [dq], { perm: HEADS_FIRST }),
       ...[dk, dv].map((name) => emitter.op("Transpose", [name], { perm: SIZE_BEFORE_KEYS })),
@@ -119,24 +124,8 @@ function maskedScores(
   return emitter.op("Add", [scores, bias]);
 }
 
-/** The mask of dropped probabilities as 0 and 1; the last of the optional inputs. */
-function dropoutOf(
-  { dropoutRate }: AttentionAttributes,
-  masks: readonly string[],
-  emitter: Emitter,
-): string | undefined {
-  return dropoutRate > 0 ? emitter.op("Cast", [masks.at(-1) ?? ""], { to: 1 }) : undefined;
-}
-
-/** Probabilities after dropout without its factor, which goes into the product as `alpha`. */
-function dropped(
-  probability: string,
-  mask: string | undefined,
-  { dropoutRate }: AttentionAttributes,
-  emitter: Emitter,
-): { readonly weights: string; readonly alpha: number } {
-  if (mask === undefined) return { weights: probability, alpha: 1 };
-  return { weights: emitter.op("Mul", [probability, mask]), alpha: 1 / (1 - dropoutRate) };
+function missing(): string {
+  throw new Error("attentionBackward came before attention");
 }
 
 /** cos and sin [positions, size / 2] as initializers. */

@@ -1,3 +1,4 @@
+import { dropoutMask } from "./emit-dropout.ts";
 import type { EmitRules, Emitter, InputNames } from "./emitter.ts";
 
 const binary =
@@ -39,21 +40,11 @@ export const ELEMENTWISE_RULES = {
     const to = { float32: 1, int32: 6, bool: 9 }[attributes.dtype];
     return [emitter.op("Cast", [x], { to })];
   },
-  dropoutMask: ({ attributes }, _, emitter) => {
-    const name = dropoutInput(attributes.layer);
-    emitter.graph.input(name, "bool", attributes.shape);
-    return [name];
-  },
-  dropout: (node, [x, mask], emitter) => {
-    const kept = emitter.op("Cast", [mask], { to: 1 });
-    return [emitter.scaled(emitter.op("Mul", [x, kept]), 1 / (1 - node.attributes.rate))];
-  },
+  dropoutMask: ({ attributes }, _, emitter) => [dropoutMask(attributes, emitter)],
+  dropout: (node, [x, mask], emitter) => [
+    emitter.scaled(emitter.op("Mul", [x, mask]), 1 / (1 - node.attributes.rate)),
+  ],
 } satisfies Partial<EmitRules>;
-
-/** Name of the graph input that takes the mask of a dropout. */
-export function dropoutInput(layer: number): string {
-  return `dropout:${layer}`;
-}
 
 /** Φ(x) + x φ(x), with u = x / sqrt(2): 0.5 erf(u) + 0.5 + u exp(-u² - ln sqrt(π)); few passes. */
 function exactSlope(x: string, emitter: Emitter): string {

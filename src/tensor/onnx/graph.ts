@@ -2,7 +2,7 @@ import type { Shape } from "../program.ts";
 import { ProtobufWriter } from "./protobuf.ts";
 
 /** Element types by their numbers in onnx.proto. */
-const ELEMENT_TYPES = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+const ELEMENT_TYPES = { float32: 1, uint8: 2, uint16: 4, int32: 6, int64: 7, bool: 9 } as const;
 export type ElementType = keyof typeof ELEMENT_TYPES;
 
 const OPSET = 20;

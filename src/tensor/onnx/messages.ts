@@ -2,7 +2,7 @@ import type { RunInputs, RunOptions, RunOutputs } from "../executor.ts";
 import type { SharedState } from "../host-state.ts";
 import type { OptimizerSettings, UpdateOptions } from "../optimizer.ts";
 import type { Shape, TensorDType } from "../program.ts";
-import type { MaskInput } from "./model.ts";
+import type { MaskInput } from "./emit-dropout.ts";
 
 /** A tensor of a program as the thread sees it. */
 export interface TensorInfo {

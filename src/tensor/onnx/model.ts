@@ -1,7 +1,8 @@
 import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import type { NamedValue, Program, ProgramNode, Value } from "../program.ts";
 import { ATTENTION_RULES } from "./emit-attention.ts";
-import { dropoutInput, ELEMENTWISE_RULES } from "./emit-elementwise.ts";
+import { type MaskInput, maskInput } from "./emit-dropout.ts";
+import { ELEMENTWISE_RULES } from "./emit-elementwise.ts";
 import { MODEL_RULES } from "./emit-model.ts";
 import { SHAPE_RULES } from "./emit-shape.ts";
 import { type EmitOptions, type EmitRules, Emitter, type InputNames } from "./emitter.ts";
@@ -16,14 +17,6 @@ const RULES: EmitRules = {
 };
 
 type AnyRule = (node: ProgramNode, inputs: InputNames, emitter: Emitter) => readonly string[];
-
-/** A mask that the graph wants as an input. */
-export interface MaskInput {
-  readonly name: string;
-  readonly layer: number;
-  readonly rate: number;
-  readonly shape: readonly number[];
-}
 
 export interface TrainingModel {
   readonly bytes: Uint8Array;
@@ -70,9 +63,7 @@ export function trainingModel(program: Program, options: EmitOptions = {}): Trai
   }
   nameOutputs(emitter, names, program.outputs, graphNames.output);
   const masks = program.nodes.flatMap((node) =>
-    node.op === "dropoutMask"
-      ? [{ ...node.attributes, name: dropoutInput(node.attributes.layer) }]
-      : [],
+    node.op === "dropoutMask" ? [maskInput(node.attributes)] : [],
   );
   return { bytes: graph.finish("program"), masks, nodes: graph.nodeCount };
 }

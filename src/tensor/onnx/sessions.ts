@@ -4,7 +4,7 @@ import type { RunOutputs } from "../executor.ts";
 import { viewsOf } from "../host-state.ts";
 import { elementCount, type HostArray, newHostArray } from "../program.ts";
 import { UpdateChunks } from "../update/chunks.ts";
-import { fillDropoutMaskFast } from "../update/dropout-kernel.ts";
+import { fillDropoutBits } from "../update/dropout-kernel.ts";
 import type {
   Answer,
   LoadRequest,
@@ -19,6 +19,8 @@ import { loadRuntime, type OnnxRuntime, takesSharedMemory } from "./runtime.ts";
 interface LoadedProgram {
   readonly session: InferenceSession;
   readonly info: LoadRequest;
+  /** Memory of the masks, filled anew for every run. */
+  readonly masks: Map<string, Uint16Array>;
 }
 
 interface AttachedState {
@@ -90,7 +92,8 @@ export class Sessions {
         optimization: { disable_specified_optimizers: "GemmTransposeFusion;MatmulTransposeFusion" },
       },
     });
-    this.#programs.set(info.program, { session, info: { ...info, bytes: new Uint8Array(0) } });
+    const kept = { ...info, bytes: new Uint8Array(0) };
+    this.#programs.set(info.program, { session, info: kept, masks: new Map() });
   }
 
   async #run({ program, state, inputs, options }: RunRequest): Promise<RunOutputs> {
@@ -98,7 +101,7 @@ export class Sessions {
     const loaded = this.#programs.get(program);
     const arrays = this.#state(state);
     if (loaded === undefined) throw new Error("the program was unloaded");
-    const { session, info } = loaded;
+    const { session, info, masks } = loaded;
     const inPlace = await takesSharedMemory(runtime);
     const copies: (() => void)[] = [];
     const feeds: Record<string, Tensor> = {};
@@ -109,9 +112,10 @@ export class Sessions {
       feeds[graphNames.input(input.name)] = tensor(runtime, input, owned(inputs[input.name]));
     }
     for (const mask of info.masks) {
-      const bits = new Uint8Array(elementCount(mask.shape));
-      fillDropoutMaskFast(bits, mask.rate, { ...options, layer: mask.layer });
-      feeds[mask.name] = tensor(runtime, { ...mask, dtype: "bool" }, bits);
+      const bits = masks.get(mask.name) ?? new Uint16Array(mask.numbers);
+      masks.set(mask.name, bits);
+      fillDropoutBits(bits, mask.rate, { ...options, layer: mask.layer });
+      feeds[mask.name] = new runtime.Tensor("uint16", bits, [mask.numbers]);
     }
     for (const parameter of info.parameters) {
       const array = arrays.values.get(parameter.name);

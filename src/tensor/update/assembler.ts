@@ -22,10 +22,12 @@ export const op = {
   splatI16: [0xfd, 0x10],
   splatI32: [0xfd, 0x11],
   geU16: [0xfd, 0x36],
-  and: [0xfd, 0x4e],
   xor: [0xfd, 0x51],
-  /** Two vectors of 16-bit lanes as one of bytes. */
-  narrow: [0xfd, 0x66],
+  /** Two vectors of signed 16-bit lanes as one of bytes. */
+  narrow: [0xfd, 0x65],
+  /** The highest bits of 16 bytes. */
+  bitmask: [0xfd, 0x64],
+  storeI16: [0x3b, 1, 0],
   shiftRight: (bits: number) => [0x41, bits, 0xfd, 0xad, 0x01],
   addI32x4: [0xfd, 0xae, 0x01],
   mulI32x4: [0xfd, 0xb5, 0x01],
