@@ -6,6 +6,8 @@ import { asBytes, MICROSOFT } from "./graph.ts";
 const HEADS_FIRST = [0, 2, 1, 3];
 /** From [batch, heads, size, keys] to [batch, keys, heads, size]. */
 const SIZE_BEFORE_KEYS = [0, 3, 1, 2];
+/** From this head size on, products over queries are faster with the large matrix first. */
+const WIDE_HEAD = 64;
 /** Added to scores of keys that a query does not see. */
 const HIDDEN = -1e30;
 
@@ -34,12 +36,18 @@ export const ATTENTION_RULES = {
       emitter.once(out, "weights", missing),
     ];
     const slope = emitter.op("Transpose", [gradient], { perm: HEADS_FIRST });
-    // dv and dk as [size, keys]: the large matrix is the second factor and needs no transposing.
-    const dv = emitter.matmul(slope, weights, 4, { transA: true, alpha });
+    const [batch = 1, length = 1, heads = 1, size = 1] = out.shape;
+    // dv and dk of narrow heads as [size, keys]: the large matrix is the second factor, not turned.
+    const isNarrow = size < WIDE_HEAD;
+    const overQueries = (large: string, small: string, factor: number) => {
+      const flags = { transA: true, alpha: factor };
+      if (isNarrow) return emitter.matmul(small, large, 4, flags);
+      return emitter.matmul(large, small, 4, flags);
+    };
+    const dv = overQueries(weights, slope, alpha);
     const dp = emitter.matmul(slope, v, 4, { transB: true, alpha });
     // The row sums of probability * dp are those of gradient * output, which is much smaller.
     const product = emitter.op("Mul", [gradient, given.at(-1) ?? ""]);
-    const [batch = 1, length = 1, heads = 1] = out.shape;
     const dot = emitter.op("Transpose", [emitter.sum(product, [3], true)], { perm: HEADS_FIRST });
     const sums = emitter.reshape(dot, [], [batch, heads, length, 1]);
     const op = (type: string, a: string, b: string) => emitter.op(type, [a, b]);
@@ -49,10 +57,11 @@ export const ATTENTION_RULES = {
         ? op("Sub", op("Mul", weights, dp), op("Mul", probability, sums))
         : op("Mul", probability, op("Sub", dp, sums));
     const dq = emitter.matmul(ds, k, 4, { alpha: scale });
-    const dk = emitter.matmul(q, ds, 4, { transA: true, alpha: scale });
+    const dk = overQueries(ds, q, scale);
+    const perm = isNarrow ? SIZE_BEFORE_KEYS : HEADS_FIRST;
     return [
       emitter.op("Transpose", [dq], { perm: HEADS_FIRST }),
-      ...[dk, dv].map((name) => emitter.op("Transpose", [name], { perm: SIZE_BEFORE_KEYS })),
+      ...[dk, dv].map((name) => emitter.op("Transpose", [name], { perm })),
     ];
   },
   rotary: (node, [x, positions], emitter) => {

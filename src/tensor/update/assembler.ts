@@ -22,6 +22,7 @@ export const op = {
   splatI16: [0xfd, 0x10],
   splatI32: [0xfd, 0x11],
   geU16: [0xfd, 0x36],
+  and: [0xfd, 0x4e],
   xor: [0xfd, 0x51],
   /** Two vectors of signed 16-bit lanes as one of bytes. */
   narrow: [0xfd, 0x65],

@@ -63,7 +63,7 @@ await using weights = await executor.createState(parameterValues(model), {
 });
 await weights.write("values", initialParameters(model.parameters, 0));
 const work = mode === "infer" ? await inference() : await training();
-const warm = isGenes ? 1 : 2;
+const warm = 2;
 const seconds: number[] = [];
 for (let step = 1; step <= steps + warm; step++) {
   const begin = performance.now();

@@ -23,7 +23,7 @@ const STEPS: readonly Work[] = [
 ];
 
 const CELLS: Work = {
-  ...{ name: "Geneformer 10M", model: "geneformer-10M", batch: 4, length: 2048, steps: 2 },
+  ...{ name: "Geneformer 10M", model: "geneformer-10M", batch: 4, length: 2048, steps: 1 },
   allLogits: true,
 };
 

@@ -64,7 +64,7 @@ def step():
 
 
 seconds = []
-warm = 1 if name == "geneformer-10M" else 2
+warm = 2
 for at in range(steps + warm):
     begin = time.perf_counter()
     step()
