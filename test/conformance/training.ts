@@ -2,7 +2,7 @@
  * Models trained by us and by torch with transformers, from the same initial weights on the same
  * batches of 8 rows of 128 tokens, without dropout: ESM-2 8M on the 10,000 proteins of
  * ../shared/data/protein, a small Geneformer on the 500 cells of ../shared/data/geneformer.
- * SCDL_TRAINING_STEPS sets the number of steps of ESM-2.
+ * SCDL_TRAINING_STEPS sets the number of steps of both.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -36,7 +36,7 @@ import type { Tally } from "./tally.ts";
 
 const DRIVER = fileURLToPath(new URL("./training_original.py", import.meta.url));
 const STEPS = Number(process.env["SCDL_TRAINING_STEPS"] ?? 50);
-const CELL_STEPS = 30;
+const CELL_STEPS = Number(process.env["SCDL_TRAINING_STEPS"] ?? 30);
 const SEED = 42;
 const BATCH = 8;
 const LENGTH = 128;
@@ -133,7 +133,9 @@ async function cellRun(name: string, path: string, folder: string): Promise<Run<
     }),
     steps: CELL_STEPS,
     betas: [0.9, 0.999],
-    schedule: cosineAnnealing(1e-3, { maxSteps: 100, warmupSteps: 5, constantSteps: 5 }),
+    schedule: cosineAnnealing(1e-3, {
+      ...{ maxSteps: Math.max(100, CELL_STEPS), warmupSteps: 5, constantSteps: 5 },
+    }),
     async withData(work) {
       const split = { trainDatasetPath: folder, valDatasetPath: folder, testDatasetPath: folder };
       await using data = new GeneformerDataModule({

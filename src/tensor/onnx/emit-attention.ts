@@ -6,6 +6,8 @@ import { asBytes, MICROSOFT } from "./graph.ts";
 const HEADS_FIRST = [0, 2, 1, 3];
 /** From [batch, heads, size, keys] to [batch, keys, heads, size]. */
 const SIZE_BEFORE_KEYS = [0, 3, 1, 2];
+/** Scores computed at a time where nothing needs them later. */
+const PIECE_BYTES = 2 ** 23;
 /** From this head size on, products over queries are faster with the large matrix first. */
 const WIDE_HEAD = 64;
 /** Added to scores of keys that a query does not see. */
@@ -15,6 +17,10 @@ export const ATTENTION_RULES = {
   attention: (node, inputs, emitter) => {
     const { dropoutRate } = node.attributes;
     const [q, k, v] = headsFirst(node.inputs, inputs, emitter);
+    const mixedInPieces = piecewise(node, [q, k, v], inputs, emitter);
+    if (mixedInPieces !== null) {
+      return [emitter.op("Transpose", [mixedInPieces], { perm: HEADS_FIRST })];
+    }
     const scores = maskedScores(node, q, k, inputs, emitter);
     const probability = emitter.op("Softmax", [scores], { axis: -1 });
     // Probabilities after dropout, without its factor, which goes into the product.
@@ -92,9 +98,72 @@ function headsFirst(
 }
 
 /**
- * scale · q kᵀ with hidden keys pushed down. A mask of keys is one more column in the product, a one
- * in q and the bias in k: adding it to the scores would be a pass over the largest tensor there is.
+ * Attention without backward pass, a few heads at a time, so that their scores stay in the cache;
+ * null where that does not pay or the scores are needed later.
  */
+function piecewise(
+  node: ProgramNode<"attention">,
+  [q, k, v]: readonly [string, string, string],
+  inputs: readonly string[],
+  emitter: Emitter,
+): string | null {
+  const { segments, dropoutRate, scale } = node.attributes;
+  const [batch = 1, length = 1, heads = 1, size = 1] = at(node.inputs, 0).shape;
+  const keys = at(node.inputs, 1).shape[1] ?? 1;
+  const matrices = batch * heads;
+  const pieces = Math.min(matrices, Math.ceil((matrices * length * keys * 4) / PIECE_BYTES));
+  if (emitter.isTraining || emitter.portable || segments || dropoutRate > 0 || pieces === 1) {
+    return null;
+  }
+  const { graph } = emitter;
+  const bounds = Array.from({ length: pieces + 1 }, (_, piece) =>
+    Math.floor((piece * matrices) / pieces),
+  );
+  const sizes = graph.integers(bounds.slice(1).map((end, piece) => end - (bounds[piece] ?? 0)));
+  const split = (name: string, positions: number) => {
+    const flat = emitter.op("Reshape", [name, graph.integers([matrices, positions, -1])]);
+    return graph.ops("Split", [flat, sizes], pieces, { axis: 0 });
+  };
+  const [left, right] = withKeyMask(node, q, k, inputs, emitter);
+  const [lefts, rights, values] = [split(left, length), split(right, keys), split(v, keys)];
+  const mixed = lefts.map((some, piece) => {
+    const scores = emitter.matmul(some, rights[piece] ?? "", 3, { transB: true, alpha: scale });
+    const weights = emitter.op("Softmax", [scores], { axis: -1 });
+    return emitter.matmul(weights, values[piece] ?? "", 3);
+  });
+  const joined = emitter.op("Concat", mixed, { axis: 0 });
+  return emitter.op("Reshape", [joined, graph.integers([batch, heads, length, size])]);
+}
+
+/**
+ * q and k with a mask of keys as one more column of their product, a one in q and the bias in k:
+ * adding it to the scores would be a pass over the largest tensor there is.
+ */
+function withKeyMask(
+  node: ProgramNode<"attention">,
+  q: string,
+  k: string,
+  inputs: readonly string[],
+  emitter: Emitter,
+): readonly [string, string] {
+  if (!node.attributes.keyMask) return [q, k];
+  const [batch = 1, length = 1, heads = 1] = at(node.inputs, 0).shape;
+  const keys = at(node.inputs, 1).shape[1] ?? 1;
+  const { graph } = emitter;
+  const ones = emitter.shared(`ones ${batch} ${heads} ${length}`, () => {
+    const shape = graph.integers([batch, heads, length, 1]);
+    return [emitter.op("Expand", [graph.float(1), shape]), ""];
+  });
+  const column = emitter.once(at(node.inputs, 3), `key bias ${heads}`, () => {
+    const wide = emitter.op("Unsqueeze", [inputs[3] ?? "", graph.integers([1, 3])]);
+    const bias = emitter.op("Where", [wide, graph.float(0), graph.float(HIDDEN)]);
+    return emitter.op("Expand", [bias, graph.integers([batch, heads, keys, 1])]);
+  });
+  const join = (a: string, b: string) => emitter.op("Concat", [a, b], { axis: -1 });
+  return [join(q, ones[0]), join(k, column)];
+}
+
+/** scale · q kᵀ with hidden keys pushed down. */
 function maskedScores(
   node: ProgramNode<"attention">,
   q: string,
@@ -103,24 +172,8 @@ function maskedScores(
   emitter: Emitter,
 ): string {
   const { keyMask, segments, scale } = node.attributes;
-  const [batch = 1, length = 1, heads = 1] = at(node.inputs, 0).shape;
-  const keys = at(node.inputs, 1).shape[1] ?? 1;
   const { graph } = emitter;
-  const [zero, hidden] = [graph.float(0), graph.float(HIDDEN)];
-  let [left, right] = [q, k];
-  if (keyMask) {
-    const ones = emitter.shared(`ones ${batch} ${heads} ${length}`, () => {
-      const shape = graph.integers([batch, heads, length, 1]);
-      return [emitter.op("Expand", [graph.float(1), shape]), ""];
-    });
-    const column = emitter.once(at(node.inputs, 3), `key bias ${heads}`, () => {
-      const wide = emitter.op("Unsqueeze", [inputs[3] ?? "", graph.integers([1, 3])]);
-      const bias = emitter.op("Where", [wide, zero, hidden]);
-      return emitter.op("Expand", [bias, graph.integers([batch, heads, keys, 1])]);
-    });
-    left = emitter.op("Concat", [q, ones[0]], { axis: -1 });
-    right = emitter.op("Concat", [k, column], { axis: -1 });
-  }
+  const [left, right] = withKeyMask(node, q, k, inputs, emitter);
   const scores = emitter.matmul(left, right, 4, { transB: true, alpha: scale });
   if (!segments) return scores;
   const place = keyMask ? 4 : 3;
@@ -128,7 +181,8 @@ function maskedScores(
   const bias = emitter.once(own, `segments ${theirs.id}`, () => {
     const query = emitter.op("Unsqueeze", [inputs[place] ?? "", graph.integers([1, 3])]);
     const key = emitter.op("Unsqueeze", [inputs[place + 1] ?? "", graph.integers([1, 2])]);
-    return emitter.op("Where", [emitter.op("Equal", [query, key]), zero, hidden]);
+    const visible = emitter.op("Equal", [query, key]);
+    return emitter.op("Where", [visible, graph.float(0), graph.float(HIDDEN)]);
   });
   return emitter.op("Add", [scores, bias]);
 }

@@ -41,7 +41,7 @@ export const graphNames = {
  */
 export function trainingModel(program: Program, options: EmitOptions = {}): TrainingModel {
   const accumulators = gradientProducts(program);
-  const emitter = new Emitter(options, accumulators);
+  const emitter = new Emitter(options, program.gradients.length > 0, accumulators);
   const { graph } = emitter;
   const names = new Map<number, string>();
   for (const { name, value } of program.inputs) {
