@@ -24,20 +24,13 @@ export type InputNames = readonly [string, string, string, string, string, ...st
 export class Emitter {
   readonly graph = new OnnxGraph();
   readonly portable: boolean;
-  /** Whether backward operations come: what they need must be kept. */
-  readonly isTraining: boolean;
   /** Values to be added to an existing tensor where they are computed, by id. */
   readonly accumulators: ReadonlyMap<number, string>;
   readonly #kept = new Map<string, string>();
   readonly #shared = new Map<string, readonly [string, string]>();
 
-  constructor(
-    options: EmitOptions,
-    isTraining = false,
-    accumulators: ReadonlyMap<number, string> = new Map(),
-  ) {
+  constructor(options: EmitOptions, accumulators: ReadonlyMap<number, string> = new Map()) {
     this.portable = options.portable ?? false;
-    this.isTraining = isTraining;
     this.accumulators = accumulators;
   }
 

@@ -4,6 +4,7 @@ import { ATTENTION_RULES } from "./emit-attention.ts";
 import { type MaskInput, maskInput } from "./emit-dropout.ts";
 import { ELEMENTWISE_RULES } from "./emit-elementwise.ts";
 import { MODEL_RULES } from "./emit-model.ts";
+import { ROTARY_RULES } from "./emit-rotary.ts";
 import { SHAPE_RULES } from "./emit-shape.ts";
 import { type EmitOptions, type EmitRules, Emitter, type InputNames } from "./emitter.ts";
 import { asBytes } from "./graph.ts";
@@ -14,6 +15,7 @@ const RULES: EmitRules = {
   ...SHAPE_RULES,
   ...MODEL_RULES,
   ...ATTENTION_RULES,
+  ...ROTARY_RULES,
 };
 
 type AnyRule = (node: ProgramNode, inputs: InputNames, emitter: Emitter) => readonly string[];
@@ -41,7 +43,7 @@ export const graphNames = {
  */
 export function trainingModel(program: Program, options: EmitOptions = {}): TrainingModel {
   const accumulators = gradientProducts(program);
-  const emitter = new Emitter(options, program.gradients.length > 0, accumulators);
+  const emitter = new Emitter(options, accumulators);
   const { graph } = emitter;
   const names = new Map<number, string>();
   for (const { name, value } of program.inputs) {

@@ -1,5 +1,13 @@
 import { expect, test } from "vitest";
-import { openExecutor } from "../../../src/tensor/index.ts";
+import {
+  addGradients,
+  attention,
+  multiply,
+  openExecutor,
+  ProgramBuilder,
+  sum,
+  type Value,
+} from "../../../src/tensor/index.ts";
 import { executorSuite } from "./executor.suite.ts";
 import { trainTransformer } from "./train-transformer.fixture.ts";
 import { randomParameters, TRANSFORMER_INPUTS, transformer } from "./transformer.fixture.ts";
@@ -36,6 +44,43 @@ test("heads of 64, whose products are turned the other way, have the reference's
 function difference(found: Float32Array | undefined, expected: Float32Array): number {
   return Math.max(...expected.map((value, at) => Math.abs(value - (found?.[at] ?? Number.NaN))));
 }
+
+test("attention in pieces gives what rows of the batch give one after another", async () => {
+  // A row has 8 MiB of scores, which are one piece; three rows are three.
+  const [length, heads, size] = [1024, 2, 4];
+  const width = length * heads * size;
+  const random = Float32Array.from({ length: 9 * width }, (_, i) => Math.sin(i * i));
+  const keys = Uint8Array.from({ length: 3 * length }, (_, i) => (i % length < 700 ? 1 : 0));
+  await using executor = await openExecutor("onnx", { threads: 2 });
+  const gradients = async (first: number, batch: number) => {
+    const builder = new ProgramBuilder();
+    const shape = [batch, length, heads, size];
+    const [q, k, v] = ["q", "k", "v"].map((name) => builder.parameter(name, shape)) as [
+      Value,
+      Value,
+      Value, // proof: three names
+    ];
+    const keyMask = builder.input("keys", "bool", [batch, length]);
+    const out = attention(q, k, v, { keyMask });
+    addGradients(builder, sum(multiply(out, multiply(out, out))));
+    builder.output("out", out);
+    const program = builder.build();
+    await using state = await executor.createState(program.parameters);
+    const part = (place: number) =>
+      random.slice((3 * place + first) * width, (3 * place + first + batch) * width);
+    await state.write("values", new Map(["q", "k", "v"].map((name, at) => [name, part(at)])));
+    const mask = keys.slice(first * length, (first + batch) * length);
+    const outputs = await state.run(await executor.compile(program), { keys: mask });
+    return [outputs["out"], ...(await state.read("gradients")).values()];
+  };
+  const whole = await gradients(0, 3);
+  for (const row of [0, 1, 2]) {
+    const single = await gradients(row, 1);
+    const parts = whole.map((array) => array?.slice(row * width, (row + 1) * width));
+    expect(parts.map((array) => array?.length)).toEqual([width, width, width, width]);
+    expect(parts).toEqual(single);
+  }
+});
 
 test("a run is the same bit for bit with any number of threads", async () => {
   expect(await trainTransformer("onnx", { threads: 1 })).toEqual(
