@@ -30,6 +30,7 @@ const CELLS: Work = {
 const LARGE: Work = { name: "ESM-2 150M", model: "esm2-150M", batch: 4, length: 256, steps: 1 };
 
 const SORTED: readonly Work[] = [
+  { name: "ESM-2 8M", model: "esm2-8M", batch: 8, length: 256, steps: 3 },
   { name: "ESM-2 8M", model: "esm2-8M", batch: 8, length: 512, steps: 3 },
   { name: "ESM-2 35M", model: "esm2-35M", batch: 8, length: 512, steps: 1 },
 ];
