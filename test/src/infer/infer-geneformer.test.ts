@@ -75,7 +75,7 @@ test("a run of train geneformer is all that its cells need, and tokens give the 
   const short = await infer("short", { seqLength: 6 });
   expect([...short.lengths]).toEqual(Array(16).fill(6));
   expect([...short.ids.slice(0, 6)]).toEqual([...whole.ids.slice(0, 6)]);
-});
+}, 120_000);
 
 test("medians and vocabulary that are missing or of another model are refused", async () => {
   const options = { dataDir: val, resultsPath: join(folder, "refused"), threads: 1 };
@@ -89,4 +89,4 @@ test("medians and vocabulary that are missing or of another model are refused", 
   );
   const esm2 = { ...options, checkpointPath: fixture("esm2") };
   await expect(inferGeneformer(esm2)).rejects.toThrow("expected a Geneformer, found esm2");
-});
+}, 120_000);

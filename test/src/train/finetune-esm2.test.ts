@@ -53,7 +53,7 @@ test("a share of residues is learned far better than by its mean", async () => {
   expect(result.metrics["val_loss"]).toBeLessThan(0.2 * variance);
   expect(result.metrics["val_mse"]).toBe(result.metrics["val_loss"]);
   expect(result.metrics["val_pearson"]).toBeGreaterThan(0.9);
-});
+}, 120_000);
 
 test("a class is learned better than by guessing; a run stopped and gone on with is the same", async () => {
   const kinds = column(2);
@@ -74,7 +74,7 @@ test("a class is learned better than by guessing; a run stopped and gone on with
   const model = openModel(gone.checkpoint ?? "");
   if (!(model instanceof SequenceModel)) throw new Error(model.name);
   expect(model.settings).toMatchObject({ targetSize: 3, labels: ["c", "h", "p"], dropout: 0.25 });
-});
+}, 120_000);
 
 test("classes of residues are learned; a second run begins with the weights of the first", async () => {
   const options = { ...SMALL, labelColumn: "groups", taskType: "token-classification" } as const;
@@ -122,7 +122,7 @@ test("classes of residues are learned; a second run begins with the weights of t
     [23, 0],
     [19, 4],
   ]);
-});
+}, 120_000);
 
 function bytesOf(values: Float32Array | undefined): Uint8Array {
   return values === undefined ? new Uint8Array() : new Uint8Array(values.buffer);
@@ -149,4 +149,4 @@ test("what cannot be fine-tuned is told without a run's folder", async () => {
     finetuneEsm2({ ...geneformer, restoreFromCheckpointPath: fixture("bert") }),
   ).rejects.toThrow("expected an ESM-2, found geneformer");
   expect(existsSync(join(folder, "none"))).toBe(false);
-});
+}, 120_000);

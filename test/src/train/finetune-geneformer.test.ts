@@ -54,14 +54,14 @@ test("kinds of cells are learned, kept with the weights, and predicted by name",
   expect(Array.from(table, (row) => row["prediction"])).toEqual(
     Array.from({ length: 16 }, (_, cell) => ["T", "B", "NK"][cell % 3]),
   );
-});
+}, 120_000);
 
 test("a number of each cell is learned far better than by its mean", async () => {
   const run = await finetuneGeneformer({ ...options, label: "age", experimentName: "age" });
   expect(run.labels).toBeNull();
   // The ages of the validation cells vary by 0.67.
   expect(run.metrics["val_loss"]).toBeLessThan(0.2);
-});
+}, 120_000);
 
 test("labels and weights that do not fit are refused before a run's folder is made", async () => {
   const refused = (more: Partial<FinetuneGeneformerOptions>) =>
@@ -75,4 +75,4 @@ test("labels and weights that do not fit are refused before a run's folder is ma
   );
   await refused({ loraFinetune: true }).toMatchObject({ code: "unsupported" });
   expect(existsSync(join(folder, "refused"))).toBe(false);
-});
+}, 120_000);
