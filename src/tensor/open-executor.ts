@@ -17,14 +17,17 @@ export interface ExecutorOptions {
   readonly deterministic?: boolean;
   /** Of `torch` on CUDA: products of float32 with 10 bits of mantissa. Default: false. */
   readonly tf32?: boolean;
+  /** Of `tfjs`: "node-gpu", "node", "wasm" or "cpu". Default: the first of these that is installed. */
+  readonly backend?: string;
 }
 
-export const EXECUTORS = ["onnx", "torch", "reference"] as const;
+export const EXECUTORS = ["onnx", "torch", "tfjs", "reference"] as const;
 export type ExecutorName = (typeof EXECUTORS)[number];
 
 /**
  * Starts an executor by name: `onnx` (ONNX Runtime on the CPU), `torch` (libtorch of an installed
- * PyTorch, CPU or CUDA), `reference` (plain loops, for tests).
+ * PyTorch, CPU or CUDA), `tfjs` (TensorFlow.js where it is installed), `reference` (plain loops, for
+ * tests).
  *
  * @throws NotFoundError for another name, UnsupportedFeatureError where its runtime cannot load.
  */
@@ -44,6 +47,10 @@ export async function openExecutor(
     case "torch": {
       const { TorchExecutor } = await import("./torch/executor.ts");
       return TorchExecutor.open(options);
+    }
+    case "tfjs": {
+      const { TfjsExecutor } = await import("./tfjs/executor.ts");
+      return TfjsExecutor.open(options);
     }
     default:
       throw new NotFoundError("executor-unknown", `there is no executor ${name}`, {

@@ -1,23 +1,8 @@
+import type { PlainNode, PlainValue } from "../device/plan.ts";
 import type { DropoutKey } from "../dropout-bits.ts";
-import type { OpAttributes, OpName } from "../op-attributes.ts";
-import type { TensorType } from "../program.ts";
+import type { OpName } from "../op-attributes.ts";
 import type { Libtorch } from "./libtorch.ts";
 import type { Tensor } from "./tensor.ts";
-
-/** A value of a program as the thread has it. */
-export interface PlainValue extends TensorType {
-  readonly id: number;
-}
-
-/** A node of a program as the thread has it. */
-export type PlainNode<K extends OpName = OpName> = {
-  [N in K]: {
-    readonly op: N;
-    readonly attributes: OpAttributes[N];
-    readonly inputs: readonly PlainValue[];
-    readonly outputs: readonly PlainValue[];
-  };
-}[K];
 
 /** Tensors by place; rules read no more of them than their operation has. */
 export type Operands = readonly [Tensor, Tensor, Tensor, Tensor, Tensor, ...Tensor[]];

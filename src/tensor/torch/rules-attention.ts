@@ -1,14 +1,9 @@
 /** Attention by libtorch's fused kernels, and rotary embedding. */
+import type { PlainNode, PlainValue } from "../device/plan.ts";
 import type { AttentionAttributes } from "../op-attributes.ts";
+import { rotaryTable } from "../rotary-table.ts";
 import { fusedAttention, fusedAttentionBackward } from "./fused-attention.ts";
-import {
-  type Operands,
-  type PlainNode,
-  type PlainValue,
-  type Rules,
-  type Run,
-  shapeOf,
-} from "./rule.ts";
+import { type Operands, type Rules, type Run, shapeOf } from "./rule.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** Added to scores of keys that a query does not see. */
@@ -159,24 +154,4 @@ function tablesFor(
       return torch.cast(torch.one("reshape", taken, shape), dtype);
     });
   return [table("cos"), table("sin")];
-}
-
-function rotaryTable(
-  name: "cos" | "sin",
-  positions: number,
-  size: number,
-  base: number,
-  sign: number,
-): Float32Array {
-  const half = size / 2;
-  const table = new Float32Array(positions * size);
-  for (let position = 0; position < positions; position++) {
-    for (let j = 0; j < half; j++) {
-      const angle = position * base ** ((-2 * j) / size);
-      const at = position * size + j;
-      table[at] = name === "cos" ? Math.cos(angle) : -sign * Math.sin(angle);
-      table[at + half] = name === "cos" ? Math.cos(angle) : sign * Math.sin(angle);
-    }
-  }
-  return table;
 }

@@ -1,8 +1,8 @@
+import { type PlainNode, type PlainProgram, type Plan, planOf } from "../device/plan.ts";
 import type { RunInputs, RunOptions, RunOutputs } from "../executor.ts";
 import { elementCount, type HostArray, newHostArray } from "../program.ts";
 import type { Libtorch } from "./libtorch.ts";
-import { type PlainProgram, type Plan, planOf } from "./plan.ts";
-import { type Operands, type PlainNode, type Rule, type Rules, Run } from "./rule.ts";
+import { type Operands, type Rule, type Rules, Run } from "./rule.ts";
 import { ATTENTION_RULES } from "./rules-attention.ts";
 import { ELEMENTWISE_RULES } from "./rules-elementwise.ts";
 import { MODEL_RULES } from "./rules-model.ts";

@@ -1,7 +1,7 @@
+import type { PlainNamed } from "../device/plan.ts";
 import type { StateKind } from "../executor.ts";
 import { elementCount } from "../program.ts";
 import type { Libtorch } from "./libtorch.ts";
-import type { PlainNamed } from "./plan.ts";
 import type { Tensor } from "./tensor.ts";
 
 /** Parameters, gradients and moments of a model on the device. */

@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import { type ExecutorOptions, openExecutor } from "../../../src/tensor/index.ts";
 import { randomParameters, TRANSFORMER_INPUTS, transformer } from "./transformer.fixture.ts";
 
@@ -26,4 +27,21 @@ export async function trainTransformer(name: string, options: ExecutorOptions = 
     first: await state.read("first"),
     second: await state.read("second"),
   };
+}
+
+/** Losses, values, gradients and moments are those of the reference executor, to float32. */
+export async function expectReferenceTraining(
+  name: string,
+  options: ExecutorOptions = {},
+): Promise<void> {
+  const expected = await trainTransformer("reference");
+  const found = await trainTransformer(name, options);
+  for (const [at, loss] of expected.losses.entries()) expect(found.losses[at]).toBeCloseTo(loss, 5);
+  for (const kind of ["values", "gradients", "first", "second"] as const) {
+    for (const [parameter, data] of expected[kind]) {
+      const other = found[kind].get(parameter) ?? new Float32Array(0);
+      const difference = Math.max(...data.map((value, at) => Math.abs(value - (other[at] ?? 0))));
+      expect(difference, `${kind} of ${parameter}`).toBeLessThan(5e-6);
+    }
+  }
 }

@@ -1,5 +1,20 @@
-import type { NamedValue, Program, Value } from "../program.ts";
-import type { PlainNode, PlainValue } from "./rule.ts";
+import type { OpAttributes, OpName } from "../op-attributes.ts";
+import type { NamedValue, Program, TensorType, Value } from "../program.ts";
+
+/** A value of a program as the thread has it. */
+export interface PlainValue extends TensorType {
+  readonly id: number;
+}
+
+/** A node of a program as the thread has it. */
+export type PlainNode<K extends OpName = OpName> = {
+  [N in K]: {
+    readonly op: N;
+    readonly attributes: OpAttributes[N];
+    readonly inputs: readonly PlainValue[];
+    readonly outputs: readonly PlainValue[];
+  };
+}[K];
 
 export interface PlainNamed {
   readonly name: string;

@@ -11,17 +11,18 @@ import type {
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import { missingParameter, requireArrays } from "../parameter-names.ts";
 import { elementCount, type NamedValue } from "../program.ts";
-import type { TorchThread } from "./thread.ts";
+import type { RequestThread } from "../request-thread.ts";
+import type { Answers, Request } from "./messages.ts";
 
 /** What a state needs of its executor. */
 export interface StateOwner {
-  readonly thread: TorchThread;
+  readonly thread: Pick<RequestThread<Request, Answers>, "send">;
   /** The number under which the thread knows a program, which is sent to it if it is not there. */
   load(program: Executable["program"]): number;
 }
 
 /** Parameters on the device: this side knows their names and lengths, the thread has the tensors. */
-export class TorchState implements ParameterState {
+export class DeviceState implements ParameterState {
   readonly hostGradients = null;
   readonly trained: readonly string[];
   readonly #owner: StateOwner;

@@ -1,0 +1,65 @@
+import type { RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
+import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import type { PlainNamed, PlainProgram } from "./plan.ts";
+
+type Arrays = ReadonlyMap<string, Float32Array>;
+
+/** Questions to a thread that has programs and states on a device, by what they ask. */
+export type Request =
+  | { readonly kind: "describe" }
+  | { readonly kind: "load"; readonly program: number; readonly plain: PlainProgram }
+  | { readonly kind: "unload"; readonly program: number }
+  | {
+      readonly kind: "create";
+      readonly state: number;
+      readonly parameters: readonly PlainNamed[];
+      readonly trained: readonly string[];
+    }
+  | { readonly kind: "drop"; readonly state: number }
+  | {
+      readonly kind: "write";
+      readonly state: number;
+      readonly what: StateKind;
+      readonly arrays: Arrays;
+    }
+  | {
+      readonly kind: "read";
+      readonly state: number;
+      readonly what: StateKind;
+      readonly names: readonly string[];
+    }
+  | { readonly kind: "zero"; readonly state: number }
+  | {
+      readonly kind: "run";
+      readonly program: number;
+      readonly state: number;
+      readonly inputs: RunInputs;
+      readonly options: Required<RunOptions>;
+    }
+  | {
+      readonly kind: "update";
+      readonly state: number;
+      readonly optimizer: OptimizerSettings;
+      readonly options: UpdateOptions;
+    };
+
+export interface Answers<D = Description> {
+  readonly describe: D;
+  readonly load: null;
+  readonly unload: null;
+  readonly create: null;
+  readonly drop: null;
+  readonly write: null;
+  readonly read: Arrays;
+  readonly zero: null;
+  readonly run: RunOutputs;
+  readonly update: UpdateResult;
+}
+
+export type Answer<D = Description> = Answers<D>[keyof Answers];
+
+/** What the thread has loaded. */
+export interface Description {
+  /** Tensors that are not freed. */
+  readonly liveTensors: number;
+}

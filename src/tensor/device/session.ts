@@ -1,0 +1,103 @@
+import type { RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
+import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import type { Answer, Description, Request } from "./messages.ts";
+import type { PlainNamed, PlainProgram } from "./plan.ts";
+
+type Soon<T> = T | Promise<T>;
+
+/** Parameters, gradients and moments on a device, as its thread holds them. */
+export interface ResidentState {
+  write(kind: StateKind, arrays: ReadonlyMap<string, Float32Array>): Soon<void>;
+  read(kind: StateKind, names: readonly string[]): Soon<ReadonlyMap<string, Float32Array>>;
+  zeroGradients(): Soon<void>;
+  close(): Soon<void>;
+}
+
+export interface ResidentProgram<S> {
+  run(state: S, inputs: RunInputs, options: Required<RunOptions>): Soon<RunOutputs>;
+  close(): Soon<void>;
+}
+
+/** A library that runs programs on a device, loaded in the thread. */
+export interface DeviceRuntime<S extends ResidentState, D extends Description> {
+  describe(): Soon<D>;
+  load(program: PlainProgram): Soon<ResidentProgram<S>>;
+  create(parameters: readonly PlainNamed[], trained: readonly string[]): Soon<S>;
+  update(state: S, optimizer: OptimizerSettings, options: UpdateOptions): Soon<UpdateResult>;
+  /** Called after every request, also one that failed. */
+  afterRequest(): void;
+}
+
+/** Programs and states of a thread by number; the runtime is opened by the first request. */
+export class DeviceSession<S extends ResidentState, D extends Description> {
+  readonly #open: () => Soon<DeviceRuntime<S, D>>;
+  readonly #programs = new Map<number, ResidentProgram<S>>();
+  readonly #states = new Map<number, S>();
+  #runtime: DeviceRuntime<S, D> | undefined;
+
+  constructor(open: () => Soon<DeviceRuntime<S, D>>) {
+    this.#open = open;
+  }
+
+  async handle(request: Request): Promise<Answer<D>> {
+    this.#runtime ??= await this.#open();
+    try {
+      return await this.#answer(request, this.#runtime);
+    } finally {
+      this.#runtime.afterRequest();
+    }
+  }
+
+  async #answer(request: Request, runtime: DeviceRuntime<S, D>): Promise<Answer<D>> {
+    switch (request.kind) {
+      case "describe":
+        return runtime.describe();
+      case "load":
+        this.#programs.set(request.program, await runtime.load(request.plain));
+        return null;
+      case "unload":
+        await this.#programs.get(request.program)?.close();
+        this.#programs.delete(request.program);
+        return null;
+      case "create": {
+        const { state, parameters, trained } = request;
+        this.#states.set(state, await runtime.create(parameters, trained));
+        return null;
+      }
+      case "drop":
+        await this.#states.get(request.state)?.close();
+        this.#states.delete(request.state);
+        return null;
+      case "write":
+        await this.#state(request.state).write(request.what, request.arrays);
+        return null;
+      case "read":
+        return this.#state(request.state).read(request.what, request.names);
+      case "zero":
+        await this.#state(request.state).zeroGradients();
+        return null;
+      case "run": {
+        const program = this.#programs.get(request.program);
+        if (program === undefined) throw new Error("the program was unloaded");
+        return program.run(this.#state(request.state), request.inputs, request.options);
+      }
+      case "update": {
+        const { optimizer, options } = request;
+        return runtime.update(this.#state(request.state), optimizer, options);
+      }
+    }
+  }
+
+  #state(id: number): S {
+    const state = this.#states.get(id);
+    if (state === undefined) throw new Error("the state was closed");
+    return state;
+  }
+}
+
+/** Memory of an answer that goes to the asker without a copy: arrays that were read out. */
+export function movedBuffers(answer: Answer): readonly ArrayBuffer[] {
+  if (!(answer instanceof Map)) return [];
+  const arrays: Iterable<Float32Array<ArrayBuffer>> = answer.values();
+  return [...arrays].map(({ buffer }) => buffer);
+}

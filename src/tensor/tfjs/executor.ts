@@ -1,0 +1,32 @@
+import { DeviceExecutor, opened } from "../device/executor.ts";
+import type { ExecutorOptions } from "../open-executor.ts";
+import { findBackend, requireBackend, type TfjsBackend } from "./backends.ts";
+import type { TfjsDescription } from "./messages.ts";
+import { TfjsThread } from "./thread.ts";
+
+/**
+ * TensorFlow.js with one of its backends, in a thread of its own: programs run operation by operation.
+ * The packages are the user's; none comes with this one.
+ */
+export class TfjsExecutor extends DeviceExecutor<TfjsDescription> {
+  readonly name = "tfjs";
+  /** The backend that runs. */
+  readonly backend: TfjsBackend;
+
+  private constructor(thread: TfjsThread, backend: TfjsBackend, cachedPrograms?: number) {
+    super(thread, cachedPrograms);
+    this.backend = backend;
+  }
+
+  /**
+   * @throws InvalidArgumentError for a backend that is not known, NotFoundError where its package is
+   *   not installed, UnsupportedFeatureError where it does not run
+   */
+  static async open(options: ExecutorOptions = {}): Promise<TfjsExecutor> {
+    const backend = options.backend === undefined ? null : requireBackend(options.backend);
+    findBackend(backend);
+    const thread = new TfjsThread({ backend });
+    const description = await opened(thread);
+    return new TfjsExecutor(thread, description.backend, options.cachedPrograms);
+  }
+}

@@ -1,0 +1,51 @@
+import type { PlainNamed, PlainProgram } from "../device/plan.ts";
+import type { DeviceRuntime, ResidentProgram } from "../device/session.ts";
+import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import { Libtorch } from "./libtorch.ts";
+import type { ThreadSettings, TorchDescription } from "./messages.ts";
+import { lowDType } from "./precision.ts";
+import { Runner } from "./runner.ts";
+import { setSwitches } from "./switches.ts";
+import type { Tensor } from "./tensor.ts";
+import { TensorState } from "./tensor-state.ts";
+import { updateOnDevice } from "./update.ts";
+
+/** libtorch, loaded in the thread, with what all its programs share. */
+export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription> {
+  readonly #torch: Libtorch;
+  readonly #lowDType: number | null;
+  readonly #lasting = new Map<string, Tensor>();
+
+  constructor(settings: ThreadSettings) {
+    const { libtorch, device, index } = settings;
+    this.#torch = new Libtorch(libtorch, device, index);
+    setSwitches(this.#torch, settings);
+    this.#lowDType = lowDType(settings.precision, this.#torch.dtypes);
+  }
+
+  describe(): TorchDescription {
+    const { liveTensors, binding } = this.#torch;
+    return { liveTensors, interfaceVersion: binding.version };
+  }
+
+  load(program: PlainProgram): ResidentProgram<TensorState> {
+    const runner = new Runner(this.#torch, program);
+    const precision = { lowDType: this.#lowDType, lasting: this.#lasting };
+    return {
+      run: (state, inputs, options) => runner.run(state, inputs, options, precision),
+      close: () => runner.close(),
+    };
+  }
+
+  create(parameters: readonly PlainNamed[], trained: readonly string[]): TensorState {
+    return new TensorState(this.#torch, parameters, trained);
+  }
+
+  update(state: TensorState, optimizer: OptimizerSettings, options: UpdateOptions): UpdateResult {
+    return updateOnDevice(state, optimizer, options, this.#torch);
+  }
+
+  afterRequest(): void {
+    this.#torch.sweep();
+  }
+}
