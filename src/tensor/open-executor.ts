@@ -1,4 +1,4 @@
-import { NotFoundError } from "../../formats/common/errors.ts";
+import { InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
 import type { Executor } from "./executor.ts";
 import type { Precision } from "./torch/precision.ts";
 
@@ -7,7 +7,7 @@ export interface ExecutorOptions {
   readonly threads?: number;
   /** Compiled programs kept at a time. Default: 8. */
   readonly cachedPrograms?: number;
-  /** Of `torch`: "cpu", "cuda" or "cuda:N". Default: "cpu". */
+  /** Of `onnx`: "cpu" or "webgpu"; of `torch`: "cpu", "cuda" or "cuda:N". Default: "cpu". */
   readonly device?: string;
   /** Of `torch`: folder of the PyTorch to use. Default: the one that `findLibtorch` finds. */
   readonly libtorch?: string;
@@ -25,7 +25,7 @@ export const EXECUTORS = ["onnx", "torch", "tfjs", "reference"] as const;
 export type ExecutorName = (typeof EXECUTORS)[number];
 
 /**
- * Starts an executor by name: `onnx` (ONNX Runtime on the CPU), `torch` (libtorch of an installed
+ * Starts an executor by name: `onnx` (ONNX Runtime on the CPU or by WebGPU), `torch` (libtorch of an installed
  * PyTorch, CPU or CUDA), `tfjs` (TensorFlow.js where it is installed), `reference` (plain loops, for
  * tests).
  *
@@ -41,6 +41,12 @@ export async function openExecutor(
       return new ReferenceExecutor();
     }
     case "onnx": {
+      const { device = "cpu" } = options;
+      if (device === "webgpu") {
+        const { WebGpuExecutor } = await import("./onnx/webgpu/executor.ts");
+        return WebGpuExecutor.open(options);
+      }
+      if (device !== "cpu") throw unknownDevice(device);
       const { OnnxExecutor } = await import("./onnx/executor.ts");
       return new OnnxExecutor(options);
     }
@@ -58,4 +64,10 @@ export async function openExecutor(
         available: EXECUTORS,
       });
   }
+}
+
+function unknownDevice(device: string): InvalidArgumentError {
+  return new InvalidArgumentError("device", device, `onnx: there is no device ${device}`, {
+    suggestions: ["use cpu or webgpu, or the executor torch for cuda"],
+  });
 }

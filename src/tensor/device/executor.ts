@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "../../../formats/common/errors.ts";
+import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import type {
   CompileOptions,
   Executable,
@@ -8,6 +8,7 @@ import type {
 } from "../executor.ts";
 import type { NamedValue, Program } from "../program.ts";
 import type { RequestThread } from "../request-thread.ts";
+import type { Precision } from "../torch/precision.ts";
 import type { Answers, Description, Request } from "./messages.ts";
 import { plainProgram } from "./plan.ts";
 import { DeviceState } from "./state.ts";
@@ -79,6 +80,16 @@ export abstract class DeviceExecutor<D extends Description> implements Executor 
     this.thread.send<"load">(request).catch(() => this.#programs.delete(program));
     return id;
   }
+}
+
+/** @throws UnsupportedFeatureError for a precision that the device does not compute in */
+export function requireFloat32(device: string, precision: Precision = "32"): void {
+  if (precision === "32") return;
+  throw new UnsupportedFeatureError(
+    "precision",
+    `device ${device} computes float32, not ${precision}`,
+    { suggestions: ["leave the precision at 32, or use the executor torch"] },
+  );
 }
 
 /** The thread's answer to its first question, or its end with the error that opening it made. */

@@ -6,7 +6,7 @@ import { asBytes } from "./graph.ts";
 /** Elements of a mask in one number of the graph input, the first in the lowest bit. */
 const BITS = 16;
 
-/** A mask that the graph wants as an input, uint16 [numbers]. */
+/** A mask that the graph wants as an input, uint16 [numbers]; int32 on WebGPU, which has no uint16. */
 export interface MaskInput {
   readonly name: string;
   readonly layer: number;
@@ -28,9 +28,10 @@ export function maskInput({ layer, rate, shape }: MaskAttributes): MaskInput {
 export function dropoutMask(attributes: MaskAttributes, emitter: Emitter): string {
   const { graph } = emitter;
   const { name, numbers } = maskInput(attributes);
-  graph.input(name, "uint16", [numbers]);
+  graph.input(name, emitter.webGpu ? "int32" : "uint16", [numbers]);
   const [table] = emitter.shared("bits", () => [bitTable(emitter), ""]);
-  const rows = emitter.op("Gather", [table, emitter.op("Cast", [name], { to: 6 })], { axis: 0 });
+  const places = emitter.webGpu ? name : emitter.op("Cast", [name], { to: 6 });
+  const rows = emitter.op("Gather", [table, places], { axis: 0 });
   const count = elementCount(attributes.shape);
   const shape = graph.integers(attributes.shape);
   if (count === numbers * BITS) return emitter.op("Reshape", [rows, shape]);

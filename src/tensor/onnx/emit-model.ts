@@ -86,7 +86,7 @@ export const MODEL_RULES = {
       { labels, weights: given, ignoreIndex: node.attributes.ignoreIndex },
       emitter,
     );
-    const likelihood = emitter.op("LogSoftmax", [logits], { axis: -1 });
+    const likelihood = logSoftmax(logits, emitter);
     emitter.once(out, "likelihood", () => likelihood);
     const picked = emitter.op("GatherElements", [likelihood, terms.column], { axis: 1 });
     const weighted = emitter.op("Mul", [picked, terms.negative]);
@@ -127,6 +127,14 @@ function product(node: ProgramNode<"matmul">, a: string, b: string, emitter: Emi
   // Gemm adds to what it is given: a gradient that is a product needs no pass of its own.
   const sums = emitter.accumulators.get(at(node.outputs, 0).id);
   return emitter.op("Gemm", sums === undefined ? [left, b] : [left, b, sums], flags);
+}
+
+function logSoftmax(x: string, emitter: Emitter): string {
+  if (!emitter.webGpu) return emitter.op("LogSoftmax", [x], { axis: -1 });
+  const largest = emitter.op("ReduceMax", [x, emitter.graph.integers([-1])], { keepdims: 1 });
+  const below = emitter.op("Sub", [x, largest]);
+  const total = emitter.sum(emitter.op("Exp", [below]), [-1], true);
+  return emitter.op("Sub", [below, emitter.op("Log", [total])]);
 }
 
 interface LossInputs {

@@ -1,8 +1,11 @@
-import { at, type EmitRules } from "./emitter.ts";
+import type { Shape } from "../program.ts";
+import { at, type EmitRules, type Emitter } from "./emitter.ts";
+import { asBytes } from "./graph.ts";
 
 export const SHAPE_RULES = {
   sum: ({ attributes }, [x], emitter) => [emitter.sum(x, attributes.axes, attributes.keepDims)],
-  argmax: (_, [x], emitter) => {
+  argmax: (node, [x], emitter) => {
+    if (emitter.webGpu) return [leastPlaceOfLargest(x, at(node.inputs, 0).shape, emitter)];
     const index = emitter.op("ArgMax", [x], { axis: -1, keepdims: 0 });
     return [emitter.op("Cast", [index], { to: 6 })];
   },
@@ -32,3 +35,16 @@ export const SHAPE_RULES = {
     return [emitter.op("Pad", [x, amounts])];
   },
 } satisfies Partial<EmitRules>;
+
+/** ArgMax of int32: WebGPU's is of int64, which nothing else there takes. */
+function leastPlaceOfLargest(x: string, shape: Shape, emitter: Emitter): string {
+  const { graph } = emitter;
+  const size = shape.at(-1) ?? 1;
+  const axis = graph.integers([-1]);
+  const places = Int32Array.from({ length: size }, (_, place) => place);
+  const place = graph.initializer("int32", [size], asBytes(places));
+  const end = graph.initializer("int32", [], asBytes(Int32Array.of(size)));
+  const largest = emitter.op("ReduceMax", [x, axis], { keepdims: 1 });
+  const found = emitter.op("Where", [emitter.op("Equal", [x, largest]), place, end]);
+  return emitter.op("ReduceMin", [found, axis], { keepdims: 0 });
+}

@@ -6,6 +6,8 @@ import { type Attributes, MICROSOFT, OnnxGraph } from "./graph.ts";
 export interface EmitOptions {
   /** Only operators of the ONNX standard, for other runtimes; slower on ours. Default: false. */
   readonly portable?: boolean;
+  /** Only operators that ONNX Runtime has for WebGPU. Default: false. */
+  readonly webGpu?: boolean;
 }
 
 /** Emits one operation of a program as ONNX nodes and returns the names of its outputs. */
@@ -24,13 +26,15 @@ export type InputNames = readonly [string, string, string, string, string, ...st
 export class Emitter {
   readonly graph = new OnnxGraph();
   readonly portable: boolean;
+  readonly webGpu: boolean;
   /** Values to be added to an existing tensor where they are computed, by id. */
   readonly accumulators: ReadonlyMap<number, string>;
   readonly #kept = new Map<string, string>();
   readonly #shared = new Map<string, readonly [string, string]>();
 
   constructor(options: EmitOptions, accumulators: ReadonlyMap<number, string> = new Map()) {
-    this.portable = options.portable ?? false;
+    this.webGpu = options.webGpu ?? false;
+    this.portable = options.portable ?? this.webGpu;
     this.accumulators = accumulators;
   }
 

@@ -3,7 +3,7 @@ import { UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import { OnnxGraph } from "./graph.ts";
 
 /** What package.json asks for. */
-const VERSION = "1.30.0";
+export const VERSION = "1.30.0";
 
 export type OnnxRuntime = typeof import("onnxruntime-node");
 

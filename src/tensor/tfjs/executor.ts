@@ -1,4 +1,4 @@
-import { DeviceExecutor, opened } from "../device/executor.ts";
+import { DeviceExecutor, opened, requireFloat32 } from "../device/executor.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
 import { findBackend, requireBackend, type TfjsBackend } from "./backends.ts";
 import type { TfjsDescription } from "./messages.ts";
@@ -20,10 +20,11 @@ export class TfjsExecutor extends DeviceExecutor<TfjsDescription> {
 
   /**
    * @throws InvalidArgumentError for a backend that is not known, NotFoundError where its package is
-   *   not installed, UnsupportedFeatureError where it does not run
+   *   not installed, UnsupportedFeatureError where it does not run, or for a precision
    */
   static async open(options: ExecutorOptions = {}): Promise<TfjsExecutor> {
     const backend = options.backend === undefined ? null : requireBackend(options.backend);
+    requireFloat32("tfjs", options.precision);
     findBackend(backend);
     const thread = new TfjsThread({ backend });
     const description = await opened(thread);

@@ -101,6 +101,7 @@ export async function runModel<B>(
   mode: BuildMode,
   options: {
     readonly executor?: string;
+    readonly device?: string;
     readonly size?: BatchSize;
     readonly run?: RunOptions;
   } = {},
@@ -112,7 +113,7 @@ export async function runModel<B>(
   for (const [name, value] of Object.entries(outputs)) builder.output(name, value);
   if (mode === "train" && loss !== null) addGradients(builder, loss);
   const program = builder.build();
-  await using executor = await openExecutor(options.executor ?? "reference");
+  await using executor = await openExecutor(options.executor ?? "reference", options);
   await using state = await executor.createState(program.parameters);
   const used = program.parameters.map(({ name }) => name);
   await state.write("values", new Map([...weights].filter(([name]) => used.includes(name))));

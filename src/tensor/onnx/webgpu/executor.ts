@@ -1,0 +1,20 @@
+import { DeviceExecutor, opened, requireFloat32 } from "../../device/executor.ts";
+import type { ExecutorOptions } from "../../open-executor.ts";
+import type { WebGpuDescription } from "./messages.ts";
+import { WebGpuThread } from "./thread.ts";
+
+/**
+ * ONNX Runtime on a GPU by WebGPU, in a thread of its own. A program becomes one graph of operators that
+ * all run there; weights, gradients and moments stay in the GPU's memory.
+ */
+export class WebGpuExecutor extends DeviceExecutor<WebGpuDescription> {
+  readonly name = "onnx";
+
+  /** @throws UnsupportedFeatureError where there is no GPU that WebGPU can use, or for a precision */
+  static async open(options: ExecutorOptions = {}): Promise<WebGpuExecutor> {
+    requireFloat32("webgpu", options.precision);
+    const thread = new WebGpuThread();
+    await opened(thread);
+    return new WebGpuExecutor(thread, options.cachedPrograms);
+  }
+}
