@@ -5,6 +5,7 @@ import { closest } from "../formats/common/did-you-mean.ts";
 import { InvalidArgumentError } from "../formats/common/errors.ts";
 import { describeError, errorToJson, exitCodeOf, jsonValue, usageErrorOf } from "./error-text.ts";
 import { ClosedOutputError, flushOutput, outputLost, watchOutput } from "./output.ts";
+import { rankPrefix } from "./rank.ts";
 
 /**
  * Runs one command line. Never rejects: an error becomes text on stderr (under `--json` an object
@@ -75,7 +76,7 @@ export async function exitWith(thrown: unknown, argv: readonly string[]): Promis
     if (wantsJson(argv) && !outputLost.aborted) {
       process.stdout.write(`${JSON.stringify(errorToJson(error), jsonValue, 2)}\n`);
     } else {
-      process.stderr.write(`${describeError(error, { stack: wantsStack(argv) })}\n`);
+      process.stderr.write(`${rankPrefix()}${describeError(error, { stack: wantsStack(argv) })}\n`);
     }
   }
   await flushOutput();

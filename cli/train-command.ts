@@ -2,14 +2,45 @@ import type { RunConfig, RunModel } from "../src/train/config/sections.ts";
 import type { TrainingRunOptions, TrainingRunResult } from "../src/train/training-run.ts";
 import { BaseCommand } from "./base-command.ts";
 import { commandConfig, type FlagKey, type ParsedFlags } from "./config-flags.ts";
-import { exitCodeOf, oneLine } from "./error-text.ts";
+import { describeError, exitCodeOf, oneLine } from "./error-text.ts";
 import { originalWarnings } from "./original-train-flags.ts";
 import { outputName } from "./output-name.ts";
 import { formatCount } from "./progress.ts";
+import { rankOfProcess, rankPrefix } from "./rank.ts";
 import type { ParsedTrainFlags } from "./train-flags.ts";
 
-/** A command that trains: lines of progress, and at the end how the run went. */
+/** What every command that trains gives its program. */
+type Shared = Required<
+  Pick<TrainingRunOptions<unknown>, "logger" | "observer" | "signal" | "onWeights" | "communicator">
+>;
+
+/**
+ * A command that trains: lines of progress, and at the end how the run went. Started by mpirun, torchrun
+ * or srun its processes train together; rank 0 prints, the others only their errors.
+ */
 export abstract class TrainCommand extends BaseCommand {
+  readonly #isSilent = (rankOfProcess() ?? 0) > 0;
+
+  override log(message?: string): void {
+    if (!this.#isSilent) super.log(message);
+  }
+
+  protected override warning(message: string): void {
+    if (!this.#isSilent) super.warning(message);
+  }
+
+  protected override logJson(json: unknown): void {
+    if (!this.#isSilent) super.logJson(json);
+  }
+
+  protected override async catch(error: Error): Promise<void> {
+    // stdout has one object, that of rank 0.
+    if (!this.#isSilent || !this.jsonEnabled()) return super.catch(error);
+    this.parsed = true;
+    process.stderr.write(`${rankPrefix()}${describeError(error, { stack: false })}\n`);
+    process.exitCode = exitCodeOf(error);
+  }
+
   /** The configuration of file, flags and `--set`; prints what is taken without effect. */
   protected async configOf(
     model: RunModel,
@@ -27,11 +58,7 @@ export abstract class TrainCommand extends BaseCommand {
   /** Calls `train` with what shows its progress and stops it, and prints the result. */
   protected async train<R extends TrainingRunResult>(
     steps: Pick<ParsedTrainFlags, "num-steps" | "early-stop-on-step"> | RunConfig,
-    train: (
-      shared: Required<
-        Pick<TrainingRunOptions<unknown>, "logger" | "observer" | "signal" | "onWeights">
-      >,
-    ) => Promise<R>,
+    train: (shared: Shared) => Promise<R>,
   ): Promise<R> {
     const { ProgressLineLogger } = await import("../src/train/loggers/progress-line.ts");
     const { weightReportLines } = await import("../src/models/weights/weight-report.ts");
@@ -43,8 +70,13 @@ export abstract class TrainCommand extends BaseCommand {
       maxSteps,
       now: () => performance.now(),
     });
-    const result = await train({
+    const { openCommunicator } = await import("../src/distributed/open-communicator.ts");
+    const communicator = await openCommunicator({ signal: this.signal });
+    const { worldSize, name } = communicator;
+    if (worldSize > 1) this.log(`${worldSize} processes, connected by ${name}`);
+    const shared: Shared = {
       signal: this.signal,
+      communicator,
       onWeights: (report) => {
         for (const line of weightReportLines(report)) this.log(oneLine(line));
       },
@@ -58,10 +90,19 @@ export abstract class TrainCommand extends BaseCommand {
           for (const note of notes) this.log(`  ${note}`);
         },
       },
-    });
-    this.log(summary(result));
-    if (result.reason === "stopped") process.exitCode = exitCodeOf(this.signal.reason);
-    return result;
+    };
+    try {
+      const result = await train(shared);
+      await communicator.close();
+      this.log(summary(result));
+      if (result.reason === "stopped" && this.signal.aborted) {
+        process.exitCode = exitCodeOf(this.signal.reason);
+      }
+      return result;
+    } catch (error) {
+      communicator.abort(error instanceof Error ? error.message : String(error));
+      throw error;
+    }
   }
 }
 
@@ -88,15 +129,16 @@ function summary({
   report,
   times,
 }: TrainingRunResult): string {
-  const { data, host, compile, run, update, log } = times;
-  const total = data + host + compile + run + update + log;
+  const { data, host, compile, run, exchange, update, log } = times;
+  const total = data + host + compile + run + exchange + update + log;
   const share = (ms: number) => `${((100 * ms) / Math.max(total, 1)).toFixed(1)} %`;
   const loss = metrics["val_loss"] ?? metrics["reduced_train_loss"];
   const lines = [
     `${ENDS[reason]} step ${formatCount(step)}` +
       `${loss === undefined ? "" : `, ${"val_loss" in metrics ? "val loss" : "loss"} ${loss.toFixed(4)}`}`,
     `  ${(total / 1000).toFixed(1)} s of steps: ${share(run)} programs, ${share(update)} optimizer, ` +
-      `${share(compile)} compiling, ${share(data)} waiting for data, ${share(host + log)} else`,
+      `${share(compile)} compiling, ${share(data)} waiting for data, ` +
+      `${exchange < total / 1000 ? "" : `${share(exchange)} other processes, `}${share(host + log)} else`,
     `  report ${oneLine(report)}`,
     checkpoint === null ? `  ${oneLine(directory)}` : `  checkpoint ${oneLine(checkpoint)}`,
   ];

@@ -48,6 +48,7 @@ const TRAIN_KEYS: Readonly<Record<string, FlagKey>> = {
   device: "training_config.device",
   "num-gpus": "parallel_config.num_devices",
   "num-nodes": "parallel_config.num_nodes",
+  "shard-optimizer": "parallel_config.shard_optimizer",
   "tensor-model-parallel-size": "parallel_config.tensor_model_parallel_size",
   "pipeline-model-parallel-size": "parallel_config.pipeline_model_parallel_size",
 };

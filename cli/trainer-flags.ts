@@ -5,6 +5,7 @@ import { number } from "./number-flag.ts";
 
 const STOPPING = { helpGroup: "STOPPING" };
 const STEPS = { helpGroup: "STEPS" };
+const PROCESSES = { helpGroup: "PROCESSES", min: 1, default: 1 };
 const one = { ...STEPS, min: 1, default: 1, hidden: true };
 
 export const TRAINER_FLAGS = {
@@ -51,8 +52,17 @@ export const TRAINER_FLAGS = {
     allowNo: true,
     summary: "Write checkpoints beside the steps.",
   }),
-  "num-gpus": integer(one),
-  "num-nodes": integer(one),
+  "num-gpus": integer({
+    ...PROCESSES,
+    aliases: ["devices"],
+    summary:
+      "Processes of a machine, as mpirun or torchrun starts them: another number is an error.",
+  }),
+  "num-nodes": integer({ ...PROCESSES, summary: "Machines, likewise." }),
+  "shard-optimizer": boolean({
+    helpGroup: "PROCESSES",
+    summary: "Each process keeps the optimizer's state of a part of the weights (ZeRO-1).",
+  }),
   "tensor-model-parallel-size": integer(one),
   "pipeline-model-parallel-size": integer(one),
 };
@@ -69,6 +79,7 @@ export interface ParsedTrainerFlags {
   readonly "ckpt-async-save": boolean;
   readonly "num-gpus": number;
   readonly "num-nodes": number;
+  readonly "shard-optimizer": boolean;
   readonly "tensor-model-parallel-size": number;
   readonly "pipeline-model-parallel-size": number;
 }
@@ -95,6 +106,7 @@ export function trainerOptions(flags: ParsedTrainerFlags) {
     asyncSave: flags["ckpt-async-save"],
     devices: flags["num-gpus"],
     numNodes: flags["num-nodes"],
+    shardOptimizer: flags["shard-optimizer"],
     tensorModelParallelSize: flags["tensor-model-parallel-size"],
     pipelineModelParallelSize: flags["pipeline-model-parallel-size"],
   } satisfies TrainingRunOptions<never>;

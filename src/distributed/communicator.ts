@@ -23,8 +23,8 @@ export interface Communicator extends AsyncDisposable {
   broadcast(bytes: Uint8Array, root?: number): Promise<void>;
   /** A message of each rank, by rank; their lengths may differ. For small ones: it goes through rank 0. */
   allGather(bytes: Uint8Array): Promise<readonly Uint8Array[]>;
-  /** Ends when every rank has called it. */
-  barrier(): Promise<void>;
+  /** Ends when every rank has called it. @param timeoutMs Default: that of the communicator; Infinity for none */
+  barrier(timeoutMs?: number): Promise<void>;
   /** Leaves, and tells the others why: their operations reject with `rank-failed`. */
   abort(reason: string): void;
   /** Leaves. An operation that others still wait for rejects there. */
@@ -37,6 +37,21 @@ export type RankErrorCode =
   | "ranks-differ"
   | "rendezvous-failed"
   | "rank-timeout";
+
+/**
+ * Work that writes what others read: rank 0 does it first, the others when it has ended. Not limited in
+ * time.
+ */
+export async function firstRankFirst<T>(
+  communicator: Communicator | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (communicator === undefined || communicator.worldSize === 1) return work();
+  if (communicator.rank !== 0) await communicator.barrier(Number.POSITIVE_INFINITY);
+  const result = await work();
+  if (communicator.rank === 0) await communicator.barrier(Number.POSITIVE_INFINITY);
+  return result;
+}
 
 /**
  * The processes cannot go on together: one is gone (`rank-lost`), has failed (`rank-failed`), does

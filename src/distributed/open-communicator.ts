@@ -16,8 +16,10 @@ export interface CommunicatorOptions {
   readonly place?: ProcessPlace;
   /** For all ranks to meet. Default 300,000. */
   readonly meetMs?: number;
-  /** For one operation, the waiting for the slowest rank included. Default 600,000. */
+  /** For one operation, the waiting for the slowest rank included. Default 1,800,000. */
   readonly timeoutMs?: number;
+  /** Ends the waiting for the others with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -38,6 +40,7 @@ export async function openCommunicator(options: CommunicatorOptions = {}): Promi
     place: anObject,
     meetMs: aNumber,
     timeoutMs: aNumber,
+    signal: anObject,
   });
   const { place = processPlace(), transport = transportOf(place), timeoutMs, meetMs } = options;
   const timeout = timeoutMs === undefined ? {} : { timeoutMs };
@@ -48,11 +51,33 @@ export async function openCommunicator(options: CommunicatorOptions = {}): Promi
     throw new InvalidArgumentError("transport", transport, message);
   }
   const { TcpCommunicator } = await import("./tcp/tcp-communicator.ts");
-  return TcpCommunicator.join(meetingPoint(place), {
+  const joined = TcpCommunicator.join(meetingPoint(place), {
     ...place,
     ...timeout,
     ...(meetMs === undefined ? {} : { meetMs }),
   });
+  return options.signal === undefined ? joined : unlessAborted(joined, options.signal);
+}
+
+async function unlessAborted(
+  joined: Promise<Communicator>,
+  signal: AbortSignal,
+): Promise<Communicator> {
+  signal.throwIfAborted();
+  let stop: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([joined, aborted]);
+  } catch (error) {
+    // Ranks that still come find that this one has failed.
+    joined.then((late) => late.abort("it was interrupted")).catch(() => {});
+    throw error;
+  } finally {
+    if (stop !== undefined) signal.removeEventListener("abort", stop);
+  }
 }
 
 function transportOf({ launcher }: ProcessPlace): "mpi" | "tcp" {

@@ -1,6 +1,8 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import { aNumber } from "../../formats/common/options.ts";
 
+import type { Communicator } from "./communicator.ts";
+
 /** One of several that share the work. */
 export interface PlaceOptions {
   readonly rank?: number | undefined;
@@ -11,6 +13,12 @@ export const PLACE_KINDS = { rank: aNumber, worldSize: aNumber };
 
 /** What `processPlace()` says besides: no option, but spread into options with the others. */
 export const PLACE_EXTRAS: readonly string[] = ["localRank", "localWorldSize", "launcher"];
+
+/** Rank and world size for a data module: both or none. */
+export function placeAmong(communicator: Communicator | undefined): PlaceOptions {
+  if (communicator === undefined) return {};
+  return { rank: communicator.rank, worldSize: communicator.worldSize };
+}
 
 /**
  * Rank and world size of options, 0 of 1 without both.

@@ -26,6 +26,9 @@ export interface MaskedCellsDataModuleOptions
   /** Length of every row, special tokens included. */
   readonly seqLength: number;
   readonly limitValBatches: LimitBatches;
+  /** Give both or none; see `processPlace()`. */
+  readonly rank?: number | undefined;
+  readonly worldSize?: number | undefined;
 }
 
 /**
@@ -61,12 +64,13 @@ export class MaskedCellsDataModule extends DataModule<GeneformerBatch> {
   }
 
   #load(split: Split, cells: RankedCells, order: Sampler) {
-    const { vocabulary, seed, seqLength, globalBatchSize } = this.#options;
+    const { vocabulary, seed, seqLength, globalBatchSize, rank, worldSize } = this.#options;
     const items = new MaskedCells(cells, vocabulary, {
       ...this.#options,
       seed: cellMaskSeed(seed, split),
       maxLen: seqLength,
     });
-    return loadMaskedCells(items, order, { padId: vocabulary.padId, seqLength, globalBatchSize });
+    const { padId } = vocabulary;
+    return loadMaskedCells(items, order, { padId, seqLength, globalBatchSize, rank, worldSize });
   }
 }

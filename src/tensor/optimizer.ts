@@ -47,6 +47,11 @@ export interface UpdateOptions {
   readonly gradientFactor?: number;
   /** Gradients are scaled down to this global norm. Default: no clipping. */
   readonly maxGradientNorm?: number;
+  /**
+   * Parameters to update; values and moments of the others stay as they are. The norm is that of all
+   * gradients. Default: all that are trained.
+   */
+  readonly only?: ReadonlySet<string>;
 }
 
 export interface UpdateResult {

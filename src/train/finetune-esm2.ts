@@ -86,12 +86,16 @@ export async function finetuneEsm2(options: FinetuneEsm2Options): Promise<Finetu
     options.experimentName ?? "esm2-finetune",
   );
   const { minSeqLength, maxSeqLength = 512, seed = 42 } = options;
-  const batch = batchOfUpdate(microBatchSize, options.accumulateGradBatches);
+  const { communicator } = options;
+  const batch = batchOfUpdate(microBatchSize, options.accumulateGradBatches, communicator);
   await using data = new FineTuneDataModule({
     trainDataset: train,
     ...(valid === null ? {} : { validDataset: valid }),
     maxSteps,
     globalBatchSize: batch,
+    ...(communicator === undefined
+      ? {}
+      : { rank: communicator.rank, worldSize: communicator.worldSize }),
     seed,
     ...(minSeqLength === undefined ? { padToMultipleOf: LENGTH_STEP } : { minSeqLength }),
     maxSeqLength,

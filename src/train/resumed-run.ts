@@ -1,11 +1,12 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
 import { openCheckpoint } from "./checkpoint.ts";
+import type { OptimizerShards } from "./optimizer-shards.ts";
 import type { Replicas } from "./replicas.ts";
 import type { RunProgress } from "./run-progress.ts";
 import type { TrainerState } from "./trainer-file.ts";
 import type { TrainerOptions } from "./trainer-options.ts";
-import { loadTensors } from "./training-weights.ts";
+import { loadTensors, storedMoments } from "./training-weights.ts";
 
 export interface ResumedRun extends Pick<TrainerState, "step" | "epoch" | "consumedSamples"> {
   readonly progress: RunProgress;
@@ -32,22 +33,46 @@ interface ResumeOptions<B>
  */
 export async function resumeRun<B>(
   path: string | null,
-  options: ResumeOptions<B> & { readonly replicas: Replicas },
+  options: ResumeOptions<B> & {
+    readonly replicas: Replicas;
+    readonly shards: OptimizerShards | null;
+  },
 ): Promise<FoundRun | null> {
-  const { replicas, state, data, optimizer } = options;
+  const { replicas, shards, state, data, optimizer } = options;
+  const kinds = shards === null ? momentsOf(optimizer) : [];
   const found = await replicas.fromFirst(async () => {
     if (path === null) return null;
-    return { run: { path, ...(await openRun(path, options)) }, data: data.state() };
+    return { run: { path, ...(await openRun(path, options, kinds)) }, data: data.state() };
   });
-  const kinds = found === null ? [] : momentsOf(optimizer);
-  await replicas.takeFromFirst(state, ["values", ...kinds]);
+  await replicas.takeFromFirst(state, ["values", ...(found === null ? [] : kinds)]);
   if (found === null) return null;
+  if (shards !== null) await handOut(path, shards, state, momentsOf(optimizer));
   if (!replicas.isFirst) data.loadState(found.data);
   return found.run;
 }
 
-async function openRun<B>(path: string, options: ResumeOptions<B>): Promise<ResumedRun> {
-  const { model, data, optimizer, state, seed, maxSteps } = options;
+/** @param path Rank 0's; the others need none. */
+async function handOut(
+  path: string | null,
+  shards: OptimizerShards,
+  state: ParameterState,
+  kinds: readonly ("first" | "second")[],
+): Promise<void> {
+  if (path === null) {
+    await shards.handOut(state, kinds, () => new Float32Array(0));
+    return;
+  }
+  using checkpoint = openCheckpoint(path);
+  await shards.handOut(state, kinds, (kind, name) => storedMoments(checkpoint, kind, name));
+}
+
+/** @param kinds moments to read into the state */
+async function openRun<B>(
+  path: string,
+  options: ResumeOptions<B>,
+  kinds: readonly ("first" | "second")[],
+): Promise<ResumedRun> {
+  const { model, data, state, seed, maxSteps } = options;
   using checkpoint = openCheckpoint(path);
   const { trainer } = checkpoint;
   const random = trainer.random as { readonly seed?: unknown } | null; // proof: only seed is read
@@ -65,7 +90,7 @@ async function openRun<B>(path: string, options: ResumeOptions<B>): Promise<Resu
       { suggestions: [`more than ${trainer.step} steps (maxSteps, --num-steps)`] },
     );
   }
-  await loadTensors(state, model, checkpoint, momentsOf(optimizer));
+  await loadTensors(state, model, checkpoint, kinds);
   data.loadState(trainer.data);
   const { step, epoch, consumedSamples, metrics } = trainer;
   const progress = trainer.progress ?? { metrics, validationDue: false, earlyStopping: null };

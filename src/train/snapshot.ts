@@ -1,5 +1,6 @@
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import type { OtherMoments } from "./optimizer-shards.ts";
 import { versionsOf } from "./package-version.ts";
 import { momentsOf } from "./resumed-run.ts";
 import type { RunPlace } from "./run-place.ts";
@@ -12,11 +13,14 @@ export async function snapshot<B>(
   run: TrainerOptions<B> & {
     readonly state: ParameterState;
     readonly optimizer: OptimizerSettings;
+    /** Moments that other ranks have. */
+    readonly others?: OtherMoments | undefined;
   },
 ): Promise<Checkpoint> {
-  const { model, data, state, optimizer, executor, files, seed = 42, config = null } = run;
+  const { model, data, state, optimizer, executor, files, others } = run;
+  const { seed = 42, config = null } = run;
   return {
-    ...(await savedTensors(state, model, momentsOf(optimizer))),
+    ...(await savedTensors(state, model, momentsOf(optimizer), others)),
     modelConfig: model.config,
     ...(files === undefined ? {} : { files }),
     trainer: {

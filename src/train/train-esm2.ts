@@ -1,4 +1,6 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import type { Communicator } from "../distributed/communicator.ts";
+import { placeAmong } from "../distributed/place.ts";
 import { Esm2, type Esm2Options, type Esm2Size, esm2Config } from "../models/index.ts";
 import type { RandomMaskStrategy } from "../proteins/esm-masked-residue-dataset.ts";
 import { type Esm2Batch, Esm2DataModule } from "../proteins/esm2-data-module.ts";
@@ -80,7 +82,7 @@ export async function trainEsm2(all: TrainEsm2Options): Promise<TrainedEsm2> {
   const { experiment_name } = config.experiment_config;
   const run = new TrainingRun<Esm2Batch>({ ...given, ...options }, experiment_name);
   using proteins = await openData(options, { signal: given.signal, onProgress: onPreparation });
-  await using data = dataModule(options, proteins);
+  await using data = dataModule(options, proteins, given.communicator);
   // Data that cannot be trained on leaves no folder of a run.
   await data.setup("fit");
   const result = await run.fit({
@@ -125,7 +127,11 @@ async function openData(
   );
 }
 
-function dataModule(options: RunOptions["esm2"], proteins: OpenedProteins | null): Esm2DataModule {
+function dataModule(
+  options: RunOptions["esm2"],
+  proteins: OpenedProteins | null,
+  communicator: Communicator | undefined,
+): Esm2DataModule {
   const { trainClusterPath, trainDatabasePath, validClusterPath, validDatabasePath } = options;
   const { randomMaskStrategy, seed, maxSeqLength, minSeqLength, numSteps: maxSteps } = options;
   const { microBatchSize = 1, accumulateGradBatches, limitValBatches = null } = options;
@@ -135,7 +141,8 @@ function dataModule(options: RunOptions["esm2"], proteins: OpenedProteins | null
     ...(proteins === null || proteins.valid === null ? {} : { valid: proteins.valid }),
     ...defined({ randomMaskStrategy, seed, maxSeqLength, maxSteps }),
     minSeqLength: minSeqLength ?? 1,
-    globalBatchSize: batchOfUpdate(microBatchSize, accumulateGradBatches),
+    globalBatchSize: batchOfUpdate(microBatchSize, accumulateGradBatches, communicator),
+    ...defined(placeAmong(communicator)),
     limitValBatches,
   });
 }

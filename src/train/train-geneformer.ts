@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
 import { isSwitchedOff } from "../data/infer-samples.ts";
+import { firstRankFirst } from "../distributed/communicator.ts";
+import { placeAmong } from "../distributed/place.ts";
 import type { GeneformerBatch } from "../gene-tokens/geneformer-data-module.ts";
 import type { CellVocabulary } from "../gene-tokens/masked-cells.ts";
 import { MaskedCellsDataModule } from "../gene-tokens/masked-cells-data-module.ts";
@@ -122,21 +124,29 @@ export async function trainGeneformer(given: TrainGeneformerOptions): Promise<Tr
   const run = new TrainingRun<GeneformerBatch>({ ...forRun, ...options }, experiment_name);
   const { medians, vocab, genes, matrix, includeUnrecognizedVocabInDataset } = options;
   const { seed, seq_length: seqLength, valid_share: validShare } = data_config;
-  using cells = await openCellData(places.data, {
+  const { communicator } = given;
+  const cellOptions: Parameters<typeof openCellData>[1] = {
     validData: places.validData,
     ...{ validShare, medians, vocab, genes, matrix, signal: given.signal, seed, seqLength },
     includeUnrecognizedVocabInDataset,
     folder: join(run.directory, "data"),
     isResumed: run.isResumed,
     onProgress: onPreparation,
-  });
+  };
+  // Rank 0 converts files and computes medians; the others find them made.
+  using cells = await firstRankFirst(communicator, () => openCellData(places.data, cellOptions));
   const { train, valid, vocabulary, ends, files } = cells;
   const model = modelOf(said, vocabulary);
   const config = withSizes(said, model.settings);
   await using data = new MaskedCellsDataModule({
     ...{ train, valid, vocabulary, maxSteps: training.max_steps, seed, seqLength, ...ends },
     randomTokenProb: RANDOM_TOKEN_PROB,
-    globalBatchSize: batchOfUpdate(data_config.micro_batch_size, options.accumulateGradBatches),
+    globalBatchSize: batchOfUpdate(
+      data_config.micro_batch_size,
+      options.accumulateGradBatches,
+      communicator,
+    ),
+    ...placeAmong(communicator),
     limitValBatches: training.limit_val_batches,
   });
   // Data that cannot be trained on leaves no folder of a run.

@@ -121,6 +121,11 @@ export interface TrainerOptions<B> {
    * (give the data module `rank` and `worldSize`). Stays the caller's to close. Default: this one alone.
    */
   readonly communicator?: Communicator;
+  /**
+   * Each rank has the optimizer's state of a part of the parameters (ZeRO-1): less memory, one exchange
+   * more a step, the same weights. Default false.
+   */
+  readonly shardOptimizer?: boolean;
 }
 
 const KINDS: OptionKinds<TrainerOptions<unknown>> = {
@@ -151,6 +156,7 @@ const KINDS: OptionKinds<TrainerOptions<unknown>> = {
   files: anObject,
   observer: anObject,
   communicator: anObject,
+  shardOptimizer: aBoolean,
 };
 
 /** @throws InvalidArgumentError for options that do not exist, of another kind or out of range */

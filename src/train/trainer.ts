@@ -7,8 +7,9 @@ import type { FitOptions, FitResult } from "./fit-result.ts";
 import { microBatches, rowsOf } from "./micro-batches.ts";
 import { type Milestones, milestonesOf } from "./milestones.ts";
 import { ModelPrograms } from "./model-programs.ts";
+import { OptimizerShards } from "./optimizer-shards.ts";
 import { Replicas } from "./replicas.ts";
-import { resumeRun } from "./resumed-run.ts";
+import { momentsOf, resumeRun } from "./resumed-run.ts";
 import { RunPlace } from "./run-place.ts";
 import { snapshot } from "./snapshot.ts";
 import { StepLog } from "./step-log.ts";
@@ -46,6 +47,7 @@ export class Trainer<B> implements AsyncDisposable {
   #saver: CheckpointSaver | null = null;
   readonly #place = new RunPlace();
   readonly #replicas: Replicas;
+  readonly #shards: OptimizerShards | null;
 
   /** @throws InvalidArgumentError for options that do not exist, of another kind or out of range */
   constructor(options: TrainerOptions<B>) {
@@ -53,6 +55,9 @@ export class Trainer<B> implements AsyncDisposable {
     this.#replicas = new Replicas(options.communicator);
     const { logger: _logger, ...silent } = options;
     this.#options = this.#replicas.isFirst ? options : silent;
+    const { communicator, shardOptimizer = false } = options;
+    const isShared = shardOptimizer && communicator !== undefined && communicator.worldSize > 1;
+    this.#shards = isShared ? new OptimizerShards(communicator, options.model.parameters) : null;
     this.#milestones = milestonesOf(options);
     const kept = options.model.parameters.filter(({ decay }) => !decay).map(({ name }) => name);
     this.#optimizer = { noDecay: new Set(kept), ...options.optimizer };
@@ -165,7 +170,13 @@ export class Trainer<B> implements AsyncDisposable {
         onSaved: ({ step, path }) => observer?.saved?.({ step, path }),
       });
     }
-    const resume = { state, seed, optimizer: this.#optimizer, replicas: this.#replicas };
+    const resume = {
+      state,
+      seed,
+      optimizer: this.#optimizer,
+      replicas: this.#replicas,
+      shards: this.#shards,
+    };
     const run = await resumeRun(from, { ...this.#options, ...resume });
     if (run === null) return null;
     this.#place.resume(run);
@@ -213,10 +224,14 @@ export class Trainer<B> implements AsyncDisposable {
     const clipping = maxGradientNorm === undefined ? {} : { maxGradientNorm };
     const given = { step: next, learningRate, ...clipping };
     const state = this.#state as ParameterState; // proof: fit() has made it
-    const { gradientNorm, applied } = await state.update(this.#optimizer, given);
+    const shards = this.#shards;
+    const part = shards === null ? {} : { only: shards.mine };
+    const { gradientNorm, applied } = await state.update(this.#optimizer, { ...given, ...part });
     if (!applied)
       throw await this.#notFinite(`the gradient norm of step ${next} is ${gradientNorm}`);
     this.#clock.charge("update");
+    await shards?.shareValues(state);
+    this.#clock.charge("exchange");
     this.#place.trained({ loss, learningRate, gradientNorm, rows: sums.rows });
     this.#log.count(sums);
     const { step, consumedSamples } = this.#place;
@@ -272,7 +287,8 @@ export class Trainer<B> implements AsyncDisposable {
     const isStop = validationDue || !(this.#milestones.savesAfter(step) || isEnd);
     const place = this.#place.state(isStop, this.#earlyStopping?.state() ?? null);
     const optimizer = this.#optimizer;
-    await this.#saver?.save(() => snapshot(place, { ...this.#options, state, optimizer }));
+    const others = await this.#shards?.collect(state, momentsOf(optimizer));
+    await this.#saver?.save(() => snapshot(place, { ...this.#options, state, optimizer, others }));
     this.#place.isSaved = true;
     this.#clock.charge("checkpoint");
   }
@@ -304,6 +320,7 @@ function agreedOptions<B>(options: TrainerOptions<B>) {
     ...{ model: model.name, parameters: model.parameters.length, optimizer: optimizer.kind },
     ...{ maxSteps, microBatchSize, maxGradientNorm, valCheckInterval, saveEveryNSteps, seed },
     limitValBatches: options.limitValBatches,
+    shardOptimizer: options.shardOptimizer === true,
     earlyStopping: JSON.stringify(options.earlyStopping),
     learningRate: `${schedule(0)} to ${schedule(maxSteps - 1)}`,
     checkpoints: checkpoints !== undefined,

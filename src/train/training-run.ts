@@ -5,6 +5,9 @@ import { fromFsError, IncompatibleError, StorageError } from "../../formats/comm
 import { makeDirectories } from "../../formats/common/make-directories.ts";
 import type { DataModule } from "../data/data-module.ts";
 import { inferGlobalBatchSize, type LimitBatches } from "../data/infer-samples.ts";
+import type { Communicator } from "../distributed/communicator.ts";
+import { processPlace } from "../distributed/environment.ts";
+import { threadsOfRank } from "../distributed/threads.ts";
 import {
   type LoadWeightsOptions,
   openModel,
@@ -20,10 +23,11 @@ import { type Logger, LoggerGroup } from "./loggers/logger.ts";
 import { PerplexityFilter } from "./loggers/perplexity-filter.ts";
 import { TensorBoardLogger } from "./loggers/tensorboard-logger.ts";
 import { withReport } from "./report/run-report.ts";
+import { REPORT_FILE } from "./report/write-report.ts";
 import type { Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 import {
-  assertOneProcess,
+  assertRanks,
   type ParallelSizes,
   type TrainerExtras,
   trainerExtras,
@@ -39,8 +43,6 @@ export interface TrainingRunOptions<B> extends TrainerExtras, ParallelSizes {
   readonly weightDecay?: number;
   /** Global norm to which gradients are clipped; 0 for none. Default 1. */
   readonly maxGradientNorm?: number;
-  /** Micro-batches of an update. Default 1. */
-  readonly accumulateGradBatches?: number;
   /** Ends the run at this step, with the learning rates of all its steps. Default: not. */
   readonly earlyStopOnStep?: number;
   /** Updates between validations and checkpoints. Default 10,000. */
@@ -84,6 +86,11 @@ export interface TrainingRunOptions<B> extends TrainerExtras, ParallelSizes {
   readonly observer?: TrainerObserver<B>;
   /** Is told what of the weights to begin with was used; not for a run that goes on. */
   readonly onWeights?: (report: WeightReport) => void;
+  /**
+   * The processes that train together, each with micro-batches of its own: see `openCommunicator()`.
+   * Rank 0 writes the folder. Default: this one alone.
+   */
+  readonly communicator?: Communicator;
   /** Ends the run after the step in progress, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -122,12 +129,14 @@ export class TrainingRun<B> {
   readonly directory: string;
   readonly #options: TrainingRunOptions<B>;
   readonly #checkpoints: CheckpointFiles;
+  /** Rank 0 writes, and knows what is there. */
+  readonly #isFirst: boolean;
   /** Of the checkpoint to go on from; 0 for a run that begins. */
   readonly #step: number;
 
   /** Writes nothing yet. @throws StorageError for a run that is there and is not to be gone on with */
   constructor(options: TrainingRunOptions<B>, experimentName: string) {
-    assertOneProcess(options);
+    assertRanks(options, options.communicator?.worldSize ?? 1);
     this.directory = join(options.resultDir ?? "results", experimentName);
     this.#options = options;
     this.#checkpoints = new CheckpointFiles(join(this.directory, CHECKPOINTS), {
@@ -135,7 +144,8 @@ export class TrainingRun<B> {
       monitor: options.metricToMonitor ?? "val_loss",
       saveLast: options.saveLastCheckpoint ?? true,
     });
-    this.#step = this.#checkpoints.newest()?.step ?? 0;
+    this.#isFirst = (options.communicator?.rank ?? 0) === 0;
+    this.#step = this.#isFirst ? (this.#checkpoints.newest()?.step ?? 0) : 0;
     if (this.#step === 0 || options.resumeIfExists === true) return;
     throw new StorageError("already-exists", `has a run of ${this.#step} steps`, {
       path: this.directory,
@@ -155,11 +165,13 @@ export class TrainingRun<B> {
   async fit(parts: RunParts<B>): Promise<TrainingRunResult> {
     const { model, microBatchSize, betas, epsilon = 1e-8, config: kept, ...others } = parts;
     const { loading, learningRateFactors, ...rest } = others;
-    const { signal, logger: _logger, observer, onWeights, ...config } = this.#options;
-    const { maxGradientNorm = 1, checkpointing = true, seed = 42, threads } = config;
+    const { signal, logger: _logger, observer, onWeights, communicator, ...config } = this.#options;
+    const { maxGradientNorm = 1, checkpointing = true, seed = 42 } = config;
+    const isShared = (communicator?.worldSize ?? 1) > 1;
+    const threads = config.threads ?? (isShared ? threadsOfRank(processPlace()) : undefined);
     const { restoreFromCheckpointPath: restore } = config;
     const restored =
-      restore === undefined || this.#step > 0
+      restore === undefined || this.#step > 0 || !this.#isFirst
         ? undefined
         : startingWeights(
             model,
@@ -178,7 +190,7 @@ export class TrainingRun<B> {
     const limit = limitBatches(config.limitValBatches);
     const logger = this.#openLogger();
     try {
-      if (kept !== undefined) this.#writeConfig(kept.yaml);
+      if (kept !== undefined && this.#isFirst) this.#writeConfig(kept.yaml);
       await using trainer = new Trainer<B>({
         ...rest,
         ...trainerExtras(config),
@@ -202,6 +214,7 @@ export class TrainingRun<B> {
         config: kept?.value ?? config,
         ...(weights === undefined ? {} : { weights }),
         ...(observer === undefined ? {} : { observer }),
+        ...(communicator === undefined ? {} : { communicator }),
       });
       const { directory } = this;
       const parameters = parameterCount(model.parameters);
@@ -209,7 +222,11 @@ export class TrainingRun<B> {
         ...{ directory, parameters, model: model.name, executor: executor.name },
         config: kept?.value ?? config,
       };
-      const result = await withReport(about, () => trainer.fit({ signal }));
+      const training = () => trainer.fit({ signal });
+      const report = join(directory, REPORT_FILE);
+      const result = this.#isFirst
+        ? await withReport(about, training)
+        : { ...(await training()), report };
       return { ...result, directory, parameters };
     } finally {
       logger.close();
@@ -225,6 +242,7 @@ export class TrainingRun<B> {
   #openLogger(): Logger {
     const { directory } = this;
     const { tensorboard, logger } = this.#options;
+    if (!this.#isFirst) return new LoggerGroup([]);
     // A line of the resumed step is of an update that stays.
     const fromStep = this.#step === 0 ? 0 : this.#step + 1;
     try {
@@ -257,9 +275,14 @@ export function limitBatches(limit: number | LimitBatches = 2): LimitBatches {
   return typeof limit === "number" ? { batches: limit } : limit;
 }
 
-/** Samples of an update on this machine. */
-export function batchOfUpdate(microBatchSize: number, accumulateGradBatches = 1): number {
-  return inferGlobalBatchSize({ microBatchSize, accumulateGradBatches, numNodes: 1, devices: 1 });
+/** Samples of an update of all ranks. */
+export function batchOfUpdate(
+  microBatchSize: number,
+  accumulateGradBatches = 1,
+  communicator?: Communicator,
+): number {
+  const devices = communicator?.worldSize ?? 1;
+  return inferGlobalBatchSize({ microBatchSize, accumulateGradBatches, numNodes: 1, devices });
 }
 
 /** The model that weights are of. @throws IncompatibleError for one of another kind */

@@ -16,10 +16,11 @@ import {
   type LoadWeightsOptions,
   loadWeights,
 } from "../models/weights/load-weights.ts";
-import type { Executor, ParameterState, StateKind } from "../tensor/index.ts";
+import type { Executor, ParameterState } from "../tensor/index.ts";
 import type { Checkpoint, OpenCheckpoint } from "./checkpoint.ts";
 import { findCheckpoint } from "./checkpoint-files.ts";
 import { parameterValues } from "./model-programs.ts";
+import type { OtherMoments } from "./optimizer-shards.ts";
 
 /** Folder of checkpoints in that of a run. */
 export const CHECKPOINTS = "checkpoints";
@@ -46,23 +47,36 @@ export async function newWeights(
   return state;
 }
 
-/** The tensors of a checkpoint: copies. Moments are left out before the first update. */
+/**
+ * The tensors of a checkpoint: copies. Moments are left out before the first update.
+ * @param others moments that other ranks have, in place of the state's
+ */
 export async function savedTensors(
   state: ParameterState,
   model: TrainableModel<never>,
   kinds: readonly (keyof typeof MOMENTS)[],
+  others?: OtherMoments,
 ): Promise<Pick<Checkpoint, "model" | "optimizer">> {
   const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
-  const tensors = async (kind: StateKind, prefix: string) => {
-    const saved: [string, StoredTensor][] = [];
-    for (const [name, values] of await state.read(kind)) {
-      saved.push([`${prefix}${name}`, floatTensor("F32", shapes.get(name) ?? [], values)]);
-    }
-    return saved;
-  };
+  const inOrder = (
+    prefix: string,
+    names: readonly string[],
+    arrays: ReadonlyMap<string, Float32Array>,
+  ): [string, StoredTensor][] =>
+    names.flatMap((name) => {
+      const values = arrays.get(name);
+      if (values === undefined) return [];
+      return [[`${prefix}${name}`, floatTensor("F32", shapes.get(name) ?? [], values)]];
+    });
   const moments: [string, StoredTensor][] = [];
-  for (const kind of kinds) moments.push(...(await tensors(kind, MOMENTS[kind])));
-  return { model: new Map(await tensors("values", "")), optimizer: new Map(moments) };
+  for (const kind of kinds) {
+    const elsewhere = others?.get(kind);
+    const own = state.trained.filter((name) => elsewhere?.has(name) !== true);
+    const read = new Map([...(await state.read(kind, own)), ...(elsewhere ?? [])]);
+    moments.push(...inOrder(MOMENTS[kind], state.trained, read));
+  }
+  const values = inOrder("", state.names, await state.read("values"));
+  return { model: new Map(values), optimizer: new Map(moments) };
 }
 
 /**
@@ -81,10 +95,18 @@ export async function loadTensors(
     await state.write("values", new Map([[name, checkpoint.model.readFloat32(name)]]));
     if (!trained.has(name)) continue;
     for (const kind of kinds) {
-      const moments = checkpoint.optimizer.readFloat32(`${MOMENTS[kind]}${name}`);
-      await state.write(kind, new Map([[name, moments]]));
+      await state.write(kind, new Map([[name, storedMoments(checkpoint, kind, name)]]));
     }
   }
+}
+
+/** The moments of one parameter in a checkpoint. */
+export function storedMoments(
+  { optimizer }: OpenCheckpoint,
+  kind: keyof typeof MOMENTS,
+  name: string,
+): Float32Array {
+  return optimizer.readFloat32(`${MOMENTS[kind]}${name}`);
 }
 
 function assertSameParameters(model: TrainableModel<never>, checkpoint: OpenCheckpoint): void {

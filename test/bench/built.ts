@@ -15,6 +15,7 @@ export const {
   indexFasta,
   ItemLoader,
   Loader,
+  openCommunicator,
   ProteinDatabase,
   ProteinDatabaseWriter,
   ProteinStore,

@@ -17,6 +17,7 @@ import { machineFacts } from "./machine.ts";
 import type { Row } from "./measure.ts";
 import type { PartContext } from "./part.ts";
 import { proteins } from "./proteins/proteins-parts.ts";
+import { ranks } from "./ranks/ranks-parts.ts";
 import { disagreements, markdown, type PartResult } from "./report.ts";
 import { start } from "./start/start-parts.ts";
 import { esmTokens } from "./tokens/esm-parts.ts";
@@ -57,6 +58,7 @@ const PARTS: readonly Part[] = [
   { name: "infer-step", what: "forward passes beside torch", run: inferStep },
   { name: "train-memory", what: "peak memory of 150M (5 GB, a minute)", run: trainMemory },
   { name: "checkpoints", what: "steps of runs with checkpoints (a minute)", run: checkpoints },
+  { name: "ranks", what: "arrays added up over two processes", run: ranks },
   { name: "start", what: "start-up of package and commands", run: start },
 ];
 

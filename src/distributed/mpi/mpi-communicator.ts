@@ -4,7 +4,7 @@ import { seconds, withTimeout } from "../time-limit.ts";
 import type { MpiLibrary } from "./open-mpi.ts";
 
 export interface MpiOptions {
-  /** For one operation, the waiting for the slowest rank included. Default 600,000. */
+  /** For one operation, the waiting for the slowest rank included. Default 1,800,000. */
   readonly timeoutMs?: number;
   /** Elements of a bucket; the same on every rank. */
   readonly bucketFloats?: number;
@@ -45,7 +45,7 @@ export class MpiCommunicator implements Communicator {
     isStarted = true;
     this.#mpi = mpi;
     ({ rank: this.rank, worldSize: this.worldSize } = mpi.start());
-    this.#timeoutMs = options.timeoutMs ?? 600_000;
+    this.#timeoutMs = options.timeoutMs ?? 1_800_000;
     const { bucketFloats: floats } = options;
     this.#reducer = new BucketReducer(
       (bucket) => this.#run("all-reduce", () => mpi.allReduceSum(bucket)),
@@ -86,8 +86,8 @@ export class MpiCommunicator implements Communicator {
     });
   }
 
-  barrier(): Promise<void> {
-    return this.#run("barrier", () => this.#mpi.barrier());
+  barrier(timeoutMs?: number): Promise<void> {
+    return this.#run("barrier", () => this.#mpi.barrier(), timeoutMs);
   }
 
   /** Ends all processes of the job when this one ends, or in five seconds. */
@@ -118,22 +118,22 @@ export class MpiCommunicator implements Communicator {
     );
   }
 
-  #run<T>(kind: string, work: () => Promise<T>): Promise<T> {
+  #run<T>(kind: string, work: () => Promise<T>, timeoutMs = this.#timeoutMs): Promise<T> {
     const number = this.#operations++;
     const result = this.#last.then(async () => {
       if (this.#state === "closed") {
         throw new RankError("rank-failed", this.rank, `rank ${this.rank} has closed it`);
       }
       if (this.#state !== "open") throw this.#state;
-      return withTimeout(work(), this.#timeoutMs, () => this.#late(kind, number));
+      return withTimeout(work(), timeoutMs, () => this.#late(kind, number, timeoutMs));
     });
     this.#last = result.catch(() => {});
     return result;
   }
 
   /** A call of MPI cannot be taken back: the job ends with the process. */
-  #late(kind: string, number: number): RankError {
-    const message = `operation ${number} (${kind}) took longer than ${seconds(this.#timeoutMs)}`;
+  #late(kind: string, number: number, timeoutMs: number): RankError {
+    const message = `operation ${number} (${kind}) took longer than ${seconds(timeoutMs)}`;
     this.abort(message);
     return new RankError("rank-timeout", null, message, {
       suggestions: ["a rank hangs or is slower than that: give a larger timeoutMs"],

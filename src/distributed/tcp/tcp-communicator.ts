@@ -13,7 +13,7 @@ export interface TcpOptions {
   readonly worldSize: number;
   /** For all ranks to meet. Default 300,000. */
   readonly meetMs?: number;
-  /** For one operation, the waiting for the slowest rank included. Default 600,000. */
+  /** For one operation, the waiting for the slowest rank included. Default 1,800,000. */
   readonly timeoutMs?: number;
   /** Elements of a bucket; the same on every rank. */
   readonly bucketFloats?: number;
@@ -49,7 +49,7 @@ export class TcpCommunicator implements Communicator {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
     this.#wires = wires;
-    this.#timeoutMs = options.timeoutMs ?? 600_000;
+    this.#timeoutMs = options.timeoutMs ?? 1_800_000;
     this.#star = new Star(options.rank, options.worldSize, wires);
     this.#life = life((error) => this.#fail(error));
     const { bucketFloats: floats } = options;
@@ -90,8 +90,9 @@ export class TcpCommunicator implements Communicator {
     return this.#run("all-gather", (operation) => this.#star.gather(operation, bytes));
   }
 
-  async barrier(): Promise<void> {
-    await this.#run("barrier", (operation) => this.#star.gather(operation, new Uint8Array(0)));
+  async barrier(timeoutMs?: number): Promise<void> {
+    const work = (operation: Operation) => this.#star.gather(operation, new Uint8Array(0));
+    await this.#run("barrier", work, timeoutMs);
   }
 
   abort(reason: string): void {
@@ -138,7 +139,11 @@ export class TcpCommunicator implements Communicator {
   }
 
   /** One operation after another; what goes wrong in one ends the communicator on all ranks. */
-  #run<T>(kind: Operation["kind"], work: (operation: Operation) => Promise<T>): Promise<T> {
+  #run<T>(
+    kind: Operation["kind"],
+    work: (operation: Operation) => Promise<T>,
+    timeoutMs = this.#timeoutMs,
+  ): Promise<T> {
     const operation = { kind, number: this.#operations++ };
     const result = this.#last.then(async () => {
       if (this.#failure !== null) throw this.#failure;
@@ -146,8 +151,10 @@ export class TcpCommunicator implements Communicator {
         throw new RankError("rank-failed", this.rank, `rank ${this.rank} has closed it`);
       }
       // Rank 0 knows best whom it waits for.
-      const limitMs = this.#timeoutMs * (this.rank === 0 ? 1 : 1.05);
-      const timer = setTimeout(() => this.#fail(this.#late(operation)), limitMs);
+      const limitMs = timeoutMs * (this.rank === 0 ? 1 : 1.05);
+      const isLimited = limitMs !== Number.POSITIVE_INFINITY;
+      const late = () => this.#fail(this.#late(operation, timeoutMs));
+      const timer = isLimited ? setTimeout(late, limitMs) : undefined;
       try {
         return await work(operation);
       } catch (error) {
@@ -179,13 +186,13 @@ export class TcpCommunicator implements Communicator {
     });
   }
 
-  #late({ kind, number }: Operation): RankError {
+  #late({ kind, number }: Operation, timeoutMs: number): RankError {
     const missing = [...this.#star.waitingFor].sort((a, b) => a - b);
     const who = missing.length === 0 ? "" : `: rank ${missing.join(", ")} did not come`;
     return new RankError(
       "rank-timeout",
       missing[0] ?? null,
-      `operation ${number} (${kind}) took longer than ${seconds(this.#timeoutMs)}${who}`,
+      `operation ${number} (${kind}) took longer than ${seconds(timeoutMs)}${who}`,
       { suggestions: ["a rank hangs or is slower than that: give a larger timeoutMs"] },
     );
   }

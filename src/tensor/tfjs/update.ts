@@ -24,6 +24,7 @@ export async function updateOnBackend(
   const factor = clipFactor(gradientNorm, options);
   if (factor === null) return { gradientNorm, applied: false };
   for (const name of trained) {
+    if (options.only?.has(name) === false) continue;
     const factors = factorsFor(name, factor, optimizer, options);
     if (optimizer.kind === "sgd")
       sgd(tf, state, name, { ...factors, momentum: usesFirst(optimizer) });

@@ -24,7 +24,8 @@ export function updateOnDevice(
   const factor = clipFactor(norm, gradientFactor, maxGradientNorm, torch);
   const scaled = factor === null ? gradients : torch.many("foreachMul", gradients, factor);
   const byName = new Map(trained.map((name, at) => [name, scaled[at] as Tensor])); // proof: one each
-  for (const names of groupsByDecay(trained, optimizer)) {
+  const updated = trained.filter((name) => options.only?.has(name) !== false);
+  for (const names of groupsByDecay(updated, optimizer)) {
     apply(state, names, byName, skipped, { optimizer, options }, torch);
   }
   state.valuesChanged();

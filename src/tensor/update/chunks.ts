@@ -52,6 +52,7 @@ export class UpdateChunks {
     let factors: UpdateFactors | undefined;
     let name: string | undefined;
     for (const chunk of this.#chunks.slice(begin, end)) {
+      if (options.only?.has(chunk.name) === false) continue;
       if (chunk.name !== name) factors = factorsFor(chunk.name, gradient, optimizer, options);
       name = chunk.name;
       if (factors !== undefined) this.#adam(chunk, factors);

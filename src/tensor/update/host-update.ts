@@ -68,6 +68,7 @@ export function updateHost(
   const first = usesFirst(optimizer) ? state.views("first") : undefined;
   const second = optimizer.kind === "sgd" ? undefined : state.views("second");
   for (const [name, gradient] of gradients) {
+    if (options.only?.has(name) === false) continue;
     const factors = factorsFor(name, factor, optimizer, options);
     const value = values.get(name) ?? EMPTY;
     if (optimizer.kind === "sgd") sgd(value, gradient, first?.get(name), factors);

@@ -78,28 +78,11 @@ function precisionOf({ training_config }: RunConfig, { nameOf, onWarning }: Chec
 }
 
 function checkParallel({ parallel_config }: RunConfig, { nameOf }: CheckOptions): void {
-  const {
-    num_devices: devices,
-    num_nodes: nodes,
-    accumulate_grad_batches: accumulated,
-  } = parallel_config;
-  const replicas =
-    (devices * nodes) /
-    (parallel_config.tensor_model_parallel_size * parallel_config.pipeline_model_parallel_size);
   for (const key of ["tensor_model_parallel_size", "pipeline_model_parallel_size"] as const) {
     if (parallel_config[key] === 1) continue;
     const name = nameOf(`parallel_config.${key}`);
     const message = `${name} is ${parallel_config[key]}: models are not divided`;
     throw new UnsupportedFeatureError(key, message, { suggestions: ["set it to 1"] });
-  }
-  for (const key of ["num_devices", "num_nodes"] as const) {
-    if (parallel_config[key] === 1) continue;
-    const name = nameOf(`parallel_config.${key}`);
-    const message = `${name} is ${parallel_config[key]}: a run is one process on one device`;
-    const accumulate = nameOf("parallel_config.accumulate_grad_batches");
-    throw new UnsupportedFeatureError(key, message, {
-      suggestions: [`set it to 1; ${accumulate} ${replicas * accumulated} keeps the global batch`],
-    });
   }
 }
 

@@ -31,6 +31,7 @@ const OPTIONS = {
   seed: "data_config.seed",
   devices: "parallel_config.num_devices",
   numNodes: "parallel_config.num_nodes",
+  shardOptimizer: "parallel_config.shard_optimizer",
   tensorModelParallelSize: "parallel_config.tensor_model_parallel_size",
   pipelineModelParallelSize: "parallel_config.pipeline_model_parallel_size",
   accumulateGradBatches: "parallel_config.accumulate_grad_batches",

@@ -57,6 +57,7 @@ export const SECTIONS = {
     accumulate_grad_batches: count(1, 1),
     num_devices: count(1, 1),
     num_nodes: count(1, 1),
+    shard_optimizer: flag(false),
   },
   training_config: {
     max_steps: count(500_000, 1),

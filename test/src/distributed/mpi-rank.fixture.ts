@@ -13,11 +13,14 @@ if (wanted === "fail" && rank === 1) {
 }
 
 // 1e8 + 1 - 1e8 in another order is another number.
-const array = Float32Array.from({ length: 5_000_003 }, (_, i) => (i % 13) * 10 ** (rank * 3));
+const array = Float32Array.from({ length: 200_003 }, (_, i) => (i % 13) * 10 ** (rank * 3));
 let ticks = 0;
-const ticking = setInterval(() => ticks++, 1);
+let ticking = setImmediate(function tick() {
+  ticks++;
+  ticking = setImmediate(tick);
+});
 await communicator.allReduceSum([array.subarray(0, 7), array.subarray(7)]);
-clearInterval(ticking);
+clearImmediate(ticking);
 const expected = (i: number) =>
   (i % 13) * [...Array(worldSize)].reduce((sum, _, r) => sum + 10 ** (3 * r), 0);
 const isSum = array.every((value, i) => value === Math.fround(expected(i)));

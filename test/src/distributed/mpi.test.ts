@@ -3,23 +3,23 @@ import { expect, test } from "vitest";
 import { processPlace } from "../../../src/distributed/environment.ts";
 import { loadOpenMpi } from "../../../src/distributed/mpi/open-mpi.ts";
 import { openCommunicator } from "../../../src/distributed/open-communicator.ts";
-import { hasMpi, mpirun } from "./mpirun.ts";
+import { hasMpi, mpirun } from "../../helpers/mpirun.ts";
 
 const fixture = new URL("./mpi-rank.fixture.ts", import.meta.url).pathname;
 
 test
   .skipIf(!hasMpi)
   .concurrent("sums, messages and bytes go between the ranks of mpirun", async () => {
-    const { stdout, stderr, status } = await mpirun(3, [fixture]);
+    const { stdout, stderr, status } = await mpirun(2, [fixture]);
     expect({ status, stderr }).toMatchObject({ status: 0 });
     const lines = stdout
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
-    expect(lines.map(({ rank }) => rank).sort()).toEqual([0, 1, 2]);
+    expect(lines.map(({ rank }) => rank).sort()).toEqual([0, 1]);
     for (const line of lines) {
-      const texts = [3, 252, 1000].map((length) => [0, 1, 2].map((r) => [length * r + 1, 65 + r]));
-      expect(line).toMatchObject({ worldSize: 3, name: "openmpi", isSum: true, byte: 3, texts });
+      const texts = [3, 252, 1000].map((length) => [0, 1].map((r) => [length * r + 1, 65 + r]));
+      expect(line).toMatchObject({ worldSize: 2, name: "openmpi", isSum: true, byte: 2, texts });
       // The event loop went on while MPI added up.
       expect(line.ticks).toBeGreaterThan(0);
     }

@@ -98,6 +98,35 @@ export function executorSuite(open: () => Promise<Executor>, { tolerance }: Suit
     );
   });
 
+  test("an update of some parameters is that of all for these, and leaves the others", async () => {
+    const executor = await opened;
+    const [gradients = {}] = goldens.updates;
+    const names = Object.keys(goldens.start);
+    const only = new Set(names.slice(0, 1));
+    const results = [];
+    for (const part of [{}, { only }]) {
+      const state = await executor.createState(parametersOf(goldens.start));
+      await state.write("values", floats(goldens.start));
+      await state.write("gradients", floats(gradients));
+      const options = { step: 1, learningRate: 0.03, maxGradientNorm: 0.5, ...part };
+      const { gradientNorm } = await state.update({ kind: "adamw" }, options);
+      results.push({ gradientNorm, values: await state.read("values") });
+      if ("only" in part) {
+        const first = await state.read("first");
+        for (const name of names) {
+          expect(first.get(name)?.some((value) => value !== 0)).toBe(only.has(name));
+        }
+      }
+      await state.close();
+    }
+    const [whole, some] = results;
+    expect(some?.gradientNorm).toBe(whole?.gradientNorm);
+    for (const name of names) {
+      const start = floats(goldens.start).get(name);
+      expect(some?.values.get(name)).toEqual(only.has(name) ? whole?.values.get(name) : start);
+    }
+  });
+
   test("gradients accumulate over runs, until they are set to zero", async () => {
     const executor = await opened;
     const program = transformer();

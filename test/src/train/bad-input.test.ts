@@ -158,13 +158,31 @@ test("an unknown executor is told with those there are, and no folder is made", 
   expect(existsSync(folder)).toBe(false);
 });
 
-test.each(["devices", "numNodes", "tensorModelParallelSize", "pipelineModelParallelSize"] as const)(
+test.each(["tensorModelParallelSize", "pipelineModelParallelSize"] as const)(
   "%s other than 1 is refused, and no folder is made",
   async (name) => {
     const folder = newFolder();
     expect(await errorOf(() => runIn(folder, { [name]: 2 }))).toMatchObject({
       name: "UnsupportedFeatureError",
       message: expect.stringMatching(new RegExp(`^${name} is 2: `)),
+    });
+    expect(existsSync(folder)).toBe(false);
+  },
+);
+
+test.each(["devices", "numNodes"] as const)(
+  "%s other than the processes that were started are refused, with what keeps the global batch",
+  async (name) => {
+    const folder = newFolder();
+    const options = { [name]: 8, accumulateGradBatches: 2 };
+    expect(await errorOf(() => runIn(folder, options))).toMatchObject({
+      name: "InvalidArgumentError",
+      message: expect.stringMatching(/: 8 processes, but this process is alone$/),
+      suggestions: [
+        "mpirun -n 8 scdl train ...",
+        expect.stringContaining("torchrun --no-python"),
+        "in one process: devices 1, numNodes 1 and accumulateGradBatches 16 keep the global batch",
+      ],
     });
     expect(existsSync(folder)).toBe(false);
   },

@@ -1,9 +1,9 @@
-import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import type { Communicator } from "../../../src/distributed/communicator.ts";
-import { openExecutor } from "../../../src/tensor/index.ts";
+import { type Executor, openExecutor, type ParameterState } from "../../../src/tensor/index.ts";
 import { CheckpointFiles } from "../../../src/train/checkpoint-files.ts";
 import type { Scalars } from "../../../src/train/loggers/logger.ts";
 import { Trainer } from "../../../src/train/trainer.ts";
@@ -25,10 +25,14 @@ interface Run extends Partial<TrainerOptions<DigitBatch>> {
   readonly data?: never;
   readonly digits?: Omit<DigitOptions, "maxSteps">;
   readonly stopAt?: number;
+  /** Gradients cannot be touched in place. */
+  readonly isOnDevice?: boolean;
+  /** Is told of the state after each update, and what was updated. */
+  readonly watch?: (state: ParameterState, only: ReadonlySet<string>) => Promise<void>;
 }
 
 /** A run of one rank with the reference executor, and everything it told. */
-async function run({ digits, stopAt, ...options }: Run) {
+async function run({ digits, stopAt, isOnDevice = false, watch, ...options }: Run) {
   const steps: TrainStep<DigitBatch>[] = [];
   const lines: [number, Scalars][] = [];
   const stop = new AbortController();
@@ -38,7 +42,7 @@ async function run({ digits, stopAt, ...options }: Run) {
   await using data = new DigitDataModule({ maxSteps, ...digits, rank, worldSize });
   await using trainer = new Trainer({
     model: new DigitModel(),
-    executor,
+    executor: isOnDevice ? withoutHostGradients(executor) : watched(executor, watch),
     optimizer: { kind: "adamw" },
     schedule: (step) => 0.05 / (1 + step),
     maxSteps,
@@ -269,6 +273,92 @@ test("weights that have drifted apart are found at the next checkpoint, which is
   expect(readdirSync(folder)).not.toContain(place.split("/").at(-1));
 });
 
+test("gradients on a device are copied, added up and copied back: the same bits", async () => {
+  const [inPlace] = await finishedRanks(2, () => ({}));
+  const [copied] = await finishedRanks(2, () => ({ isOnDevice: true }));
+  expect(copied?.weights).toEqual(inPlace?.weights);
+});
+
+test("a divided optimizer gives the same weights and checkpoints, and goes on divided or not", async () => {
+  const places = [newFolder(), newFolder()];
+  const runs = [];
+  for (const [at, shardOptimizer] of [false, true].entries()) {
+    const checkpoints = new CheckpointFiles(places[at] ?? "");
+    runs.push(await finishedRanks(2, () => ({ checkpoints, shardOptimizer, maxSteps: 5 })));
+  }
+  const [together, apart] = runs.map(([first]) => first);
+  expect(apart?.weights).toEqual(together?.weights);
+  const files = [together, apart].map((one) => {
+    const path = one?.result.checkpoint ?? "";
+    return ["model", "optimizer"].map((name) => readFileSync(join(path, `${name}.safetensors`)));
+  });
+  expect(files[1]).toEqual(files[0]);
+
+  const rest = await finishedRanks(2, () => ({
+    checkpoints: new CheckpointFiles(places[0] ?? ""),
+  }));
+  const going: readonly (readonly [number, boolean])[] = [
+    [2, true],
+    [2, false],
+  ];
+  for (const [ranks, shardOptimizer] of going) {
+    const copy = newFolder();
+    cpSync(places[1] ?? "", copy, { recursive: true });
+    const [one] = await finishedRanks(ranks, () => ({
+      checkpoints: new CheckpointFiles(copy),
+      shardOptimizer,
+    }));
+    expect(one?.weights).toEqual(rest[0]?.weights);
+  }
+});
+
+test("each rank updates its own parameters, and has moments of no others", async () => {
+  const moments: ReadonlyMap<string, Float32Array>[] = [];
+  const only: (readonly string[])[] = [];
+  await finishedRanks(2, ({ rank }) => ({
+    shardOptimizer: true,
+    watch: async (state, updated) => {
+      only[rank] = [...updated].sort((a, b) => (a < b ? -1 : 1));
+      moments[rank] = await state.read("first");
+    },
+  }));
+  expect(only).toEqual([["a.weight"], ["a.bias", "b.weight"]]);
+  for (const [rank, names] of only.entries()) {
+    for (const [name, values] of moments[rank] ?? []) {
+      expect(values.some((value) => value !== 0)).toBe(names.includes(name));
+    }
+  }
+});
+
+function withoutHostGradients(executor: Executor): Executor {
+  return replacing(executor, "createState", async (...args: Parameters<Executor["createState"]>) =>
+    replacing(await executor.createState(...args), "hostGradients", null),
+  );
+}
+
+function watched(executor: Executor, watch: Run["watch"]): Executor {
+  if (watch === undefined) return executor;
+  const create = async (...args: Parameters<Executor["createState"]>) => {
+    const state = await executor.createState(...args);
+    return replacing(state, "update", async (optimizer, options) => {
+      const result = await state.update(optimizer, options);
+      await watch(state, options.only ?? new Set());
+      return result;
+    });
+  };
+  return replacing(executor, "createState", create);
+}
+
+/** The same object with another value of one property. */
+function replacing<T extends object, K extends keyof T>(target: T, name: K, value: T[K]): T {
+  return new Proxy(target, {
+    get: (_, key) => {
+      const found: unknown = key === name ? value : Reflect.get(target, key, target);
+      return typeof found === "function" && key !== name ? found.bind(target) : found;
+    },
+  });
+}
+
 /** The last bit of one sum is another one. */
 function flipping(communicator: Communicator): Communicator {
   return {
@@ -282,7 +372,7 @@ function flipping(communicator: Communicator): Communicator {
     },
     broadcast: (bytes, root) => communicator.broadcast(bytes, root),
     allGather: (bytes) => communicator.allGather(bytes),
-    barrier: () => communicator.barrier(),
+    barrier: (timeoutMs) => communicator.barrier(timeoutMs),
     abort: (reason) => communicator.abort(reason),
     close: () => communicator.close(),
     [Symbol.asyncDispose]: () => communicator.close(),

@@ -19,6 +19,7 @@ export async function updateOnGpu(
   const sent = new SentNumbers(gpu);
   try {
     for (const name of state.trained) {
+      if (options.only?.has(name) === false) continue;
       await apply(gpu, state, name, { optimizer, options, factor, sent });
     }
   } finally {

@@ -29,7 +29,7 @@ export function finished(
   environment: Readonly<Record<string, string>>,
 ): Promise<Finished> {
   const child = spawn(command, args, {
-    timeout: 60_000,
+    timeout: 50_000,
     env: { ...process.env, NODE_OPTIONS: "", ...environment },
   });
   const texts = { stdout: "", stderr: "" };
