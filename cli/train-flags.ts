@@ -15,6 +15,7 @@ import { type ParsedTrainerFlags, TRAINER_FLAGS, trainerOptions } from "./traine
 export const DATA = { helpGroup: "DATA" };
 export const MODEL = { helpGroup: "MODEL" };
 export const STEPS = { helpGroup: "STEPS" };
+const DEVICE = { helpGroup: "DEVICE" };
 const RESULTS = { helpGroup: "RESULTS" };
 
 export interface TrainDefaults {
@@ -69,17 +70,6 @@ export function scheduleFlags(model: RunModel) {
     }),
     "hidden-dropout": number({ ...MODEL, summary: "Default: that of the published model." }),
     "attention-dropout": number({ ...MODEL, summary: "Default: that of the published model." }),
-    precision: string({
-      ...STEPS,
-      default: String(defaultOf(model, "training_config.precision")),
-      summary: "32; bf16-mixed or 16-mixed with the executor torch.",
-    }),
-    executor: string({
-      ...STEPS,
-      default: String(defaultOf(model, "training_config.executor")),
-      summary: "What computes: onnx, or torch, the PyTorch of this machine.",
-    }),
-    device: string({ ...STEPS, summary: "Of the executor torch: cpu (default), cuda or cuda:N." }),
   };
 }
 
@@ -120,7 +110,21 @@ export function trainFlags(defaults: TrainDefaults) {
       summary: "Batches of a validation; a number with a point is a share of the data, 1.0 all.",
     }),
     seed: integer({ ...STEPS, min: 0, default: 42, summary: "Of order, masks and weights." }),
-    threads: integer({ ...STEPS, min: 1, summary: "Default: what the machine offers." }),
+    device: string({
+      ...DEVICE,
+      default: "cpu",
+      summary: "cpu, torch-cpu, cuda or cuda:N: see `scdl devices`.",
+    }),
+    precision: string({
+      ...DEVICE,
+      default: "32",
+      summary: "Of products: 32, bf16-mixed, 16-mixed; on the device cpu always 32.",
+    }),
+    libtorch: string({
+      ...DEVICE,
+      summary: "Folder of the PyTorch to run on. Default: LIBTORCH, or the one that is found.",
+    }),
+    threads: integer({ ...DEVICE, min: 1, summary: "Default: what the machine offers." }),
     "result-dir": string({ ...RESULTS, default: "results", summary: "Folder of runs." }),
     "experiment-name": string({
       ...RESULTS,
@@ -164,6 +168,9 @@ export interface ParsedTrainFlags extends ParsedTrainerFlags {
   readonly "val-check-interval": number;
   readonly "limit-val-batches": string;
   readonly seed: number;
+  readonly device: string;
+  readonly precision: string;
+  readonly libtorch: string | undefined;
   readonly threads: number | undefined;
   readonly "result-dir": string;
   readonly "experiment-name": string;
@@ -181,8 +188,16 @@ export function trainOptions(flags: ParsedTrainFlags) {
   return {
     ...given({
       restoreFromCheckpointPath: flags["restore-from-checkpoint-path"],
+      libtorch: flags.libtorch,
       threads: flags.threads,
     }),
+    device: flags.device,
+    precision: readField(
+      SECTIONS.training_config.precision,
+      "precision",
+      flags.precision,
+      "--precision",
+    ),
     numSteps: flags["num-steps"],
     lr: flags.lr,
     weightDecay: flags["weight-decay"],

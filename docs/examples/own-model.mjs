@@ -1,13 +1,11 @@
 // A model of your own, in four stages as BioNeMo's MNIST example: pretrain, go on, add a head, drop
-// the decoder. The digits are drawn here, with noise and at random places; or they are MNIST's, given the
-// folder of train-images-idx3-ubyte and train-labels-idx1-ubyte (also .gz).
+// the decoder. The digits are drawn here, with noise and at random places.
 //
-//     node docs/examples/own-model.mjs [STEPS] [FOLDER]
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+//     node docs/examples/own-model.mjs [STEPS]
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { argv, stdout } from "node:process";
-import { gunzipSync } from "node:zlib";
 import { DataModule, defaultRng, ItemLoader, RunSampler, ShuffledSampler } from "scdl";
 import {
   initialParameter,
@@ -47,42 +45,8 @@ const DOTS = [
   "111101111001111",
 ];
 
-/** Bytes of an idx file behind its header; the sizes of its axes are `shape`, null for any. */
-function readIdx(folder, name, shape) {
-  const path = [name, `${name}.gz`].map((file) => join(folder, file)).find(existsSync);
-  if (path === undefined) throw new Error(`there is no ${name} in ${folder}`);
-  const file = readFileSync(path);
-  const bytes = path.endsWith(".gz") ? gunzipSync(file) : file;
-  const header = 4 + 4 * shape.length;
-  if (bytes.length < header || bytes.readUInt32BE(0) !== 0x800 + shape.length) {
-    throw new Error(`${path}: expected bytes with ${shape.length} axes, as MNIST has them`);
-  }
-  const found = shape.map((_, axis) => bytes.readUInt32BE(4 + 4 * axis));
-  const isShape = found.every((size, axis) => size === (shape[axis] ?? size));
-  const count = found.reduce((a, b) => a * b, 1);
-  if (!isShape || bytes.length !== header + count) {
-    throw new Error(
-      `${path}: expected [${shape.map((size) => size ?? "any")}], found [${found}] in ${bytes.length} bytes`,
-    );
-  }
-  return bytes.subarray(header);
-}
-
-/** MNIST's digits. */
-function realDigits(folder) {
-  const labels = readIdx(folder, "train-labels-idx1-ubyte", [null]);
-  const images = readIdx(folder, "train-images-idx3-ubyte", [labels.length, SIDE, SIDE]);
-  return {
-    length: labels.length,
-    at: ({ idx }) => ({
-      image: Float32Array.from(images.subarray(idx * PIXELS, (idx + 1) * PIXELS), (x) => x / 255),
-      label: labels[idx],
-    }),
-  };
-}
-
 /** A digit of 12 x 20 pixels at a random place, with noise: a pure function of the EpochIndex. */
-const drawnDigits = {
+const digits = {
   length: 2000,
   at({ epoch, idx }) {
     const random = defaultRng([42, epoch, idx]);
@@ -98,8 +62,6 @@ const drawnDigits = {
     return { image, label };
   },
 };
-
-const digits = argv[3] === undefined ? drawnDigits : realDigits(argv[3]);
 
 class Digits extends DataModule {
   async setup() {

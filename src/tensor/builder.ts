@@ -36,6 +36,7 @@ export class ProgramBuilder implements NodeSink {
   readonly #parameters = new Map<string, Value>();
   readonly #outputs = new Map<string, Value>();
   readonly #gradients = new Map<string, Value>();
+  #seed: Value | undefined;
   readonly #constants: ConstantValue[] = [];
   readonly #scalars = new Map<number, Value>();
   readonly #nodes: ProgramNode[] = [];
@@ -94,6 +95,12 @@ export class ProgramBuilder implements NodeSink {
     this.#gradients.set(parameter, value);
   }
 
+  /** What the gradients begin with; see {@link Program.gradientSeed}. */
+  gradientSeed(value: Value): void {
+    this.#own(value, "gradient seed");
+    this.#seed = value;
+  }
+
   /** Appends a node; the functions of `ops/` call it after their checks. */
   emit<K extends OpName>(
     op: K,
@@ -136,6 +143,7 @@ export class ProgramBuilder implements NodeSink {
       nodes: nodes.reverse(),
       outputs,
       gradients,
+      ...(this.#seed === undefined ? {} : { gradientSeed: this.#seed }),
     };
   }
 

@@ -38,7 +38,9 @@ export function addGradients(
   const forward = [...builder.nodes];
   const active = reachable(forward, parameters.values());
   const sums = new Map<number, Value>();
-  if (active.has(loss.id)) sums.set(loss.id, options.seed ?? builder.scalar(1));
+  // Of its own: the forward pass may have the same number.
+  const seed = options.seed ?? builder.constant("float32", [], Float32Array.of(1));
+  if (active.has(loss.id)) sums.set(loss.id, seed);
   for (const node of forward.reverse()) {
     if (!node.outputs.some(({ id }) => sums.has(id))) continue;
     backwardOf(node, sums, active);
@@ -50,6 +52,7 @@ export function addGradients(
     gradients.set(name, gradient);
     builder.gradient(name, gradient);
   }
+  if (gradients.size > 0) builder.gradientSeed(seed);
   return gradients;
 }
 

@@ -5,6 +5,8 @@
  * {@link addGradients}, run it with an {@link Executor}.
  */
 export { ProgramBuilder } from "./builder.ts";
+export { DEVICE_NAMES, executorOfDevice, openDevice } from "./device-names.ts";
+export { type DeviceReport, type ListDevicesOptions, listDevices } from "./devices.ts";
 export { type DropoutKey, fillDropoutMask } from "./dropout-bits.ts";
 export type {
   CompileOptions,
@@ -53,3 +55,4 @@ export {
   type TensorType,
   type Value,
 } from "./program.ts";
+export { PRECISIONS, type Precision } from "./torch/precision.ts";

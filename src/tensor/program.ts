@@ -73,6 +73,8 @@ export interface Program {
   readonly outputs: readonly NamedValue[];
   /** Gradients of the loss by parameter name; empty for a program without backward pass. */
   readonly gradients: readonly NamedValue[];
+  /** What the backward pass begins with: gradients are proportional to it. */
+  readonly gradientSeed?: Value;
 }
 
 /** Elements of a shape; 1 for a scalar `[]`. */

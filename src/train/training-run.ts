@@ -15,7 +15,6 @@ import {
   type TrainableModel,
   type WeightReport,
 } from "../models/index.ts";
-import { openExecutor } from "../tensor/index.ts";
 import { CheckpointFiles } from "./checkpoint-files.ts";
 import type { FitResult } from "./fit-result.ts";
 import { JsonLinesLogger } from "./loggers/json-lines-logger.ts";
@@ -24,6 +23,7 @@ import { PerplexityFilter } from "./loggers/perplexity-filter.ts";
 import { TensorBoardLogger } from "./loggers/tensorboard-logger.ts";
 import { withReport } from "./report/run-report.ts";
 import { REPORT_FILE } from "./report/write-report.ts";
+import { openRunExecutor, type RunDeviceOptions } from "./run-executor.ts";
 import type { Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 import {
@@ -36,7 +36,7 @@ import type { TrainerObserver } from "./trainer-options.ts";
 import { CHECKPOINTS, findWeights, startingWeights } from "./training-weights.ts";
 
 /** Where a run is written and how it goes, whatever the model. */
-export interface TrainingRunOptions<B> extends TrainerExtras, ParallelSizes {
+export interface TrainingRunOptions<B> extends TrainerExtras, ParallelSizes, RunDeviceOptions {
   /** Default "results". */
   readonly resultDir?: string;
   /** Default 0.01. */
@@ -71,14 +71,6 @@ export interface TrainingRunOptions<B> extends TrainerExtras, ParallelSizes {
   readonly skipKeysWithThesePrefixes?: readonly string[];
   /** Of order, masks, initial weights and dropout. Default 42. */
   readonly seed?: number;
-  /** Default "onnx". */
-  readonly executor?: string;
-  /** Of the executor "torch": "cpu", "cuda" or "cuda:N". Default "cpu". */
-  readonly device?: string;
-  /** Of the executor "torch": of products and attention. Default "32". */
-  readonly precision?: "32" | "bf16-mixed" | "16-mixed";
-  /** Threads of the executor. Default: what the machine offers. */
-  readonly threads?: number;
   /** Write TensorBoard files. Default false. */
   readonly tensorboard?: boolean;
   /** Is told of every line besides `metrics.jsonl`. */
@@ -181,11 +173,9 @@ export class TrainingRun<B> {
           );
     if (restored !== undefined) onWeights?.(restored.report);
     const weights = restored?.values;
-    const { device, precision } = config;
-    await using executor = await openExecutor(config.executor, {
+    await using executor = await openRunExecutor({
+      ...config,
       ...(threads === undefined ? {} : { threads }),
-      ...(device === undefined ? {} : { device }),
-      ...(precision === undefined ? {} : { precision }),
     });
     const limit = limitBatches(config.limitValBatches);
     const logger = this.#openLogger();

@@ -15,8 +15,14 @@ import {
   openBackbone,
   saveWeights,
 } from "../../src/models/index.ts";
-import { addGradients, openExecutor, ProgramBuilder } from "../../src/tensor/index.ts";
+import {
+  addGradients,
+  type Executor,
+  openExecutor,
+  ProgramBuilder,
+} from "../../src/tensor/index.ts";
 import { askOnce } from "./ask-once.ts";
+import { testedExecutors } from "./executors.ts";
 import { seedOfRun } from "./orders.ts";
 import type { Tally } from "./tally.ts";
 
@@ -37,14 +43,19 @@ export async function checkModels(tally: Tally, python: string, workspace: strin
   const load = ours.map(({ kind, folder }) => ({ kind, folder, ids: [IDS] }));
   // Importing torch takes longer than all else: everything is asked at once.
   const answer = (await askOnce(python, DRIVER, { make: theirs, load })) as Answer;
-  for (const kind of KINDS) {
-    await tally.check(`models: logits, loss, gradients of ${MODELS} random ${kind}`, async () => {
-      const problems: string[] = [];
-      for (const [i, { folder, kind: its }] of theirs.entries()) {
-        if (its === kind) problems.push(...(await differences(folder, answer.shapes[i] ?? [0, 0])));
-      }
-      return problems;
-    });
+  for (const { name, open } of testedExecutors(python)) {
+    for (const kind of KINDS) {
+      const what = `models: logits, loss, gradients of ${MODELS} random ${kind}, ${name}`;
+      await tally.check(what, async () => {
+        await using opened = await open();
+        const problems: string[] = [];
+        for (const [i, { folder, kind: its }] of theirs.entries()) {
+          if (its !== kind) continue;
+          problems.push(...(await differences(folder, answer.shapes[i] ?? [0, 0], opened)));
+        }
+        return problems;
+      });
+    }
   }
   for (const [i, { kind, model, values }] of ours.entries()) {
     await tally.check(`models: our weights of ${kind} in from_pretrained`, async () => {
@@ -56,7 +67,8 @@ export async function checkModels(tally: Tally, python: string, workspace: strin
       const flat = { labels: text, lossMask: new Uint8Array(7) };
       const attentionMask = new Uint8Array(7).fill(1);
       const batch = { ...flat, text, attentionMask, shape: [1, 7] as const };
-      const { outputs } = await run(model, values, batch, "predict");
+      await using executor = await openExecutor("onnx", { threads: 1 });
+      const { outputs } = await run(model, values, batch, "predict", executor);
       return [...problems, ...apart("logits", outputs["logits"], logits, 2e-5, 1)];
     });
   }
@@ -86,7 +98,11 @@ function newModel(kind: (typeof KINDS)[number]): Esm2 | Geneformer {
     : new Geneformer({ ...size, layout: "bert", vocabSize: 50, maxPositions: 20 });
 }
 
-async function differences(folder: string, shape: readonly [number, number]): Promise<string[]> {
+async function differences(
+  folder: string,
+  shape: readonly [number, number],
+  executor: Executor,
+): Promise<string[]> {
   const model = openBackbone(folder);
   const { values } = loadWeights(model, folder, (spec) => initialParameter(spec, 0));
   using expected = SafetensorsFile.open(join(folder, "expected.safetensors"));
@@ -96,8 +112,8 @@ async function differences(folder: string, shape: readonly [number, number]): Pr
   const attentionMask = expected.read("attention_mask").data as Uint8Array;
   const lossMask = Uint8Array.from(labels, (label) => (label === -100 ? 0 : 1));
   const batch = { text, labels, attentionMask, lossMask, shape };
-  const predicted = await run(model, values, batch, "predict");
-  const trained = await run(model, values, batch, "train");
+  const predicted = await run(model, values, batch, "predict", executor);
+  const trained = await run(model, values, batch, "train", executor);
   const count = model.lossCount(batch);
   const loss = [(trained.outputs["loss"]?.[0] ?? Number.NaN) / count];
   const problems = [
@@ -121,6 +137,7 @@ async function run(
   values: ReadonlyMap<string, Float32Array>,
   batch: Batch,
   mode: "train" | "predict",
+  executor: Executor,
 ) {
   const size = model.sizeOf(batch);
   const builder = new ProgramBuilder();
@@ -131,7 +148,6 @@ async function run(
     addGradients(builder, loss);
   }
   const program = builder.build();
-  await using executor = await openExecutor("onnx", { threads: 1 });
   await using state = await executor.createState(program.parameters);
   const used = new Set(program.parameters.map(({ name }) => name));
   await state.write("values", new Map([...values].filter(([name]) => used.has(name))));

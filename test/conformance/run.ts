@@ -13,6 +13,7 @@ import { checkArchives } from "./archives.ts";
 import { checkCellTokens } from "./cell-tokens.ts";
 import { checkDivergences, checkTable } from "./divergences.ts";
 import { preparePython } from "./environment.ts";
+import { checkTorch } from "./executors.ts";
 import { checkFasta } from "./fasta.ts";
 import { checkDTypes, checkFolder, checkPaginated } from "./folder.ts";
 import { checkModels } from "./models.ts";
@@ -53,6 +54,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkTable(tally);
   await checkOrders(tally, python, join(workspace, "orders"));
   await checkEsmTokens(tally, python);
+  await checkTorch(tally, python, join(workspace, "torch"));
   await checkModels(tally, python, join(workspace, "models"));
   await checkSafetensors(tally, python, join(workspace, "safetensors"));
   await checkWebDataset(tally, python, join(workspace, "webdataset"));

@@ -24,7 +24,6 @@ import {
   type TrainableModel,
 } from "../../src/models/index.ts";
 import { type Esm2Batch, Esm2DataModule } from "../../src/proteins/esm2-data-module.ts";
-import { openExecutor } from "../../src/tensor/index.ts";
 import { writeCheckpoint } from "../../src/train/checkpoint.ts";
 import { openProteins } from "../../src/train/protein-data.ts";
 import { cosineAnnealing, type Schedule, warmupAnnealDecayHold } from "../../src/train/schedule.ts";
@@ -32,6 +31,7 @@ import { Trainer } from "../../src/train/trainer.ts";
 import { writeGeneDataset } from "../helpers/gene-dataset.ts";
 import { REPOSITORY_ROOT } from "../helpers/run-process.ts";
 import { askOnce } from "./ask-once.ts";
+import { type TestedExecutor, testedExecutors } from "./executors.ts";
 import type { Tally } from "./tally.ts";
 
 const DRIVER = fileURLToPath(new URL("./training_original.py", import.meta.url));
@@ -79,24 +79,42 @@ async function check<B extends TokenBatch>(
   run: Run<B>,
 ): Promise<void> {
   mkdirSync(workspace, { recursive: true });
-  await tally.check(run.name, async () => {
-    const { model, steps, schedule, betas } = run;
-    const start = join(workspace, "start");
-    saveStart(start, model);
-    const batches = join(workspace, "batches.safetensors");
-    await saveBatches(run, batches);
-    const answer = askOnce(python, DRIVER, {
-      model: run.theirs,
-      checkpoint: start,
-      batches,
-      betas,
-      rates: Array.from({ length: steps }, (_, step) => schedule(step)),
-      threads: 1,
-    });
-    const [theirs, ours] = await Promise.all([answer, losses(run)]);
-    return compared(ours, theirs as readonly number[]);
+  const { model, steps, schedule, betas } = run;
+  const start = join(workspace, "start");
+  saveStart(start, model);
+  const batches = join(workspace, "batches.safetensors");
+  await saveBatches(run, batches);
+  const answer = askOnce(python, DRIVER, {
+    model: run.theirs,
+    checkpoint: start,
+    batches,
+    betas,
+    rates: Array.from({ length: steps }, (_, step) => schedule(step)),
+    threads: 1,
   });
+  for (const executor of testedExecutors(python)) {
+    await tally.check(`${run.name}, ${executor.name}`, async () => {
+      const [theirs, ours] = await Promise.all([answer, losses(run, executor)]);
+      return compared(ours, theirs as readonly number[], FLOAT32);
+    });
+    if (executor.isUsual) continue;
+    await tally.check(`${run.name}, ${executor.name} with bfloat16`, async () => {
+      const short = { ...run, steps: Math.min(10, steps) };
+      const ours = await losses(short, executor, "bf16-mixed");
+      return compared(ours, ((await answer) as readonly number[]).slice(0, short.steps), BFLOAT16);
+    });
+  }
 }
+
+/** Largest relative difference of the first loss, of the first 50, of the mean of the last. */
+interface Limits {
+  readonly first: number;
+  readonly each: number;
+  readonly drift: number;
+}
+
+const FLOAT32: Limits = { first: 1e-5, each: 1e-3, drift: 1e-2 };
+const BFLOAT16: Limits = { first: 2e-2, each: 2e-2, drift: 2e-2 };
 
 function proteinRun(name: string, path: string): Run<Esm2Batch> {
   return {
@@ -170,7 +188,11 @@ async function writeRankedCells(path: string, folder: string): Promise<Map<strin
   return new Map(genes.map((gene) => [gene, 1]));
 }
 
-function compared(ours: readonly number[], theirs: readonly number[]): string | string[] {
+function compared(
+  ours: readonly number[],
+  theirs: readonly number[],
+  limits: Limits,
+): string | string[] {
   const errors = ours.map((loss, i) => Math.abs(loss / (theirs[i] ?? Number.NaN) - 1));
   const worst = Math.max(...errors.slice(0, 50));
   const last = Math.min(20, ours.length);
@@ -182,14 +204,19 @@ function compared(ours: readonly number[], theirs: readonly number[]): string | 
     `${ours.at(-1)?.toFixed(4)}, mean of the last ${last} ${tail(ours).toFixed(4)} and ${tail(theirs).toFixed(4)}`;
   const problems: string[] = [];
   if (theirs.length !== ours.length) problems.push(`${theirs.length} and ${ours.length} losses`);
-  if (!((errors[0] ?? 1) <= 1e-5) || !(worst <= 1e-3) || !(drift <= 1e-2)) problems.push(told);
+  const isNear = (errors[0] ?? 1) <= limits.first && worst <= limits.each && drift <= limits.drift;
+  if (!isNear) problems.push(told);
   return problems.length > 0 ? problems : told;
 }
 
-async function losses<B extends TokenBatch>(run: Run<B>): Promise<number[]> {
+async function losses<B extends TokenBatch>(
+  run: Run<B>,
+  { open }: TestedExecutor,
+  precision: "32" | "bf16-mixed" = "32",
+): Promise<number[]> {
   const found: number[] = [];
   const { model, betas, schedule, steps: maxSteps } = run;
-  await using executor = await openExecutor("onnx", { threads: 1 });
+  await using executor = await open({ precision });
   await run.withData(async (data) => {
     await using trainer = new Trainer<B>({
       ...{ model, data, executor, schedule, maxSteps, seed: SEED },

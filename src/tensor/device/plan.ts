@@ -32,6 +32,7 @@ export interface PlainProgram {
   readonly nodes: readonly PlainNode[];
   readonly outputs: readonly PlainNamed[];
   readonly gradients: readonly PlainNamed[];
+  readonly gradientSeed: PlainValue | undefined;
 }
 
 export function plainProgram(program: Program): PlainProgram {
@@ -55,6 +56,7 @@ export function plainProgram(program: Program): PlainProgram {
     })) as unknown as readonly PlainNode[],
     outputs: named(program.outputs),
     gradients: named(program.gradients),
+    gradientSeed: program.gradientSeed === undefined ? undefined : plain(program.gradientSeed),
   };
 }
 

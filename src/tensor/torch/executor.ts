@@ -4,7 +4,7 @@ import type { ExecutorOptions } from "../open-executor.ts";
 import { requireCuda } from "./cuda-driver.ts";
 import { type FoundLibtorch, findLibtorch } from "./find-libtorch.ts";
 import type { TorchDescription } from "./messages.ts";
-import { requirePrecision } from "./precision.ts";
+import { precisionOf } from "./precision.ts";
 import { TorchThread } from "./thread.ts";
 
 /**
@@ -35,7 +35,7 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
       throw new InvalidArgumentError(name, value, message);
     }
     const { device, index } = parseDevice(options.device ?? "cpu");
-    const precision = requirePrecision(options.precision ?? "32");
+    const precision = precisionOf(options.precision ?? "32");
     const libtorch = findLibtorch(options.libtorch);
     if (device === "cuda") requireCuda(libtorch, index);
     const settings = { device, index, precision, deterministic, tf32, threads: threads ?? null };

@@ -6,7 +6,7 @@ export const PRECISIONS = ["32", "bf16-mixed", "16-mixed"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
 /** @throws InvalidArgumentError for another name */
-export function requirePrecision(name: string): Precision {
+export function precisionOf(name: string): Precision {
   const found = PRECISIONS.find((precision) => precision === name);
   if (found !== undefined) return found;
   throw new InvalidArgumentError("precision", name, `precision ${name}: there is no such`, {

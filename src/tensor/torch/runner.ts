@@ -18,6 +18,15 @@ const RULES: Rules = {
   ...ATTENTION_RULES,
 };
 
+export interface RunPrecision {
+  /** Dtype of products and attention; null for float32. */
+  readonly lowDType: number | null;
+  /** Tables that all runs share. */
+  readonly lasting: Map<string, Tensor>;
+  /** The loss is multiplied by this, and the gradients divided; a power of 2. */
+  readonly lossScale: number;
+}
+
 /** A program that runs on libtorch, with its constants on the device. */
 export class Runner {
   readonly #torch: Libtorch;
@@ -46,15 +55,24 @@ export class Runner {
     state: TensorState,
     inputs: RunInputs,
     key: Required<RunOptions>,
-    precision: { readonly lowDType: number | null; readonly lasting: Map<string, Tensor> },
+    precision: RunPrecision,
   ): RunOutputs {
     const torch = this.#torch;
-    const run = new Run(torch, key, precision.lowDType, precision.lasting);
+    const { lowDType, lasting, lossScale } = precision;
+    const run = new Run(torch, key, lowDType, lasting);
+    const seedId = this.#program.gradientSeed?.id;
     const values = new Map<number, Tensor>(this.#constants);
     const own = new Set<number>();
     const put = (id: number, tensor: Tensor) => {
       values.set(id, torch.keep(tensor));
       own.add(id);
+    };
+    const scaleSeed = (id: number) => {
+      const seed = values.get(id);
+      if (id !== seedId || seed === undefined || lossScale === 1) return;
+      const scaled = torch.one("mul", seed, torch.number(lossScale));
+      if (own.has(id)) torch.release(seed);
+      put(id, scaled);
     };
     const free = (id: number) => {
       if (own.delete(id)) torch.release(values.get(id));
@@ -67,14 +85,16 @@ export class Runner {
       for (const { name, value } of this.#program.parameters) {
         values.set(value.id, state.value(name));
       }
-      this.#addGiven(values, state);
+      if (seedId !== undefined) scaleSeed(seedId);
+      this.#addGiven(values, state, lossScale);
       for (const [at, node] of this.#program.nodes.entries()) {
         const outputs = this.#node(node, values, run);
         for (const [place, { id }] of node.outputs.entries()) {
           const output = outputs[place];
           if (output === undefined) continue;
           put(id, output.kept ? torch.another(output) : output);
-          this.#accumulate(id, output, state);
+          scaleSeed(id);
+          this.#accumulate(id, values.get(id) ?? output, state, lossScale);
         }
         for (const id of this.#plan.freed[at] ?? []) free(id);
         for (const id of this.#plan.forgotten[at] ?? []) run.forget(id);
@@ -90,6 +110,10 @@ export class Runner {
       }
       torch.sweep();
     }
+  }
+
+  get hasGradients(): boolean {
+    return this.#program.gradients.length > 0;
   }
 
   close(): void {
@@ -110,13 +134,13 @@ export class Runner {
   }
 
   /** Gradients that are inputs, parameters or constants themselves. */
-  #addGiven(values: ReadonlyMap<number, Tensor>, state: TensorState): void {
-    for (const [id, tensor] of values) this.#accumulate(id, tensor, state);
+  #addGiven(values: ReadonlyMap<number, Tensor>, state: TensorState, lossScale: number): void {
+    for (const [id, tensor] of values) this.#accumulate(id, tensor, state, lossScale);
   }
 
-  #accumulate(id: number, tensor: Tensor, state: TensorState): void {
+  #accumulate(id: number, tensor: Tensor, state: TensorState, lossScale: number): void {
     for (const name of this.#plan.gradients.get(id) ?? []) {
-      state.accumulate(name, tensor, this.#plan.views.has(id));
+      state.accumulate(name, tensor, this.#plan.views.has(id), 1 / lossScale);
     }
   }
 

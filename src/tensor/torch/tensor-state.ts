@@ -42,13 +42,14 @@ export class TensorState {
 
   /**
    * Adds to a gradient. Gradients are never written in place: the first one of a step is taken as it
-   * is, unless others see its memory (`shared`).
+   * is, unless others see its memory (`shared`). The sum is of gradients times `factor`.
    */
-  accumulate(name: string, gradient: Tensor, shared: boolean): void {
+  accumulate(name: string, gradient: Tensor, shared: boolean, factor: number): void {
     if (!this.#trained.has(name)) return;
     const torch = this.#torch;
     const known = this.#tensors.gradients.get(name);
-    const wide = torch.cast(gradient, torch.dtypes.float32);
+    const cast = torch.cast(gradient, torch.dtypes.float32);
+    const wide = factor === 1 ? cast : torch.one("mul", cast, torch.number(factor));
     if (known !== undefined) {
       this.#set("gradients", name, torch.add(known, wide));
       return;
@@ -56,6 +57,22 @@ export class TensorState {
     const ordered = torch.contiguous(wide);
     const taken = ordered !== gradient ? ordered : shared ? torch.copy(ordered) : null;
     this.#set("gradients", name, taken ?? torch.another(gradient));
+  }
+
+  /** The gradients as they are, for {@link restoreGradients}; the caller frees them. */
+  heldGradients(): ReadonlyMap<string, Tensor> {
+    const held = new Map<string, Tensor>();
+    for (const [name, gradient] of this.#tensors.gradients) {
+      held.set(name, this.#torch.keep(this.#torch.another(gradient)));
+    }
+    return held;
+  }
+
+  restoreGradients(held: ReadonlyMap<string, Tensor>): void {
+    this.#free("gradients");
+    for (const [name, gradient] of held) {
+      this.#set("gradients", name, this.#torch.another(gradient));
+    }
   }
 
   /** After values changed: their copies in a lower precision are made again. */

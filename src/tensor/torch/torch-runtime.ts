@@ -2,6 +2,7 @@ import type { PlainNamed, PlainProgram } from "../device/plan.ts";
 import type { DeviceRuntime, ResidentProgram } from "../device/session.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import { Libtorch } from "./libtorch.ts";
+import { LossScale } from "./loss-scale.ts";
 import type { ThreadSettings, TorchDescription } from "./messages.ts";
 import { lowDType } from "./precision.ts";
 import { Runner } from "./runner.ts";
@@ -14,6 +15,8 @@ import { updateOnDevice } from "./update.ts";
 export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription> {
   readonly #torch: Libtorch;
   readonly #lowDType: number | null;
+  /** Of float16 alone. */
+  readonly #lossScale: LossScale | null;
   readonly #lasting = new Map<string, Tensor>();
 
   constructor(settings: ThreadSettings) {
@@ -21,6 +24,7 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
     this.#torch = new Libtorch(libtorch, device, index);
     setSwitches(this.#torch, settings);
     this.#lowDType = lowDType(settings.precision, this.#torch.dtypes);
+    this.#lossScale = settings.precision === "16-mixed" ? new LossScale() : null;
   }
 
   describe(): TorchDescription {
@@ -31,8 +35,13 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   load(program: PlainProgram): ResidentProgram<TensorState> {
     const runner = new Runner(this.#torch, program);
     const precision = { lowDType: this.#lowDType, lasting: this.#lasting };
+    const scale = runner.hasGradients ? this.#lossScale : null;
     return {
-      run: (state, inputs, options) => runner.run(state, inputs, options, precision),
+      run: (state, inputs, options) => {
+        const run = (lossScale: number) =>
+          runner.run(state, inputs, options, { ...precision, lossScale });
+        return scale === null ? run(1) : scale.find(state, this.#torch, run);
+      },
       close: () => runner.close(),
     };
   }

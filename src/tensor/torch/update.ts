@@ -25,7 +25,7 @@ export function updateOnDevice(
   const scaled = factor === null ? gradients : torch.many("foreachMul", gradients, factor);
   const byName = new Map(trained.map((name, at) => [name, scaled[at] as Tensor])); // proof: one each
   const updated = trained.filter((name) => options.only?.has(name) !== false);
-  for (const names of groupsByDecay(updated, optimizer)) {
+  for (const names of groupsOf(updated, optimizer)) {
     apply(state, names, byName, skipped, { optimizer, options }, torch);
   }
   state.valuesChanged();
@@ -36,7 +36,8 @@ export function updateOnDevice(
   return { gradientNorm, applied: Number.isFinite(gradientNorm) };
 }
 
-function globalNorm(gradients: readonly Tensor[], torch: Libtorch): Tensor {
+/** Of all gradients together; float32 [] on the device. */
+export function globalNorm(gradients: readonly Tensor[], torch: Libtorch): Tensor {
   const squares = gradients.map((gradient) => {
     const flat = torch.one("reshape", gradient, [-1]);
     return torch.one("dot", flat, flat);
@@ -61,14 +62,19 @@ function clipFactor(
   return torch.one("mul", clipped, torch.number(gradientFactor));
 }
 
-/** Parameters with and without weight decay; groups without any are left out. */
-function groupsByDecay(
+/** Parameters of equal weight decay and learning rate: a fused optimizer takes one of each. */
+function groupsOf(
   names: readonly string[],
-  { noDecay }: OptimizerSettings,
+  { noDecay, learningRateFactors }: OptimizerSettings,
 ): readonly (readonly string[])[] {
-  const decays = names.filter((name) => noDecay?.has(name) !== true);
-  const others = names.filter((name) => noDecay?.has(name) === true);
-  return [decays, others].filter((group) => group.length > 0);
+  const groups = new Map<string, string[]>();
+  for (const name of names) {
+    const key = `${noDecay?.has(name) === true} ${learningRateFactors?.get(name) ?? 1}`;
+    const group = groups.get(key) ?? [];
+    group.push(name);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
 }
 
 function apply(

@@ -2,6 +2,7 @@
 import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import { ESM2_SIZES } from "../../models/esm2/config.ts";
 import { geneformerConfig } from "../../models/geneformer/config.ts";
+import { executorOfDevice } from "../../tensor/device-names.ts";
 import type { RunConfig, RunConfigKey, RunModel } from "./sections.ts";
 
 export interface CheckOptions {
@@ -58,22 +59,15 @@ export function checkRunConfig(config: RunConfig, options: CheckOptions): RunCon
   };
 }
 
-/** ONNX Runtime has kernels of one precision on the CPU. */
+/** ONNX Runtime on the CPU computes float32, whatever a file written for a GPU says. */
 function precisionOf({ training_config }: RunConfig, { nameOf, onWarning }: CheckOptions) {
   const { precision, executor, device } = training_config;
-  if (executor === "torch") return precision;
-  if (device !== null && device !== "cpu") {
-    const message =
-      `${nameOf("training_config.device")} ${device} is of another executor than ` +
-      `${nameOf("training_config.executor")} ${executor}`;
-    throw new InvalidArgumentError("training_config.device", device, message, {
-      suggestions: [`${nameOf("training_config.executor")} torch`],
-    });
-  }
-  if (precision !== "32") {
-    const name = nameOf("training_config.precision");
-    onWarning(`${name} ${precision}: this runs on the CPU, in float32`);
-  }
+  executorOfDevice(device);
+  if (precision === "32" || device !== "cpu" || executor === "torch") return precision;
+  const name = nameOf("training_config.precision");
+  onWarning(
+    `${name} ${precision}: device cpu computes in float32; torch-cpu and cuda would take it`,
+  );
   return "32" as const;
 }
 

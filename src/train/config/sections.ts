@@ -76,7 +76,8 @@ export const SECTIONS = {
     enable_checkpointing: flag(true),
     precision: choice(PRECISIONS, "32", PRECISION_NAMES),
     executor: text("onnx"),
-    device: optional(text("")),
+    device: text("cpu"),
+    libtorch: optional(text("")),
     threads: optional(count(1, 1)),
   },
   bionemo_model_config: {

@@ -127,6 +127,39 @@ export function executorSuite(open: () => Promise<Executor>, { tolerance }: Suit
     }
   });
 
+  test("weight decay and learning rate are by parameter", async () => {
+    const executor = await opened;
+    const after = async (learningRate: number, more: object) => {
+      await using state = await executor.createState(parametersOf(goldens.start));
+      await state.write("values", floats(goldens.start));
+      for (const gradients of goldens.updates.slice(0, 1)) {
+        await state.write("gradients", floats(gradients));
+      }
+      const settings = { kind: "adamw", weightDecay: 0.3, ...more } as const;
+      await state.update(settings, { step: 1, learningRate });
+      return state.read("values");
+    };
+    const [first = "", ...others] = Object.keys(goldens.start);
+    const noDecay = new Set([first]);
+    const plain = await after(0.04, {});
+    const slow = await after(0.01, {});
+    const undecayed = await after(0.04, { weightDecay: 0 });
+    const factors = await after(0.04, { learningRateFactors: new Map([[first, 0.25]]) });
+    const mixed = await after(0.04, { noDecay });
+    expect(undecayed.get(first)).not.toEqual(plain.get(first));
+    for (const [found, expected] of [
+      [factors.get(first), slow.get(first)],
+      [mixed.get(first), undecayed.get(first)],
+      ...others.flatMap((name) => [
+        [factors.get(name), plain.get(name)] as const,
+        [mixed.get(name), plain.get(name)] as const,
+      ]),
+    ] as const) {
+      const data = [...(expected ?? [])];
+      expectClose(found, { dtype: "float32", shape: [data.length], data }, 1e-6, first);
+    }
+  });
+
   test("gradients accumulate over runs, until they are set to zero", async () => {
     const executor = await opened;
     const program = transformer();

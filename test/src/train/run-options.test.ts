@@ -32,6 +32,7 @@ const OTHERS = {
   "training_config.enable_checkpointing": false,
   "training_config.executor": "torch",
   "training_config.device": "cuda:1",
+  "training_config.libtorch": "venv",
   "training_config.precision": "16-mixed",
   "bionemo_model_config.initial_ckpt_skip_keys_with_these_prefixes": ["lm_head"],
   "training_config.threads": 1,
@@ -181,10 +182,7 @@ test.each([
   [{ "bionemo_model_config.kv_channels": 7 }, "kv_channels 7 is not supported"],
   [{ "bionemo_model_config.nemo1_ckpt_path": "x.nemo" }, "NeMo checkpoints are not read"],
   [{ "training_config.precision": "64" }, "training_config.precision: expected 32 or bf16-mixed"],
-  [
-    { "training_config.device": "cuda" },
-    "device cuda is of another executor than training_config.executor onnx",
-  ],
+  [{ "training_config.device": "gpu" }, "device gpu: there is no such"],
   [{ "data_config.data_dir": "x" }, "it is of Geneformer"],
   [{ "optim_config.betas": 1 }, "unknown key optim_config.betas"],
 ])("%j is refused", (overrides, message) => {

@@ -1,0 +1,81 @@
+/** What models run on here: every executor, the one on libtorch with the PyTorch of the environment. */
+import { mkdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type Executor, type ExecutorOptions, openExecutor } from "../../src/tensor/index.ts";
+import { requireCuda } from "../../src/tensor/torch/cuda-driver.ts";
+import { findLibtorch } from "../../src/tensor/torch/find-libtorch.ts";
+import { REPOSITORY_ROOT, runProcess } from "../helpers/run-process.ts";
+import type { Tally } from "./tally.ts";
+
+export interface TestedExecutor {
+  /** E.g. "torch on cpu". */
+  readonly name: string;
+  /** Whether it is the first, with which names of checks need no addition. */
+  readonly isUsual: boolean;
+  open(options?: ExecutorOptions): Promise<Executor>;
+}
+
+const ONNX: TestedExecutor = {
+  name: "onnx",
+  isUsual: true,
+  open: (options = {}) => openExecutor("onnx", { threads: 1, ...options }),
+};
+
+/** All that this machine has. SCDL_REQUIRE_GPU=1: no GPU is an error. */
+export function testedExecutors(python: string): readonly TestedExecutor[] {
+  if (process.platform !== "linux") return [ONNX];
+  const found = findLibtorch(environmentOf(python));
+  const torch = (device: string): TestedExecutor => ({
+    name: `torch on ${device}`,
+    isUsual: false,
+    open: (options = {}) =>
+      openExecutor("torch", { threads: 1, device, libtorch: found.directory, ...options }),
+  });
+  try {
+    requireCuda(found, 0);
+    return [ONNX, torch("cpu"), torch("cuda")];
+  } catch (error) {
+    if (process.env["SCDL_REQUIRE_GPU"] === "1") throw error;
+    return [ONNX, torch("cpu")];
+  }
+}
+
+function environmentOf(python: string): string {
+  return dirname(dirname(python));
+}
+
+/** The tests of the executor `torch`, which `npm test` skips where no PyTorch is found. */
+export async function checkTorch(tally: Tally, python: string, workspace: string): Promise<void> {
+  if (process.platform !== "linux") {
+    return tally.skip("torch: the executor suite", "the executor torch runs on Linux");
+  }
+  const devices = testedExecutors(python).flatMap(({ name, isUsual }) => (isUsual ? [] : [name]));
+  await tally.check(`torch: the executor suite, ${devices.join(", ")}`, async () => {
+    const vitest = join(REPOSITORY_ROOT, "node_modules", "vitest", "vitest.mjs");
+    const files = [
+      "test/src/tensor/torch-executor.test.ts",
+      "test/src/tensor/torch-schemas.test.ts",
+    ];
+    const env = { ...process.env, LIBTORCH: environmentOf(python) };
+    mkdirSync(workspace, { recursive: true });
+    const output = join(workspace, "report.json");
+    const { code, stderr } = await runProcess(
+      process.execPath,
+      [vitest, "run", ...files, "--reporter=json", `--outputFile.json=${output}`],
+      { env },
+    );
+    const report = JSON.parse(readFileSync(output, "utf8")) as Report; // proof: vitest's form
+    const failures = report.testResults.flatMap(({ assertionResults }) =>
+      assertionResults.filter(({ status }) => status === "failed").map(({ fullName }) => fullName),
+    );
+    if (code !== 0) return [...failures, stderr.slice(-500)];
+    return `${report.numPassedTests} tests`;
+  });
+}
+
+interface Report {
+  readonly numPassedTests: number;
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+  }[];
+}
