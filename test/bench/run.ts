@@ -25,6 +25,7 @@ import {
   checkpoints,
   geneformerStep,
   inferStep,
+  torchStep,
   trainMemory,
   trainStep,
 } from "./train/train-parts.ts";
@@ -54,6 +55,7 @@ const PARTS: readonly Part[] = [
   { name: "cell-tokens", what: "cells to ranked genes on disk", run: cellTokens },
   { name: "proteins", what: "1 M proteins by row and name, beside SQLite", run: proteins },
   { name: "train-step", what: "training steps beside torch (35M: 20 s each)", run: trainStep },
+  { name: "torch-step", what: "the same steps on libtorch (35M: 20 s each)", run: torchStep },
   { name: "geneformer-step", what: "Geneformer 10M, 4 x 2,048 (3 minutes)", run: geneformerStep },
   { name: "infer-step", what: "forward passes beside torch", run: inferStep },
   { name: "train-memory", what: "peak memory of 150M (5 GB, a minute)", run: trainMemory },

@@ -24,7 +24,9 @@ export function loadKoffi(): Koffi {
     return koffi;
   } catch (error) {
     const place = `${process.platform}-${process.arch}`;
-    throw new UnsupportedFeatureError("torch", `koffi does not load on ${place}`, { cause: error });
+    const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+    const message = `koffi does not load on ${place}: ${reason}`;
+    throw new UnsupportedFeatureError("torch", message, { cause: error });
   }
 }
 

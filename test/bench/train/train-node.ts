@@ -1,5 +1,5 @@
 /**
- * Full training steps, or inference, of a model on the executor `onnx`:
+ * Full training steps, or inference, of a model on a device, that of SCDL_BENCH_DEVICE or `cpu`:
  * train-node.ts MODEL BATCH LENGTH STEPS train|infer all|loss. MODEL is as in train_step.py, whose
  * work this is; with "loss" the head is computed at loss positions alone, as the trainer asks for it.
  * Prints {"seconds": [...], "rssMiB": ...}.
@@ -15,7 +15,7 @@ import {
 } from "../../../src/models/index.ts";
 import {
   type Executable,
-  openExecutor,
+  openDevice,
   ProgramBuilder,
   type RunInputs,
 } from "../../../src/tensor/index.ts";
@@ -57,7 +57,8 @@ function tokens(lengths: readonly number[]): TokenBatch {
   return { text, attentionMask, lossMask, labels: text, shape: [lengths.length, longest] };
 }
 
-await using executor = await openExecutor("onnx", { threads: 2 });
+const device = process.env["SCDL_BENCH_DEVICE"] ?? "cpu";
+await using executor = await openDevice(device, { threads: 2 });
 await using weights = await executor.createState(parameterValues(model), {
   inferenceOnly: mode === "infer",
 });

@@ -1,4 +1,5 @@
 /** Steps of models on the executor `onnx`, and of transformers with torch on the same work. */
+import { dirname } from "node:path";
 import type { Program, Row } from "../measure.ts";
 import { inTurn, type PartContext, runPrinting } from "../part.ts";
 import { findPython } from "../python.ts";
@@ -38,6 +39,35 @@ const SORTED: readonly Work[] = [
 /** Forward, backward, clipping and AdamW, two threads. */
 export function trainStep(context: PartContext): Promise<Row[]> {
   return measure(context, STEPS, "train");
+}
+
+/** The same on libtorch, with the PyTorch that the peer uses. */
+export async function torchStep({ rounds }: PartContext): Promise<Row[]> {
+  const python = findPython();
+  const libtorch = python === null ? "" : dirname(dirname(python));
+  const env = ["env", "SCDL_BENCH_DEVICE=torch-cpu", `LIBTORCH=${libtorch}`];
+  const rows: Row[] = [];
+  for (const { name, model, batch, length, steps } of STEPS) {
+    const args = [model, ...[batch, length, steps].map(String), "train"];
+    const node = [process.execPath, here("train-node.ts"), ...args];
+    const programs: Program[] =
+      python === null
+        ? [peer(args)]
+        : [
+            { name: "scdl on libtorch, all logits", command: [...env, ...node, "all"] },
+            { name: "scdl on libtorch", command: [...env, ...node, "loss"] },
+            peer(args),
+          ];
+    const work = `step, ${name}, ${batch} x ${length}`;
+    const counted = { amount: batch * length, unit: "tokens" };
+    rows.push(
+      ...(await inTurn(rounds, programs, async (program) => {
+        const [inside] = await runPrinting(work, program, counted);
+        return [inside];
+      })),
+    );
+  }
+  return rows;
 }
 
 /** The same of rows of 2,048 genes, with dropout. */

@@ -71,7 +71,7 @@ test.each([
             "experiment_config.save_every_n_steps is 50; checkpoints are written with the validation, every 10000 steps",
           ]
         : []),
-      "training_config.precision bf16-mixed: this runs on the CPU, in float32",
+      "training_config.precision bf16-mixed: device cpu computes in float32; torch-cpu and cuda would take it",
       "wandb_config: Weights & Biases gets nothing; the run's metrics.jsonl has the metrics",
     ]),
   );

@@ -1,0 +1,44 @@
+/**
+ * `npm run bench:gpu -- [FOLDER]`: a folder that measures a GPU on a machine with PyTorch and nothing
+ * else, without network: Node, koffi, this package's sources, and the programs of this folder. There
+ * `sh run.sh [--device cuda] [PART...]`.
+ */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { REPOSITORY_ROOT } from "../../helpers/run-process.ts";
+
+const MOST_BYTES = 60e6;
+const [folder = ".bench/gpu"] = process.argv.slice(2);
+const target = resolve(folder);
+const from = (path: string) => join(REPOSITORY_ROOT, path);
+const copy = (path: string) =>
+  cpSync(from(path), join(target, path), {
+    recursive: true,
+    dereference: true,
+    filter: (file) => !/\.(map|d\.ts|md)$/.test(file),
+  });
+
+rmSync(target, { recursive: true, force: true });
+mkdirSync(target, { recursive: true });
+for (const path of ["src", "formats", "test/bench/gpu", "fixtures/tensor/ops.json"]) copy(path);
+copy("test/src/tensor/golden.fixture.ts");
+copy("package.json");
+copy("node_modules/koffi");
+const native = `koffi-linux-${process.arch}`;
+copy(`node_modules/@koromix/${native}`);
+// 126 MB, a quarter of it packed; Python, which is there, unpacks it.
+execFileSync("sh", ["-c", 'xz -T0 -6 -c "$0" > "$1"', process.execPath, join(target, "node.xz")]);
+cpSync(from("test/bench/gpu/run.sh"), join(target, "run.sh"));
+const bytes = sizeOf(target);
+console.log(`${target}: ${(bytes / 1e6).toFixed(1)} MB; on the other machine: sh run.sh`);
+if (bytes > MOST_BYTES) {
+  console.log(`more than ${MOST_BYTES / 1e6} MB`);
+  process.exitCode = 1;
+}
+
+function sizeOf(path: string): number {
+  const stats = statSync(path);
+  if (!stats.isDirectory()) return stats.size;
+  return readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0);
+}
