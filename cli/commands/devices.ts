@@ -42,14 +42,15 @@ function devicesText(reports: readonly DeviceReport[]): string {
   return lines.map(oneLine).join("\n");
 }
 
+const RUNTIMES = { onnx: "ONNX Runtime", torch: "PyTorch", tfjs: "TensorFlow.js" };
 const INDENT = " ".repeat(11);
 
 function usableLines(report: DeviceReport): string[] {
   const { device, executor, version, source, description, memoryBytes, precisions } = report;
-  const runtime = `${executor === "onnx" ? "ONNX Runtime" : "PyTorch"} ${version ?? ""}`;
+  const runtime = `${RUNTIMES[executor]} ${version ?? ""}`;
   const memory = memoryBytes === null ? "" : `, ${formatBytes(memoryBytes)}`;
   return [
-    `${device.padEnd(10)} ${runtime}: ${description ?? ""}${memory}; precision ${precisions.join(", ")}`,
+    `${device.padEnd(10)} ${runtime}${description === null ? "" : `: ${description}`}${memory}; precision ${precisions.join(", ")}`,
     ...(source === null ? [] : [INDENT + source]),
   ];
 }

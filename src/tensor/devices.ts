@@ -1,14 +1,15 @@
 import { availableParallelism, cpus, totalmem } from "node:os";
-import { ScdlError } from "../../formats/common/errors.ts";
+import { ScdlError, UnsupportedFeatureError } from "../../formats/common/errors.ts";
 import { askCudaDriver, type CudaDevice, requireCuda } from "./torch/cuda-driver.ts";
 import { type FoundLibtorch, findLibtorch } from "./torch/find-libtorch.ts";
 import type { Precision } from "./torch/precision.ts";
+import { systemLibrary } from "./torch/shared-libraries.ts";
 
 /** A device that programs can run on, or why they cannot. */
 export interface DeviceReport {
   /** As `openDevice()` and `--device` take it; "cuda" alone where no GPU is to be had. */
   readonly device: string;
-  readonly executor: "onnx" | "torch";
+  readonly executor: "onnx" | "torch" | "tfjs";
   /** Of the executor's runtime; null where none was found. */
   readonly version: string | null;
   /** Where it was found; null for one that comes with this package. */
@@ -33,16 +34,55 @@ const CPU_MODEL = cpus()[0]?.model.trim() ?? "CPU";
 
 /** Every device, usable or not, after trying to load what runs it. */
 export async function listDevices(options: ListDevicesOptions = {}): Promise<DeviceReport[]> {
-  const onnx = await onnxReport();
+  const others = [await webGpuReport(), ...(await tfjsReports())];
+  return [await onnxReport(), ...(await torchReports(options.libtorch)), ...others];
+}
+
+async function torchReports(given: string | undefined): Promise<DeviceReport[]> {
   let libtorch: FoundLibtorch;
   try {
-    libtorch = findLibtorch(options.libtorch);
+    libtorch = findLibtorch(given);
   } catch (error) {
-    return [onnx, ...["torch-cpu", "cuda"].map((name) => unusable(name, "torch", null, error))];
+    return ["torch-cpu", "cuda"].map((name) => unusable(name, "torch", null, error));
   }
   const torch = await torchReport(libtorch);
-  if (torch.problem !== null) return [onnx, torch, { ...torch, device: "cuda" }];
-  return [onnx, torch, ...cudaReports(libtorch)];
+  if (torch.problem !== null) return [torch, { ...torch, device: "cuda" }];
+  return [torch, ...cudaReports(libtorch)];
+}
+
+/** On Linux only where there is Vulkan: the library speaks to the terminal where there is none. */
+async function webGpuReport(): Promise<DeviceReport> {
+  const { WebGpuExecutor } = await import("./onnx/webgpu/executor.ts");
+  const { VERSION } = await import("./onnx/runtime.ts");
+  try {
+    if (process.platform === "linux" && systemLibrary("libvulkan.so.1") === null) {
+      throw new UnsupportedFeatureError("webgpu", "Vulkan is not installed: no libvulkan.so.1", {
+        suggestions: ["install the Vulkan driver of the GPU"],
+      });
+    }
+    await using _opened = await WebGpuExecutor.open();
+  } catch (error) {
+    return unusable("webgpu", "onnx", null, error);
+  }
+  const precisions = ["32"] as const;
+  return { ...NOTHING, device: "webgpu", executor: "onnx", version: VERSION, precisions };
+}
+
+/** None where no backend of TensorFlow.js is installed: it is for those who have one. */
+async function tfjsReports(): Promise<DeviceReport[]> {
+  const { findBackend, TFJS_VERSION } = await import("./tfjs/backends.ts");
+  try {
+    const { backend, file } = findBackend(null);
+    const known = {
+      device: "tfjs",
+      executor: "tfjs",
+      version: TFJS_VERSION,
+      source: file,
+    } as const;
+    return [{ ...NOTHING, ...known, description: `backend ${backend}`, precisions: ["32"] }];
+  } catch {
+    return [];
+  }
 }
 
 async function onnxReport(): Promise<DeviceReport> {
