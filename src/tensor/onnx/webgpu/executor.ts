@@ -1,6 +1,7 @@
 import { DeviceExecutor, opened, requireFloat32 } from "../../device/executor.ts";
 import type { ExecutorOptions } from "../../open-executor.ts";
 import type { WebGpuDescription } from "./messages.ts";
+import { requireGpu } from "./require-gpu.ts";
 import { WebGpuThread } from "./thread.ts";
 
 /**
@@ -13,6 +14,7 @@ export class WebGpuExecutor extends DeviceExecutor<WebGpuDescription> {
   /** @throws UnsupportedFeatureError where there is no GPU that WebGPU can use, or for a precision */
   static async open(options: ExecutorOptions = {}): Promise<WebGpuExecutor> {
     requireFloat32("webgpu", options.precision);
+    await requireGpu();
     const thread = new WebGpuThread();
     await opened(thread);
     return new WebGpuExecutor(thread, options.cachedPrograms);
