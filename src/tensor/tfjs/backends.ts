@@ -62,10 +62,8 @@ function installing(packageName: string): string {
   return `install it: npm install ${core}${packageName}@${TFJS_VERSION}`;
 }
 
-const BASES = [import.meta.url, pathToFileURL(`${process.cwd()}/`).href];
-
 function resolve(packageName: string): string | undefined {
-  for (const base of BASES) {
+  for (const base of [import.meta.url, pathToFileURL(`${process.cwd()}/`).href]) {
     const { resolve } = createRequire(base);
     // The whole TensorFlow.js brings packages that may lie below it.
     for (const parent of [null, "@tensorflow/tfjs"]) {

@@ -60,7 +60,7 @@ function setWasmPath(module: unknown, directory: string): void {
   (module as { setWasmPaths(path: string): void }).setWasmPaths(directory); // proof: its export
 }
 
-/** Functions that Node 23 took out and tfjs-node 4.22 calls; only this thread sees them. */
+/** Functions that newer Node took out and tfjs-node 4.22 calls; only this thread sees them. */
 function restoreUtil(require: NodeJS.Require): void {
   const util = require("node:util") as Record<string, unknown>; // proof: a module's exports
   util["isNullOrUndefined"] ??= (value: unknown) => value === null || value === undefined;
