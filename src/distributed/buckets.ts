@@ -1,7 +1,10 @@
-/** Many small arrays, and parts of large ones, travel as buckets: few messages of one size. */
+/** Many small arrays travel together as buckets, large ones in parts: few messages of like size. */
 
 /** 16 MiB. Smaller ones wait more often, larger ones leave less to copy during the sending. */
 export const BUCKET_FLOATS = 4 << 20;
+
+/** 1 MiB: arrays of this size are not worth copying together. */
+const LARGE_FLOATS = 1 << 18;
 
 /** Views of the arrays, in order, in groups of at most `floats` elements together. */
 export function bucketsOf(
@@ -26,8 +29,8 @@ export function bucketsOf(
 }
 
 /**
- * Adds up arrays bucket by bucket with `reduce`, which works in place. The next bucket is filled and
- * the last one emptied while one is under way.
+ * Adds up arrays with `reduce`, which works in place: large ones as they are, small ones copied together.
+ * The next bucket is filled and the last one emptied while one is under way.
  */
 export class BucketReducer {
   readonly #reduce: (bucket: Float32Array) => Promise<void>;
@@ -43,6 +46,16 @@ export class BucketReducer {
   }
 
   async allReduceSum(arrays: readonly Float32Array[]): Promise<void> {
+    const isLarge = ({ length }: Float32Array) => length >= LARGE_FLOATS;
+    for (const [part] of arrays
+      .filter(isLarge)
+      .flatMap((array) => bucketsOf([array], this.#floats))) {
+      if (part !== undefined) await this.#reduce(part);
+    }
+    await this.#together(arrays.filter((array) => !isLarge(array)));
+  }
+
+  async #together(arrays: readonly Float32Array[]): Promise<void> {
     const buckets = bucketsOf(arrays, this.#floats);
     const total = arrays.reduce((sum, { length }) => sum + length, 0);
     const size = Math.min(this.#floats, total);

@@ -1,4 +1,6 @@
 import { UnsupportedFeatureError } from "../../formats/common/errors.ts";
+import { type ProcessPlace, processPlace } from "../distributed/environment.ts";
+import { threadsOfRank } from "../distributed/threads.ts";
 import {
   type Executor,
   type ExecutorOptions,
@@ -19,6 +21,17 @@ export interface RunDeviceOptions {
   readonly executor?: string;
   /** Threads of the executor. Default: what the machine offers. */
   readonly threads?: number;
+}
+
+/** What one of several processes of a machine takes of it: its part of the threads, a GPU of its own. */
+export function ofRank<T extends RunDeviceOptions>(
+  options: T,
+  place: Pick<ProcessPlace, "localRank" | "localWorldSize"> = processPlace(),
+): T {
+  const { device, threads = threadsOfRank(place) } = options;
+  return device === "cuda"
+    ? { ...options, threads, device: `cuda:${place.localRank}` }
+    : { ...options, threads };
 }
 
 /** @throws what `openDevice()` throws, UnsupportedFeatureError for a precision that `cpu` has not */

@@ -43,7 +43,7 @@ export interface TrainStep<B> {
 export interface ValidationBatch<B> {
   readonly step: number;
   readonly batch: B;
-  /** Summed loss and outputs. */
+  /** Summed loss and outputs; of several ranks all of them, while `batch` is this one's part. */
   readonly sums: Readonly<Record<string, number>>;
   readonly count: number;
 }

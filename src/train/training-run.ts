@@ -6,8 +6,6 @@ import { makeDirectories } from "../../formats/common/make-directories.ts";
 import type { DataModule } from "../data/data-module.ts";
 import { inferGlobalBatchSize, type LimitBatches } from "../data/infer-samples.ts";
 import type { Communicator } from "../distributed/communicator.ts";
-import { processPlace } from "../distributed/environment.ts";
-import { threadsOfRank } from "../distributed/threads.ts";
 import {
   type LoadWeightsOptions,
   openModel,
@@ -23,7 +21,7 @@ import { PerplexityFilter } from "./loggers/perplexity-filter.ts";
 import { TensorBoardLogger } from "./loggers/tensorboard-logger.ts";
 import { withReport } from "./report/run-report.ts";
 import { REPORT_FILE } from "./report/write-report.ts";
-import { openRunExecutor, type RunDeviceOptions } from "./run-executor.ts";
+import { ofRank, openRunExecutor, type RunDeviceOptions } from "./run-executor.ts";
 import type { Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 import {
@@ -160,7 +158,6 @@ export class TrainingRun<B> {
     const { signal, logger: _logger, observer, onWeights, communicator, ...config } = this.#options;
     const { maxGradientNorm = 1, checkpointing = true, seed = 42 } = config;
     const isShared = (communicator?.worldSize ?? 1) > 1;
-    const threads = config.threads ?? (isShared ? threadsOfRank(processPlace()) : undefined);
     const { restoreFromCheckpointPath: restore } = config;
     const restored =
       restore === undefined || this.#step > 0 || !this.#isFirst
@@ -173,10 +170,7 @@ export class TrainingRun<B> {
           );
     if (restored !== undefined) onWeights?.(restored.report);
     const weights = restored?.values;
-    await using executor = await openRunExecutor({
-      ...config,
-      ...(threads === undefined ? {} : { threads }),
-    });
+    await using executor = await openRunExecutor(isShared ? ofRank(config) : config);
     const limit = limitBatches(config.limitValBatches);
     const logger = this.#openLogger();
     try {

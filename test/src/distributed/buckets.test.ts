@@ -34,3 +34,23 @@ test("a failed bucket rejects", async () => {
   const reducer = new BucketReducer(() => Promise.reject(new Error("lost")), { floats: 1 });
   await expect(reducer.allReduceSum([new Float32Array(3)])).rejects.toThrow("lost");
 });
+
+test("large arrays are reduced in place, shared memory too, small ones between them together", async () => {
+  const seen: [number, boolean][] = [];
+  const large = new Float32Array(new SharedArrayBuffer(4 * 300_000)).fill(1);
+  const reducer = new BucketReducer(
+    async (bucket) => {
+      seen.push([bucket.length, bucket.buffer === large.buffer]);
+      bucket.fill(2);
+    },
+    { floats: 200_000 },
+  );
+  const small = [Float32Array.of(1), Float32Array.of(1, 1)];
+  await reducer.allReduceSum([small[0] ?? large, large, small[1] ?? large]);
+  expect(seen).toEqual([
+    [200_000, true],
+    [100_000, true],
+    [3, false],
+  ]);
+  expect([large, ...small].every((array) => array.every((value) => value === 2))).toBe(true);
+});

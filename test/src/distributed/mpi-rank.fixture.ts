@@ -13,7 +13,7 @@ if (wanted === "fail" && rank === 1) {
 }
 
 // 1e8 + 1 - 1e8 in another order is another number.
-const array = Float32Array.from({ length: 200_003 }, (_, i) => (i % 13) * 10 ** (rank * 3));
+const array = Float32Array.from({ length: 400_003 }, (_, i) => (i % 13) * 10 ** (rank * 3));
 let ticks = 0;
 let ticking = setImmediate(function tick() {
   ticks++;

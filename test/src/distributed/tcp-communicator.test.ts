@@ -76,6 +76,19 @@ test("messages of different lengths come by rank, bytes of any root go to all", 
   await Promise.all(all.map((one) => one.barrier()));
 });
 
+test("gradients in shared memory, as executors have them, are added up in place", async () => {
+  const all = await ranks(2);
+  const arrays = all.map(({ rank }) => {
+    const array = new Float32Array(new SharedArrayBuffer(4 * 400_000));
+    return array.fill(rank + 1, 1, 399_999);
+  });
+  await Promise.all(all.map((one, rank) => one.allReduceSum([arrays[rank] as Float32Array])));
+  for (const array of arrays) {
+    expect(array.subarray(1, 399_999).every((value) => value === 3)).toBe(true);
+    expect([array[0], array[399_999]]).toEqual([0, 0]);
+  }
+});
+
 test("a rank that fails says why on every other one", async () => {
   const all = await ranks(3);
   const waiting = [0, 2].map((rank) => errorOf((all[rank] as TcpCommunicator).barrier()));

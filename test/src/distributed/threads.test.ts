@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { threadsOfRank } from "../../../src/distributed/threads.ts";
+import { ofRank } from "../../../src/train/run-executor.ts";
 
 test.each([
   // The machine's processors are divided.
@@ -11,4 +12,11 @@ test.each([
   [{ localWorldSize: 2 }, { available: 8, processors: 16 }, 8],
 ])("%j on %j has %i threads", (place, machine, threads) => {
   expect(threadsOfRank(place, machine)).toBe(threads);
+});
+
+test("each process of a machine has a GPU of its own, unless one is named", () => {
+  const place = { localRank: 3, localWorldSize: 4 };
+  expect(ofRank({ device: "cuda", threads: 2 }, place)).toEqual({ device: "cuda:3", threads: 2 });
+  expect(ofRank({ device: "cuda:1", threads: 2 }, place).device).toBe("cuda:1");
+  expect(ofRank({}, place)).toEqual({ threads: threadsOfRank(place) });
 });
