@@ -32,6 +32,8 @@ export interface Printed {
   readonly seconds: readonly number[];
   readonly check?: number;
   readonly rssMiB?: number;
+  /** Seconds of what a run consists of, by name. */
+  readonly parts?: Readonly<Record<string, number>>;
 }
 
 export interface Finished {

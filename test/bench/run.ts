@@ -21,6 +21,7 @@ import { ranks } from "./ranks/ranks-parts.ts";
 import { disagreements, markdown, type PartResult } from "./report.ts";
 import { start } from "./start/start-parts.ts";
 import { esmTokens } from "./tokens/esm-parts.ts";
+import { stepShare } from "./train/step-share-parts.ts";
 import {
   checkpoints,
   geneformerStep,
@@ -57,6 +58,7 @@ const PARTS: readonly Part[] = [
   { name: "train-step", what: "training steps beside torch (35M: 20 s each)", run: trainStep },
   { name: "torch-step", what: "the same steps on libtorch (35M: 20 s each)", run: torchStep },
   { name: "geneformer-step", what: "Geneformer 10M, 4 x 2,048 (3 minutes)", run: geneformerStep },
+  { name: "step-share", what: "parts of a step of real training (2 minutes)", run: stepShare },
   { name: "infer-step", what: "forward passes beside torch", run: inferStep },
   { name: "train-memory", what: "peak memory of 150M (5 GB, a minute)", run: trainMemory },
   { name: "checkpoints", what: "steps of runs with checkpoints (a minute)", run: checkpoints },

@@ -1,5 +1,5 @@
 import type { OpAttributes } from "../op-attributes.ts";
-import { elementCount } from "../program.ts";
+import { elementCount, type Program } from "../program.ts";
 import type { Emitter } from "./emitter.ts";
 import { asBytes } from "./graph.ts";
 
@@ -17,8 +17,13 @@ export interface MaskInput {
 
 type MaskAttributes = OpAttributes["dropoutMask"];
 
-export function maskInput({ layer, rate, shape }: MaskAttributes): MaskInput {
+function maskInput({ layer, rate, shape }: MaskAttributes): MaskInput {
   return { name: `dropout:${layer}`, layer, rate, numbers: Math.ceil(elementCount(shape) / BITS) };
+}
+
+/** The masks of a program, in the order of its nodes. */
+export function maskInputs({ nodes }: Program): readonly MaskInput[] {
+  return nodes.flatMap((node) => (node.op === "dropoutMask" ? [maskInput(node.attributes)] : []));
 }
 
 /**

@@ -10,6 +10,7 @@ import type {
 import { HostState } from "../host-state.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
 import type { NamedValue, Program } from "../program.ts";
+import { DropoutMasks } from "./dropout-masks.ts";
 import type { TensorInfo } from "./messages.ts";
 import { trainingModel } from "./model.ts";
 import { OnnxState } from "./state.ts";
@@ -26,6 +27,7 @@ interface LoadedProgram {
  */
 export class OnnxExecutor implements Executor {
   readonly name = "onnx";
+  readonly masks = new DropoutMasks();
   readonly #threads: number;
   /** The first runs programs; the others, started when they are first needed, share updates. */
   readonly #workers: OnnxThread[] = [];
@@ -100,7 +102,7 @@ export class OnnxExecutor implements Executor {
 
   #compile(program: Program): LoadedProgram {
     const id = this.#ids++;
-    const { bytes, masks } = trainingModel(program);
+    const { bytes } = trainingModel(program);
     const loaded = this.runner.send<"load">({
       kind: "load",
       program: id,
@@ -109,7 +111,6 @@ export class OnnxExecutor implements Executor {
       parameters: program.parameters.map(info),
       gradients: program.gradients.map(info),
       outputs: program.outputs.map(info),
-      masks,
     });
     return { id, loaded };
   }

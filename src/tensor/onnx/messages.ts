@@ -2,7 +2,6 @@ import type { RunInputs, RunOptions, RunOutputs } from "../executor.ts";
 import type { SharedState } from "../host-state.ts";
 import type { OptimizerSettings, UpdateOptions } from "../optimizer.ts";
 import type { Shape, TensorDType } from "../program.ts";
-import type { MaskInput } from "./emit-dropout.ts";
 
 /** A tensor of a program as the thread sees it. */
 export interface TensorInfo {
@@ -19,7 +18,20 @@ export interface LoadRequest {
   readonly parameters: readonly TensorInfo[];
   readonly gradients: readonly TensorInfo[];
   readonly outputs: readonly TensorInfo[];
-  readonly masks: readonly MaskInput[];
+}
+
+/** A dropout mask as an input of the graph, in memory that all threads see. */
+export interface SharedMask {
+  readonly name: string;
+  readonly bits: Uint16Array;
+}
+
+/** Numbers of a mask from `first` on, for one thread to fill. */
+export interface MaskPart {
+  readonly layer: number;
+  readonly rate: number;
+  readonly first: number;
+  readonly bits: Uint16Array;
 }
 
 export interface RunRequest {
@@ -27,6 +39,13 @@ export interface RunRequest {
   readonly program: number;
   readonly state: number;
   readonly inputs: RunInputs;
+  readonly masks: readonly SharedMask[];
+}
+
+/** Asks for parts of the dropout masks of a run. */
+export interface MasksRequest {
+  readonly kind: "masks";
+  readonly parts: readonly MaskPart[];
   readonly options: Required<RunOptions>;
 }
 
@@ -50,6 +69,7 @@ export type Request =
   | { readonly kind: "unload"; readonly program: number }
   | { readonly kind: "attach"; readonly state: number; readonly shared: SharedState }
   | { readonly kind: "detach"; readonly state: number }
+  | MasksRequest
   | RunRequest
   | ({ readonly kind: "squares" } & ChunkRange)
   | AdamRequest;
@@ -59,6 +79,7 @@ export interface Answers {
   readonly unload: null;
   readonly attach: null;
   readonly detach: null;
+  readonly masks: null;
   readonly run: RunOutputs;
   readonly squares: Float64Array;
   readonly adam: null;

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import type { NamedValue, Program, ProgramNode, Value } from "../program.ts";
 import { ATTENTION_RULES } from "./emit-attention.ts";
-import { type MaskInput, maskInput } from "./emit-dropout.ts";
+import { type MaskInput, maskInputs } from "./emit-dropout.ts";
 import { ELEMENTWISE_RULES } from "./emit-elementwise.ts";
 import { MODEL_RULES } from "./emit-model.ts";
 import { ROTARY_RULES } from "./emit-rotary.ts";
@@ -64,10 +64,7 @@ export function trainingModel(program: Program, options: EmitOptions = {}): Trai
     graph.output(graphNames.sum(name), "float32", value.shape);
   }
   nameOutputs(emitter, names, program.outputs, graphNames.output);
-  const masks = program.nodes.flatMap((node) =>
-    node.op === "dropoutMask" ? [maskInput(node.attributes)] : [],
-  );
-  return { bytes: graph.finish("program"), masks, nodes: graph.nodeCount };
+  return { bytes: graph.finish("program"), masks: maskInputs(program), nodes: graph.nodeCount };
 }
 
 /**

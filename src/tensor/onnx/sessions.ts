@@ -19,8 +19,6 @@ import { loadRuntime, type OnnxRuntime, takesSharedMemory } from "./runtime.ts";
 interface LoadedProgram {
   readonly session: InferenceSession;
   readonly info: LoadRequest;
-  /** Memory of the masks, filled anew for every run. */
-  readonly masks: Map<string, Uint16Array>;
 }
 
 interface AttachedState {
@@ -58,6 +56,11 @@ export class Sessions {
       case "detach":
         this.#states.delete(request.state);
         return null;
+      case "masks":
+        for (const { bits, rate, layer, first } of request.parts) {
+          fillDropoutBits(bits, rate, { ...request.options, layer }, first);
+        }
+        return null;
       case "run":
         return this.#run(request);
       case "squares":
@@ -93,15 +96,15 @@ export class Sessions {
       },
     });
     const kept = { ...info, bytes: new Uint8Array(0) };
-    this.#programs.set(info.program, { session, info: kept, masks: new Map() });
+    this.#programs.set(info.program, { session, info: kept });
   }
 
-  async #run({ program, state, inputs, options }: RunRequest): Promise<RunOutputs> {
+  async #run({ program, state, inputs, masks }: RunRequest): Promise<RunOutputs> {
     const runtime = await loadRuntime();
     const loaded = this.#programs.get(program);
     const arrays = this.#state(state);
     if (loaded === undefined) throw new Error("the program was unloaded");
-    const { session, info, masks } = loaded;
+    const { session, info } = loaded;
     const inPlace = await takesSharedMemory(runtime);
     const copies: (() => void)[] = [];
     const feeds: Record<string, Tensor> = {};
@@ -111,11 +114,8 @@ export class Sessions {
     for (const input of info.inputs) {
       feeds[graphNames.input(input.name)] = tensor(runtime, input, owned(inputs[input.name]));
     }
-    for (const mask of info.masks) {
-      const bits = masks.get(mask.name) ?? new Uint16Array(mask.numbers);
-      masks.set(mask.name, bits);
-      fillDropoutBits(bits, mask.rate, { ...options, layer: mask.layer });
-      feeds[mask.name] = new runtime.Tensor("uint16", bits, [mask.numbers]);
+    for (const { name, bits } of masks) {
+      feeds[name] = new runtime.Tensor("uint16", inPlace ? bits : bits.slice(), [bits.length]);
     }
     for (const parameter of info.parameters) {
       const array = arrays.values.get(parameter.name);

@@ -11,11 +11,14 @@ import type { HostState } from "../host-state.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import { UpdateChunks } from "../update/chunks.ts";
 import { clipFactor, updateHost } from "../update/host-update.ts";
+import type { DropoutMasks } from "./dropout-masks.ts";
+import { maskInputs } from "./emit-dropout.ts";
 import type { OnnxThread } from "./thread.ts";
 
 /** What a state needs of its executor. */
 export interface StateThreads {
   readonly runner: OnnxThread;
+  readonly masks: DropoutMasks;
   allThreads(): readonly OnnxThread[];
   load(program: Executable["program"]): Promise<number>;
 }
@@ -65,15 +68,14 @@ export class OnnxState implements ParameterState {
     const { seed = 0, step = 0, microBatch = 0 } = options;
     return this.#inOrder(async () => {
       checkInputs(program, inputs);
-      const { runner } = this.#executor;
+      const { runner, masks } = this.#executor;
       await this.#attach(runner);
-      const id = await this.#executor.load(program);
-      return runner.send<"run">({
-        kind: "run",
-        program: id,
-        state: this.#id,
-        inputs,
-        options: { seed, step, microBatch },
+      const key = { seed, step, microBatch };
+      const threads = () => this.#executor.allThreads();
+      return masks.run(maskInputs(program), key, threads, async (filled) => {
+        const id = await this.#executor.load(program);
+        const request = { program: id, state: this.#id, inputs, masks: filled };
+        return runner.send<"run">({ kind: "run", ...request });
       });
     });
   }

@@ -80,8 +80,10 @@ export function fillDropoutMaskFast(mask: Uint8Array, rate: number, key: Dropout
 /**
  * The same mask with 16 elements in a number, the first in its lowest bit. It has as many elements
  * as the numbers have bits.
+ *
+ * @param first which number of the mask `bits` begins with
  */
-export function fillDropoutBits(bits: Uint16Array, rate: number, key: DropoutKey): void {
+export function fillDropoutBits(bits: Uint16Array, rate: number, key: DropoutKey, first = 0): void {
   const threshold = dropoutThreshold(rate);
   if (threshold > 0xffff) {
     bits.fill(0);
@@ -92,7 +94,8 @@ export function fillDropoutBits(bits: Uint16Array, rate: number, key: DropoutKey
   const made = new Uint16Array(filler.memory.buffer);
   for (let begin = 0; begin < bits.length; begin += made.length) {
     const numbers = Math.min(made.length, bits.length - begin);
-    filler.bits(numbers * TURN, (k0 + (begin * TURN) / 2) | 0, k1, threshold);
+    const word = ((first + begin) * TURN) / 2;
+    filler.bits(numbers * TURN, (k0 + word) | 0, k1, threshold);
     bits.set(made.subarray(0, numbers), begin);
   }
 }

@@ -18,6 +18,10 @@ test.each([
   fillDropoutBits(bits, rate, KEY);
   const fast = new Uint8Array(length);
   fillDropoutMaskFast(fast, rate, KEY);
+  const cut = Math.floor(bits.length / 3);
+  const parts = [bits.slice(0, cut), bits.slice(cut)].map((part) => part.fill(7));
+  for (const [at, part] of parts.entries()) fillDropoutBits(part, rate, KEY, at * cut);
+  expect(parts.flatMap((part) => [...part])).toEqual([...bits]);
   expect(Buffer.compare(plain, fast)).toBe(0);
   const unpacked = plain.map((_, at) => ((bits[at >> 4] ?? 0) >> (at & 15)) & 1);
   expect(Buffer.compare(plain, unpacked)).toBe(0);

@@ -2,6 +2,8 @@ import { expect, test } from "vitest";
 import {
   addGradients,
   attention,
+  dropout,
+  fillDropoutMask,
   multiply,
   openExecutor,
   ProgramBuilder,
@@ -86,4 +88,34 @@ test("a run is the same bit for bit with any number of threads", async () => {
   expect(await trainTransformer("onnx", { threads: 1 })).toEqual(
     await trainTransformer("onnx", { threads: 2 }),
   );
+});
+
+test("runs asked for at once have their own dropout masks, on any number of threads", async () => {
+  const [rows, columns] = [3, 35];
+  const builder = new ProgramBuilder();
+  const ones = builder.parameter("ones", [rows, columns]);
+  const rate = 0.5;
+  builder.output("once", dropout(ones, rate, 0));
+  builder.output("twice", dropout(ones, rate, 1));
+  const program = builder.build();
+  for (const threads of [1, 2, 5]) {
+    await using executor = await openExecutor("onnx", { threads });
+    const states = await Promise.all(
+      [0, 1, 2].map(() => executor.createState(program.parameters, { inferenceOnly: true })),
+    );
+    const executable = await executor.compile(program);
+    const found = await Promise.all(
+      states.map(async (state, seed) => {
+        await state.write("values", new Map([["ones", new Float32Array(rows * columns).fill(1)]]));
+        return state.run(executable, {}, { seed, step: 7 });
+      }),
+    );
+    for (const [seed, outputs] of found.entries()) {
+      for (const [layer, name] of ["once", "twice"].entries()) {
+        const mask = new Uint8Array(rows * columns);
+        fillDropoutMask(mask, rate, { seed, step: 7, microBatch: 0, layer });
+        expect([...(outputs[name] ?? [])]).toEqual([...mask].map((kept) => 2 * kept));
+      }
+    }
+  }
 });
