@@ -32,6 +32,8 @@ export interface OpenPredictorOptions {
   readonly outputs: readonly string[];
   readonly executor: string | undefined;
   readonly threads: number | undefined;
+  /** Compiled programs kept at a time, each with its memory. Default: the executor's. */
+  readonly cachedPrograms?: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -54,7 +56,7 @@ function positionsOf(model: AnyModel): number | undefined {
 export async function openPredictor(
   given: AnyModel,
   checkpointPath: string,
-  { outputs, executor: name, threads, signal }: OpenPredictorOptions,
+  { outputs, executor: name, threads, cachedPrograms, signal }: OpenPredictorOptions,
 ): Promise<OpenPredictor> {
   // proof: "predict" asks a batch for its tokens alone, which batches of every model have
   const model = given as unknown as TrainableModel<TokenBatch & LabelledBatch>;
@@ -71,7 +73,10 @@ export async function openPredictor(
     ...(weightNotes === undefined ? {} : { weightNotes }),
   };
   const { values: weights } = startingWeights(needed, checkpointPath, 0);
-  const executor = await openExecutor(name, threads === undefined ? {} : { threads });
+  const executor = await openExecutor(name, {
+    ...(threads === undefined ? {} : { threads }),
+    ...(cachedPrograms === undefined ? {} : { cachedPrograms }),
+  });
   try {
     const state = await executor.createState(parameterValues(needed), { inferenceOnly: true });
     await state.write("values", weights);

@@ -33,6 +33,7 @@ export interface TokenPredictions {
 /**
  * Runs a model without dropout over sequences of tokens, longest first: sequences of like length share
  * a batch, so that little is padded and few programs are compiled. `rows` says whose each result is.
+ * No length comes back: an executor with `cachedPrograms: 1` keeps the memory of one.
  */
 export async function* predictTokens<B extends TokenBatch>(
   sequences: readonly Int32Array[],

@@ -70,14 +70,17 @@ export async function runInference(
   options: InferenceOptions,
 ): Promise<InferenceResult> {
   const { checkpointPath, resultsPath, executor, threads, signal } = options;
-  const { format = "safetensors", microBatchSize = 8 } = options;
+  const { format = "safetensors", microBatchSize = 8, predictionInterval } = options;
   if (!(Number.isSafeInteger(microBatchSize) && microBatchSize > 0)) {
     const message = `microBatchSize is ${microBatchSize}, expected a whole number above 0`;
     throw new InvalidArgumentError("microBatchSize", microBatchSize, message);
   }
   const folder = new ResultFolder(resultsPath, options.overwrite ?? false);
   try {
-    const opening = { outputs, executor, threads, signal };
+    // Longest first, a length does not come back; in windows or files of few rows it does.
+    const isSorted = format !== "parquet" && predictionInterval !== "batch";
+    const cached = isSorted ? { cachedPrograms: 1 } : {};
+    const opening = { outputs, executor, threads, signal, ...cached };
     await using predictor = await openPredictor(model, checkpointPath, opening);
     const labels = "backbone" in model ? model.settings.labels : null;
     const run = new InferenceRun({

@@ -1,10 +1,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { SafetensorsFile } from "../../../formats/safetensors/safetensors-file.ts";
 import { inferEsm2, predictTokens } from "../../../src/infer/index.ts";
 import { type Esm2, openModel } from "../../../src/models/index.ts";
 import { openExecutor } from "../../../src/tensor/index.ts";
+import { RequestThread } from "../../../src/tensor/request-thread.ts";
 import { parameterValues } from "../../../src/train/model-programs.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 import { fixture, readTensors, relativeError, weightsFor } from "../models/model-fixture.ts";
@@ -96,4 +97,33 @@ test("an output that the model does not have is refused with those it has", asyn
     message: "esm2 has no output attentions",
     suggestions: ["choose of logits, hidden_states, embeddings"],
   });
+});
+
+test("the memory of a length is freed when sorted rows have passed it", async () => {
+  const folder = temporaryDirectory();
+  const dataPath = join(folder, "proteins.fasta");
+  const lengths = [10, 25, 40, 9, 26];
+  writeFileSync(dataPath, lengths.map((count, row) => `>p${row}\n${"M".repeat(count)}\n`).join(""));
+  const send = vi.spyOn(RequestThread.prototype, "send");
+  const asked = (kind: string) =>
+    send.mock.calls.filter(([request]) => request.kind === kind).length;
+  try {
+    for (const [predictionInterval, unloaded] of [
+      ["epoch", 2],
+      ["batch", 0],
+    ] as const) {
+      send.mockClear();
+      const resultsPath = join(folder, predictionInterval);
+      const options = {
+        checkpointPath: fixture("esm2"),
+        dataPath,
+        resultsPath,
+        predictionInterval,
+      };
+      await inferEsm2({ ...options, microBatchSize: 1, threads: 1 });
+      expect({ loaded: asked("load"), unloaded: asked("unload") }).toEqual({ loaded: 3, unloaded });
+    }
+  } finally {
+    send.mockRestore();
+  }
 });
