@@ -8,8 +8,8 @@ const here = (name: string) => new URL(name, import.meta.url).pathname;
 export async function stepShare({ rounds }: PartContext): Promise<Row[]> {
   const rows: Row[] = [];
   const works = [
-    ["step, ESM-2 8M, 8 x 128", "esm2", "60"],
-    ["step, Geneformer 10M, 4 x 2,048, dropout", "geneformer", "6"],
+    ["step, ESM-2 8M, 8 x 128", "esm2", "20"],
+    ["step, Geneformer 10M, 4 x 2,048, dropout", "geneformer", "3"],
   ] as const;
   for (const [work, ...args] of works) {
     const name = "a whole step";
