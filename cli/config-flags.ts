@@ -1,7 +1,8 @@
 /** `--config` and `--set`, and the flags of a command as values of a configuration. */
 import { string } from "@oclif/core/flags";
 import { InvalidArgumentError } from "../formats/common/errors.ts";
-import type { RunConfig, RunModel } from "../src/train/config/sections.ts";
+import type { RunModel } from "../src/train/config/run-kinds.ts";
+import type { RunConfig } from "../src/train/config/sections.ts";
 
 const CONFIG = { helpGroup: "CONFIGURATION" };
 

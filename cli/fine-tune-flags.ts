@@ -1,8 +1,7 @@
-/** Flags that the commands `finetune` have in common, and the options they stand for. */
+/** Flags that the commands `finetune` have in common. */
 import { boolean, integer, string } from "@oclif/core/flags";
-import type { HeadOptions } from "../src/train/fine-tune-parts.ts";
 import { number } from "./number-flag.ts";
-import { given, MODEL, STEPS } from "./train-flags.ts";
+import { MODEL, STEPS } from "./train-flags.ts";
 
 const HEAD = { helpGroup: "HEAD" };
 
@@ -38,33 +37,3 @@ export const TOKEN_HEAD_FLAGS = {
     summary: "Its outputs. Default: the number of classes.",
   }),
 };
-
-/** Flags of {@link FINE_TUNE_FLAGS} as they are parsed. */
-interface ParsedFineTuneFlags {
-  readonly "encoder-frozen": boolean;
-  readonly "keep-head": boolean;
-  readonly "scale-lr-layer": string | undefined;
-  readonly "lr-multiplier": number;
-  readonly "mlp-ft-dropout": number;
-  readonly "mlp-hidden-size": number;
-  readonly "mlp-target-size": number | undefined;
-  readonly "lora-finetune": boolean;
-  readonly "lora-checkpoint-path": string | undefined;
-}
-
-/** What they say to a program that fine-tunes. */
-export function headOptions(flags: ParsedFineTuneFlags): HeadOptions {
-  return {
-    ...given({
-      scaleLrLayer: flags["scale-lr-layer"],
-      mlpTargetSize: flags["mlp-target-size"],
-      loraCheckpointPath: flags["lora-checkpoint-path"],
-    }),
-    encoderFrozen: flags["encoder-frozen"],
-    keepHead: flags["keep-head"],
-    lrMultiplier: flags["lr-multiplier"],
-    mlpFtDropout: flags["mlp-ft-dropout"],
-    mlpHiddenSize: flags["mlp-hidden-size"],
-    loraFinetune: flags["lora-finetune"],
-  };
-}

@@ -1,4 +1,4 @@
-/** Flags of BioNeMo's train_esm2 and train_geneformer that say nothing here: their scripts run as they are. */
+/** Flags of BioNeMo's train_esm2, train_geneformer and finetune_esm2 that say nothing here: their scripts run as they are. */
 import { boolean, integer, string } from "@oclif/core/flags";
 import type { FlagKey } from "./config-flags.ts";
 
@@ -48,6 +48,19 @@ export const ORIGINAL_GENEFORMER_FLAGS = {
   "training-model-config-class": string(hidden),
 };
 
+export const ORIGINAL_FINETUNE_FLAGS = {
+  ...SHARED,
+  "max-epochs": integer(hidden),
+  "limit-test-batches": integer(hidden),
+  "no-persistent-workers": boolean(hidden),
+  "no-pin-memory": boolean(hidden),
+  "metric-tracker": string(hidden),
+  "overlap-grad-reduce": boolean(hidden),
+  "no-overlap-param-gather": boolean(hidden),
+  "no-average-in-collective": boolean(hidden),
+  "grad-reduce-in-fp32": boolean(hidden),
+};
+
 /** Those that a configuration has a key for. */
 export const ORIGINAL_KEYS: Readonly<Record<string, FlagKey>> = {
   "wandb-entity": "wandb_config.entity",
@@ -80,6 +93,10 @@ const REASONS: Readonly<Record<string, string>> = {
   "model-config-cls": CLASSES,
   "data-config-cls": CLASSES,
   "training-model-config-class": CLASSES,
+  "max-epochs": "--num-steps says how long a run is",
+  "limit-test-batches": "there is no test after the training",
+  "metric-tracker": "metrics.jsonl has the metrics",
+  "overlap-grad-reduce": OF_DEVICES,
   "no-overlap-grad-reduce": OF_DEVICES,
   "no-overlap-param-gather": OF_DEVICES,
   "no-average-in-collective": OF_DEVICES,

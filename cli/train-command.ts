@@ -1,4 +1,5 @@
-import type { RunConfig, RunModel } from "../src/train/config/sections.ts";
+import type { RunModel } from "../src/train/config/run-kinds.ts";
+import type { RunConfig } from "../src/train/config/sections.ts";
 import type { TrainingRunOptions, TrainingRunResult } from "../src/train/training-run.ts";
 import { BaseCommand } from "./base-command.ts";
 import { commandConfig, type FlagKey, type ParsedFlags } from "./config-flags.ts";
@@ -7,7 +8,6 @@ import { originalWarnings } from "./original-train-flags.ts";
 import { outputName } from "./output-name.ts";
 import { formatCount } from "./progress.ts";
 import { rankOfProcess, rankPrefix } from "./rank.ts";
-import type { ParsedTrainFlags } from "./train-flags.ts";
 
 /** What every command that trains gives its program. */
 type Shared = Required<
@@ -57,15 +57,12 @@ export abstract class TrainCommand extends BaseCommand {
 
   /** Calls `train` with what shows its progress and stops it, and prints the result. */
   protected async train<R extends TrainingRunResult>(
-    steps: Pick<ParsedTrainFlags, "num-steps" | "early-stop-on-step"> | RunConfig,
+    { training_config: steps }: RunConfig,
     train: (shared: Shared) => Promise<R>,
   ): Promise<R> {
     const { ProgressLineLogger } = await import("../src/train/loggers/progress-line.ts");
     const { weightReportLines } = await import("../src/models/weights/weight-report.ts");
-    const maxSteps =
-      "training_config" in steps
-        ? (steps.training_config.early_stop_on_step ?? steps.training_config.max_steps)
-        : (steps["early-stop-on-step"] ?? steps["num-steps"]);
+    const maxSteps = steps.early_stop_on_step ?? steps.max_steps;
     const lines = new ProgressLineLogger((line) => this.log(line), {
       maxSteps,
       now: () => performance.now(),

@@ -1,16 +1,10 @@
-/** Flags that the commands `train` have in common, and the options they stand for. */
+/** Flags that the commands `train` and `finetune` have in common. */
 import { boolean, integer, option, string } from "@oclif/core/flags";
-import { readField } from "../src/train/config/field.ts";
-import {
-  defaultOf,
-  type RunConfigKey,
-  type RunModel,
-  SECTIONS,
-} from "../src/train/config/sections.ts";
-import type { TrainingRunOptions } from "../src/train/training-run.ts";
+import type { LimitBatches } from "../src/data/infer-samples.ts";
+import type { RunModel } from "../src/train/config/run-kinds.ts";
+import { defaultOf, type RunConfigKey } from "../src/train/config/sections.ts";
 import { number } from "./number-flag.ts";
-import { outputName } from "./output-name.ts";
-import { type ParsedTrainerFlags, TRAINER_FLAGS, trainerOptions } from "./trainer-flags.ts";
+import { TRAINER_FLAGS } from "./trainer-flags.ts";
 
 export const DATA = { helpGroup: "DATA" };
 export const MODEL = { helpGroup: "MODEL" };
@@ -25,20 +19,22 @@ export interface TrainDefaults {
   readonly microBatchSize: number;
   /** What a micro-batch is of. */
   readonly samples: string;
-  /** Default 10,000. */
-  readonly valCheckInterval?: number;
-  /** Default 2. */
-  readonly limitValBatches?: number;
+  readonly valCheckInterval: number;
+  readonly limitValBatches: number;
 }
 
 /** The defaults of a configuration that flags show, too. */
 export function configDefaults(model: RunModel) {
   const numberOf = (key: RunConfigKey): number => Number(defaultOf(model, key));
+  // proof: the default of such a field
+  const limit = defaultOf(model, "training_config.limit_val_batches") as LimitBatches;
   return {
     experimentName: String(defaultOf(model, "experiment_config.experiment_name")),
     numSteps: numberOf("training_config.max_steps"),
     lr: numberOf("optim_config.lr"),
     microBatchSize: numberOf("data_config.micro_batch_size"),
+    valCheckInterval: numberOf("training_config.val_check_interval"),
+    limitValBatches: limit !== null && "batches" in limit ? limit.batches : 0,
   };
 }
 
@@ -76,7 +72,7 @@ export function scheduleFlags(model: RunModel) {
 /** With the defaults of a model. */
 export function trainFlags(defaults: TrainDefaults) {
   const { experimentName, numSteps, lr, microBatchSize, samples } = defaults;
-  const { valCheckInterval = 10_000, limitValBatches = 2 } = defaults;
+  const { valCheckInterval, limitValBatches } = defaults;
   return {
     "restore-from-checkpoint-path": string({
       ...MODEL,
@@ -154,75 +150,6 @@ export function trainFlags(defaults: TrainDefaults) {
     }),
     ...TRAINER_FLAGS,
   };
-}
-
-/** Flags of {@link trainFlags} as they are parsed. */
-export interface ParsedTrainFlags extends ParsedTrainerFlags {
-  readonly "restore-from-checkpoint-path": string | undefined;
-  readonly "num-steps": number;
-  readonly lr: number;
-  readonly "weight-decay": number;
-  readonly "clip-grad": number;
-  readonly "micro-batch-size": number;
-  readonly "accumulate-grad-batches": number;
-  readonly "val-check-interval": number;
-  readonly "limit-val-batches": string;
-  readonly seed: number;
-  readonly device: string;
-  readonly precision: string;
-  readonly libtorch: string | undefined;
-  readonly threads: number | undefined;
-  readonly "result-dir": string;
-  readonly "experiment-name": string;
-  readonly "resume-if-exists": boolean;
-  readonly "log-every-n-steps": number;
-  readonly "create-tensorboard-logger": boolean;
-  readonly "disable-checkpointing": boolean;
-  readonly "save-top-k": number;
-  readonly "save-last-checkpoint": boolean;
-  readonly "metric-to-monitor-for-checkpoints": string;
-}
-
-/** What they say to a program that trains. */
-export function trainOptions(flags: ParsedTrainFlags) {
-  return {
-    ...given({
-      restoreFromCheckpointPath: flags["restore-from-checkpoint-path"],
-      libtorch: flags.libtorch,
-      threads: flags.threads,
-    }),
-    device: flags.device,
-    precision: readField(
-      SECTIONS.training_config.precision,
-      "precision",
-      flags.precision,
-      "--precision",
-    ),
-    numSteps: flags["num-steps"],
-    lr: flags.lr,
-    weightDecay: flags["weight-decay"],
-    maxGradientNorm: flags["clip-grad"],
-    microBatchSize: flags["micro-batch-size"],
-    accumulateGradBatches: flags["accumulate-grad-batches"],
-    valCheckInterval: flags["val-check-interval"],
-    limitValBatches: readField(
-      SECTIONS.training_config.limit_val_batches,
-      "limit-val-batches",
-      flags["limit-val-batches"],
-      "--limit-val-batches",
-    ),
-    seed: flags.seed,
-    resultDir: outputName("result-dir", flags["result-dir"]),
-    experimentName: outputName("experiment-name", flags["experiment-name"]),
-    resumeIfExists: flags["resume-if-exists"],
-    logEveryNSteps: flags["log-every-n-steps"],
-    tensorboard: flags["create-tensorboard-logger"],
-    checkpointing: !flags["disable-checkpointing"],
-    saveTopK: flags["save-top-k"],
-    saveLastCheckpoint: flags["save-last-checkpoint"],
-    metricToMonitor: flags["metric-to-monitor-for-checkpoints"],
-    ...trainerOptions(flags),
-  } satisfies TrainingRunOptions<never> & Readonly<Record<string, unknown>>;
 }
 
 /** Without the flags that were not given. */

@@ -53,6 +53,22 @@ const TRAIN_KEYS: Readonly<Record<string, FlagKey>> = {
   "pipeline-model-parallel-size": "parallel_config.pipeline_model_parallel_size",
 };
 
+/** Those of both programs that fine-tune. */
+const FINE_TUNE_KEYS: Readonly<Record<string, FlagKey>> = {
+  ...TRAIN_KEYS,
+  ...ORIGINAL_KEYS,
+  "task-type": "data_config.task_type",
+  "encoder-frozen": "bionemo_model_config.encoder_frozen",
+  "keep-head": "bionemo_model_config.keep_head",
+  "scale-lr-layer": "optim_config.scale_lr_layer",
+  "lr-multiplier": "optim_config.lr_multiplier",
+  "mlp-ft-dropout": "bionemo_model_config.mlp_ft_dropout",
+  "mlp-hidden-size": "bionemo_model_config.mlp_hidden_size",
+  "mlp-target-size": "bionemo_model_config.mlp_target_size",
+  "lora-finetune": "bionemo_model_config.lora_finetune",
+  "lora-checkpoint-path": "bionemo_model_config.lora_checkpoint_path",
+};
+
 function keysOfSize(size: unknown): Readonly<Record<string, unknown>> {
   const { layers, hiddenSize, heads } = ESM2_SIZES[size as Esm2Size]; // proof: an option of the flag
   return {
@@ -93,4 +109,28 @@ export const GENEFORMER_KEYS: Readonly<Record<string, FlagKey>> = {
   "include-unrecognized-vocab-in-dataset": "data_config.include_unrecognized_vocab_in_dataset",
   "seq-length": "data_config.seq_length",
   layout: "bionemo_model_config.layout",
+};
+
+export const FINETUNE_ESM2_KEYS: Readonly<Record<string, FlagKey>> = {
+  ...FINE_TUNE_KEYS,
+  "train-data-path": "data_config.train_data_path",
+  "valid-data-path": "data_config.valid_data_path",
+  "label-column": "data_config.label_column",
+  "labels-mask-column": "data_config.labels_mask_column",
+  "min-seq-length": "data_config.min_seq_length",
+  "max-seq-length": "data_config.max_seq_length",
+  "cnn-dropout": "bionemo_model_config.cnn_dropout",
+  "cnn-hidden-size": "bionemo_model_config.cnn_hidden_size",
+  "cnn-num-classes": "bionemo_model_config.cnn_num_classes",
+};
+
+export const FINETUNE_GENEFORMER_KEYS: Readonly<Record<string, FlagKey>> = {
+  ...FINE_TUNE_KEYS,
+  "data-dir": "data_config.data_dir",
+  label: "data_config.label_column",
+  medians: "data_config.medians",
+  vocab: "data_config.vocab",
+  genes: "data_config.genes",
+  "include-unrecognized-vocab-in-dataset": "data_config.include_unrecognized_vocab_in_dataset",
+  "seq-length": "data_config.seq_length",
 };

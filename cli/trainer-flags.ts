@@ -1,6 +1,5 @@
 /** Flags of every command that trains, about how its trainer goes and ends. */
 import { boolean, integer, option, string } from "@oclif/core/flags";
-import type { TrainingRunOptions } from "../src/train/training-run.ts";
 import { number } from "./number-flag.ts";
 
 const STOPPING = { helpGroup: "STOPPING" };
@@ -66,48 +65,3 @@ export const TRAINER_FLAGS = {
   "tensor-model-parallel-size": integer(one),
   "pipeline-model-parallel-size": integer(one),
 };
-
-/** Flags of {@link TRAINER_FLAGS} as they are parsed. */
-export interface ParsedTrainerFlags {
-  readonly "early-stop-on-step": number | undefined;
-  readonly "early-stopping-patience": number | undefined;
-  readonly "early-stopping-monitor": string;
-  readonly "early-stopping-min-delta": number;
-  readonly "early-stopping-mode": "min" | "max";
-  readonly "loss-reduction": "global" | "micro-batch";
-  readonly "profile-step": number | undefined;
-  readonly "ckpt-async-save": boolean;
-  readonly "num-gpus": number;
-  readonly "num-nodes": number;
-  readonly "shard-optimizer": boolean;
-  readonly "tensor-model-parallel-size": number;
-  readonly "pipeline-model-parallel-size": number;
-}
-
-/** What they say to a program that trains. */
-export function trainerOptions(flags: ParsedTrainerFlags) {
-  const patience = flags["early-stopping-patience"];
-  const lastStep = flags["early-stop-on-step"];
-  const profileStep = flags["profile-step"];
-  return {
-    ...(lastStep === undefined ? {} : { earlyStopOnStep: lastStep }),
-    ...(patience === undefined
-      ? {}
-      : {
-          earlyStopping: {
-            patience,
-            monitor: flags["early-stopping-monitor"],
-            minDelta: flags["early-stopping-min-delta"],
-            mode: flags["early-stopping-mode"],
-          },
-        }),
-    ...(profileStep === undefined ? {} : { profileStep }),
-    lossReduction: flags["loss-reduction"],
-    asyncSave: flags["ckpt-async-save"],
-    devices: flags["num-gpus"],
-    numNodes: flags["num-nodes"],
-    shardOptimizer: flags["shard-optimizer"],
-    tensorModelParallelSize: flags["tensor-model-parallel-size"],
-    pipelineModelParallelSize: flags["pipeline-model-parallel-size"],
-  } satisfies TrainingRunOptions<never>;
-}

@@ -96,16 +96,12 @@ export function headLoading({ keepHead = false }: HeadOptions) {
 
 /**
  * The factor of each parameter's learning rate.
- * @throws InvalidArgumentError for a name that no trained parameter has, or a factor that is no number
+ * @throws InvalidArgumentError for a name that no trained parameter has
  */
 export function learningRateFactors(
   parameters: readonly ParameterSpec[],
   { scaleLrLayer, lrMultiplier = 1 }: HeadOptions,
 ): ReadonlyMap<string, number> {
-  if (!(lrMultiplier >= 0 && Number.isFinite(lrMultiplier))) {
-    const message = `lrMultiplier is ${lrMultiplier}, expected 0 or more`;
-    throw new InvalidArgumentError("lrMultiplier", lrMultiplier, message);
-  }
   if (scaleLrLayer === undefined) return new Map();
   const trained = parameters.filter((spec) => spec.trained).map(({ name }) => name);
   const scaled = trained.filter((name) => name.includes(scaleLrLayer));

@@ -6,6 +6,8 @@ import type { Label } from "../proteins/label-map.ts";
 import { InMemoryPerTokenValueDataset } from "../proteins/per-token-dataset.ts";
 import type { FineTuneBatch } from "../proteins/protein-collate.ts";
 import { InMemorySingleValueDataset } from "../proteins/single-value-dataset.ts";
+import { keptConfig } from "./config/config-file.ts";
+import { configOfOptions, runOptions } from "./config/run-options.ts";
 import {
   backboneOfWeights,
   type FineTuneTask,
@@ -19,7 +21,6 @@ import {
 import { constantSchedule } from "./schedule.ts";
 import {
   batchOfUpdate,
-  limitBatches,
   TrainingRun,
   type TrainingRunOptions,
   type TrainingRunResult,
@@ -47,8 +48,8 @@ export interface FinetuneEsm2Options extends TrainingRunOptions<FineTuneBatch>, 
   readonly lr?: number;
   /** Proteins run at a time. Default 8; the original's is 64. */
   readonly microBatchSize?: number;
-  /** Rows have this length at least. Default: as long as the longest of a batch, a multiple of 16. */
-  readonly minSeqLength?: number;
+  /** Rows have this length at least. Default, or null: as long as the longest of a batch, a multiple of 16. */
+  readonly minSeqLength?: number | null;
   /** Longer proteins are cut. Default 512. */
   readonly maxSeqLength?: number;
 }
@@ -69,25 +70,25 @@ const LENGTH_STEP = 16;
  * @throws InvalidArgumentError, UnsupportedFeatureError for LoRA, FormatError naming the line of a
  *   label, IncompatibleError for weights of another model
  */
-export async function finetuneEsm2(options: FinetuneEsm2Options): Promise<FinetunedEsm2> {
-  refuseLora(options);
-  const { numSteps = 500_000, lr = 4e-4, microBatchSize = 8 } = options;
-  const { earlyStopOnStep: maxSteps = numSteps } = options;
-  const { taskType = "regression", valCheckInterval = 20, limitValBatches = 1000 } = options;
-  const backbone = backboneOf(options);
+export async function finetuneEsm2(given: FinetuneEsm2Options): Promise<FinetunedEsm2> {
+  refuseLora(given);
+  const { model: _random, ...forRun } = given;
+  const config = configOfOptions("esm2-finetune", { ...forRun }, {});
+  const options = { ...forRun, ...runOptions("esm2-finetune", config) };
+  const { data_config, training_config: training, optim_config: optim } = config;
+  const taskType = data_config.task_type ?? "regression";
+  const backbone = backboneOf(options.restoreFromCheckpointPath, given.model);
   const train = await readProteins(options.trainDataPath, taskType, options);
   const { validDataPath } = options;
   const read = validDataPath === undefined ? null : readProteins(validDataPath, taskType, options);
   const valid = await read;
   const labels = train.labelMap?.labels ?? null;
   const model = headOn(backbone, taskType, { labels, mean: train.labelMean }, options);
-  const run = new TrainingRun<FineTuneBatch>(
-    { ...options, valCheckInterval, limitValBatches },
-    options.experimentName ?? "esm2-finetune",
-  );
-  const { minSeqLength, maxSeqLength = 512, seed = 42 } = options;
+  const run = new TrainingRun<FineTuneBatch>(options, config.experiment_config.experiment_name);
+  const { min_seq_length: minSeqLength, micro_batch_size: microBatchSize } = data_config;
   const { communicator } = options;
   const batch = batchOfUpdate(microBatchSize, options.accumulateGradBatches, communicator);
+  const maxSteps = training.early_stop_on_step ?? training.max_steps;
   await using data = new FineTuneDataModule({
     trainDataset: train,
     ...(valid === null ? {} : { validDataset: valid }),
@@ -96,27 +97,29 @@ export async function finetuneEsm2(options: FinetuneEsm2Options): Promise<Finetu
     ...(communicator === undefined
       ? {}
       : { rank: communicator.rank, worldSize: communicator.worldSize }),
-    seed,
-    ...(minSeqLength === undefined ? { padToMultipleOf: LENGTH_STEP } : { minSeqLength }),
-    maxSeqLength,
-    limitValBatches: withoutRepeats(limitBatches(limitValBatches), batch, valid?.length ?? 0),
+    seed: data_config.seed,
+    ...(minSeqLength === null ? { padToMultipleOf: LENGTH_STEP } : { minSeqLength }),
+    maxSeqLength: data_config.max_seq_length,
+    limitValBatches: withoutRepeats(training.limit_val_batches, batch, valid?.length ?? 0),
   });
   // Data that cannot be trained on leaves no folder of a run.
   await data.setup("fit");
   const result = await run.fit({
     model,
     data,
-    schedule: constantSchedule(lr),
+    schedule: constantSchedule(optim.lr),
     maxSteps,
     microBatchSize,
-    betas: [0.9, 0.98],
+    betas: [optim.adam_beta1, optim.adam_beta2],
+    epsilon: optim.adam_eps,
     loading: headLoading(options),
     learningRateFactors: learningRateFactors(model.parameters, options),
+    config: keptConfig(config, "esm2-finetune"),
   });
   return { ...result, trainProteins: train.length, validProteins: valid?.length ?? null, labels };
 }
 
-function backboneOf({ restoreFromCheckpointPath: restore, model }: FinetuneEsm2Options): Esm2 {
+function backboneOf(restore: string | undefined, model: FinetuneEsm2Options["model"]): Esm2 {
   if (restore === undefined && model !== undefined) return new Esm2(model);
   const path = requireWeights(restore);
   const backbone = backboneOfWeights(path);
@@ -130,7 +133,11 @@ type LabelledProteins = InMemorySingleValueDataset | InMemoryPerTokenValueDatase
 async function readProteins(
   path: string,
   task: FineTuneTask,
-  { labelColumn = "labels", labelsMaskColumn, signal }: FinetuneEsm2Options,
+  {
+    labelColumn = "labels",
+    labelsMaskColumn,
+    signal,
+  }: Pick<FinetuneEsm2Options, "labelColumn" | "labelsMaskColumn" | "signal">,
 ): Promise<LabelledProteins> {
   const common = { labelColumn, ...(signal === undefined ? {} : { signal }) };
   const masked = labelsMaskColumn === undefined ? common : { ...common, labelsMaskColumn };

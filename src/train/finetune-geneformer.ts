@@ -9,6 +9,8 @@ import { type CellTask, LabelledCells } from "../gene-tokens/labelled-cells.ts";
 import { Geneformer } from "../models/index.ts";
 import type { Label, LabelMap } from "../proteins/label-map.ts";
 import type { FineTuneBatch } from "../proteins/protein-collate.ts";
+import { keptConfig } from "./config/config-file.ts";
+import { configOfOptions, runOptions } from "./config/run-options.ts";
 import {
   backboneOfWeights,
   type HeadOptions,
@@ -21,7 +23,6 @@ import {
 import { constantSchedule } from "./schedule.ts";
 import {
   batchOfUpdate,
-  limitBatches,
   TrainingRun,
   type TrainingRunOptions,
   type TrainingRunResult,
@@ -73,13 +74,16 @@ export interface FinetunedGeneformer extends TrainingRunResult {
  *   LoRA
  */
 export async function finetuneGeneformer(
-  options: FinetuneGeneformerOptions,
+  given: FinetuneGeneformerOptions,
 ): Promise<FinetunedGeneformer> {
-  refuseLora(options);
-  const { numSteps = 10_000, lr = 1e-4, microBatchSize = 4, seed = 42, dataDir } = options;
-  const { earlyStopOnStep: maxSteps = numSteps, valCheckInterval = 20 } = options;
-  const { limitValBatches = 1000, label } = options;
-  const limit = limitBatches(limitValBatches);
+  refuseLora(given);
+  const config = configOfOptions("geneformer-finetune", { ...given }, {});
+  const options = { ...given, ...runOptions("geneformer-finetune", config) };
+  const { data_config, training_config: training, optim_config: optim } = config;
+  const { micro_batch_size: microBatchSize } = data_config;
+  const { limit_val_batches: limit } = training;
+  const maxSteps = training.early_stop_on_step ?? training.max_steps;
+  const { dataDir, label } = options;
   const path = requireWeights(options.restoreFromCheckpointPath);
   const backbone = backboneOfWeights(path);
   if (!(backbone instanceof Geneformer)) {
@@ -87,7 +91,7 @@ export async function finetuneGeneformer(
     throw new IncompatibleError("other-model", message);
   }
   const { padId, maxPositions } = backbone.settings;
-  const seqLength = Math.min(options.seqLength ?? 2048, maxPositions);
+  const seqLength = Math.min(data_config.seq_length, maxPositions);
   const dictionaries = await dictionariesOf(options, backbone, path);
   await using opened = new AsyncDisposableStack();
   const cells = async (split: string, labelMap?: LabelMap | null, task = options.taskType) => {
@@ -101,37 +105,36 @@ export async function finetuneGeneformer(
   const valid = hasVal ? await cells("val", train.labelMap, train.task) : null;
   const labels = train.labelMap?.labels ?? null;
   const model = headOn(backbone, train.task, { labels, mean: train.labelMean }, options);
-  const run = new TrainingRun<FineTuneBatch>(
-    { ...options, valCheckInterval, limitValBatches },
-    options.experimentName ?? "geneformer-finetune",
-  );
+  const run = new TrainingRun<FineTuneBatch>(options, config.experiment_config.experiment_name);
   await using data = new CellLabelDataModule({
     train,
     ...(valid === null ? {} : { valid }),
     maxSteps,
     globalBatchSize: batchOfUpdate(microBatchSize, options.accumulateGradBatches),
     limitValBatches: limit,
-    seed,
+    seed: data_config.seed,
     seqLength,
     padId,
   });
   const result = await run.fit({
     model,
     data,
-    schedule: constantSchedule(lr),
+    schedule: constantSchedule(optim.lr),
     maxSteps,
     microBatchSize,
-    betas: [0.9, 0.98],
+    betas: [optim.adam_beta1, optim.adam_beta2],
+    epsilon: optim.adam_eps,
     loading: headLoading(options),
     learningRateFactors: learningRateFactors(model.parameters, options),
     files: dictionaryFiles(dictionaries),
+    config: keptConfig(config, "geneformer-finetune"),
   });
   return { ...result, trainCells: train.length, validCells: valid?.length ?? null, labels };
 }
 
 /** Medians and vocabulary: named, of the weights, or in the training data. */
 async function dictionariesOf(
-  options: FinetuneGeneformerOptions,
+  options: Pick<FinetuneGeneformerOptions, "dataDir" | "medians" | "vocab">,
   { settings }: Geneformer,
   path: string,
 ) {

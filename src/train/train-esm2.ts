@@ -4,7 +4,7 @@ import { placeAmong } from "../distributed/place.ts";
 import { Esm2, type Esm2Options, type Esm2Size, esm2Config } from "../models/index.ts";
 import type { RandomMaskStrategy } from "../proteins/esm-masked-residue-dataset.ts";
 import { type Esm2Batch, Esm2DataModule } from "../proteins/esm2-data-module.ts";
-import { runConfigRecord, runConfigYaml } from "./config/config-file.ts";
+import { keptConfig } from "./config/config-file.ts";
 import {
   configOfOptions,
   type RunOptions,
@@ -93,7 +93,7 @@ export async function trainEsm2(all: TrainEsm2Options): Promise<TrainedEsm2> {
     microBatchSize: data_config.micro_batch_size,
     betas: [optim.adam_beta1, optim.adam_beta2],
     epsilon: optim.adam_eps,
-    config: { value: runConfigRecord(config, "esm2"), yaml: runConfigYaml(config, "esm2") },
+    config: keptConfig(config, "esm2"),
   });
   return { ...result, trainClusters: proteins?.train.length ?? null };
 }

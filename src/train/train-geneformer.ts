@@ -13,7 +13,7 @@ import {
   geneformerConfig,
 } from "../models/index.ts";
 import { openCellData } from "./cell-data.ts";
-import { runConfigRecord, runConfigYaml } from "./config/config-file.ts";
+import { keptConfig } from "./config/config-file.ts";
 import { expandPaths } from "./config/expand-paths.ts";
 import {
   configOfOptions,
@@ -160,10 +160,7 @@ export async function trainGeneformer(given: TrainGeneformerOptions): Promise<Tr
     microBatchSize: data_config.micro_batch_size,
     betas: [optim.adam_beta1, optim.adam_beta2],
     epsilon: optim.adam_eps,
-    config: {
-      value: runConfigRecord(config, "geneformer"),
-      yaml: runConfigYaml(config, "geneformer"),
-    },
+    config: keptConfig(config, "geneformer"),
   });
   return { ...result, trainCells: train.length, vocabulary: vocabulary.vocabSize };
 }

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryDirectory } from "../helpers/bundle.ts";
@@ -27,6 +27,40 @@ test("scdl finetune esm2 takes the words of finetune_esm2 and says what of the w
   expect(mixed.code).toBe(2);
   expect(mixed.stderr).toContain("try: leave out the last two: --task-type token-classification");
   expect(existsSync(join(folder, "no"))).toBe(false);
+}, 120_000);
+
+test("scdl finetune takes a file, --set over it, and names the nearest key", async () => {
+  const folder = temporaryDirectory();
+  const { train } = labelledProteins(folder);
+  const file = join(folder, "run.yaml");
+  const values = [
+    ...[`data_config.train_data_path=${train}`, "data_config.label_column=kind"],
+    `bionemo_model_config.initial_ckpt_path=${fixture("esm2")}`,
+    ...[`experiment_config.result_dir=${folder}`, "training_config.threads=1"],
+  ];
+  const recipe = ["recipe", "esm2-classification", "--output", file, "--set", ...values];
+  expect(await runScdl(recipe)).toMatchObject({ code: 0, stderr: "" });
+  const tune = ["finetune", "esm2", "--config", file];
+  const [done, unknown, perToken] = await Promise.all([
+    runScdl([...tune, "--num-steps", "1", "--set", "optim_config.lr=2e-3"]),
+    runScdl([...tune, "--set", "data_config.label_colum=kind"]),
+    runScdl([
+      ...tune,
+      "--config-class",
+      "ESM2FineTuneSeqConfig",
+      "--task-type",
+      "token-classification",
+    ]),
+  ]);
+  expect(done).toMatchObject({ code: 0, stderr: "" });
+  const kept = readFileSync(join(folder, "esm2-classification", "config.yaml"), "utf8");
+  for (const line of ["max_steps: 1", "lr: 0.002", "task_type: classification"]) {
+    expect(kept).toContain(`${line}\n`);
+  }
+  expect(kept).not.toMatch(/warmup|num_layers|\?\?\?/);
+  expect(unknown.stderr).toContain("did you mean data_config.label_column?");
+  expect(perToken.stderr).toContain("say both one label a protein and one a residue");
+  expect([unknown, perToken].map(({ code }) => code)).toEqual([2, 2]);
 }, 120_000);
 
 test("docs/examples/finetune.mjs beats the mean by far", async () => {

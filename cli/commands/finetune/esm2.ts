@@ -1,9 +1,12 @@
 import { integer, option, string } from "@oclif/core/flags";
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
-import type { FinetunedEsm2, FinetuneEsm2Options } from "../../../src/train/finetune-esm2.ts";
-import { FINE_TUNE_FLAGS, headOptions, TOKEN_HEAD_FLAGS } from "../../fine-tune-flags.ts";
+import type { FinetunedEsm2 } from "../../../src/train/finetune-esm2.ts";
+import { CONFIG_FLAGS } from "../../config-flags.ts";
+import { FINE_TUNE_FLAGS, TOKEN_HEAD_FLAGS } from "../../fine-tune-flags.ts";
+import { ORIGINAL_FINETUNE_FLAGS } from "../../original-train-flags.ts";
 import { TrainCommand } from "../../train-command.ts";
-import { DATA, given, trainFlags, trainOptions } from "../../train-flags.ts";
+import { configDefaults, DATA, trainFlags } from "../../train-flags.ts";
+import { FINETUNE_ESM2_KEYS } from "../../train-keys.ts";
 
 export default class FinetuneEsm2 extends TrainCommand {
   static override summary = "Fine-tune ESM-2 on a table of proteins with values or classes.";
@@ -18,12 +21,12 @@ export default class FinetuneEsm2 extends TrainCommand {
     "<%= config.bin %> <%= command.id %> --restore-from-checkpoint-path esm2_t6_8M_UR50D " +
       "--train-data-path train.csv --valid-data-path valid.csv --task-type classification " +
       "--label-column location --encoder-frozen",
+    "<%= config.bin %> <%= command.id %> --config run.yaml --set optim_config.lr=1e-3",
   ];
 
   static override flags = {
     "train-data-path": string({
       ...DATA,
-      required: true,
       summary: "CSV, TSV, JSON lines or parquet with sequences and labels.",
     }),
     "valid-data-path": string({ ...DATA, summary: "The same for validation." }),
@@ -51,62 +54,49 @@ export default class FinetuneEsm2 extends TrainCommand {
     })(),
     ...FINE_TUNE_FLAGS,
     ...TOKEN_HEAD_FLAGS,
-    ...trainFlags({
-      experimentName: "esm2-finetune",
-      numSteps: 500_000,
-      lr: 4e-4,
-      microBatchSize: 8,
-      samples: "Proteins",
-      valCheckInterval: 20,
-      limitValBatches: 1000,
-    }),
+    ...CONFIG_FLAGS,
+    ...trainFlags({ ...configDefaults("esm2-finetune"), samples: "Proteins" }),
+    ...ORIGINAL_FINETUNE_FLAGS,
   };
 
   async run(): Promise<FinetunedEsm2> {
-    const { flags } = await this.parse(FinetuneEsm2);
+    const parsed = await this.parse(FinetuneEsm2);
+    const { flags } = parsed;
+    const saysTokens = originalWords(flags).includes(true);
+    const task = flags["task-type"] ?? (saysTokens ? "token-classification" : undefined);
+    const given = { ...parsed, flags: { ...flags, "task-type": task } };
+    const config = await this.configOf("esm2-finetune", given, FINETUNE_ESM2_KEYS);
+    assertSameTask(flags, config.data_config.task_type);
+    const { runOptions } = await import("../../../src/train/config/run-options.ts");
     const { finetuneEsm2 } = await import("../../../src/train/finetune-esm2.ts");
-    const options: FinetuneEsm2Options = {
-      ...trainOptions(flags),
-      ...headOptions(flags),
-      ...given({
-        validDataPath: flags["valid-data-path"],
-        labelsMaskColumn: flags["labels-mask-column"],
-        minSeqLength: flags["min-seq-length"],
-        cnnNumClasses: flags["cnn-num-classes"],
-      }),
-      trainDataPath: flags["train-data-path"],
-      labelColumn: flags["label-column"],
-      taskType: taskOf(flags),
-      maxSeqLength: flags["max-seq-length"],
-      cnnDropout: flags["cnn-dropout"],
-      cnnHiddenSize: flags["cnn-hidden-size"],
-    };
-    return this.train(flags, (shared) => finetuneEsm2({ ...options, ...shared }));
+    const options = runOptions("esm2-finetune", config);
+    const resumeIfExists = flags["resume-if-exists"];
+    return this.train(config, (shared) => finetuneEsm2({ ...options, resumeIfExists, ...shared }));
   }
 }
 
 interface TaskFlags {
-  readonly "task-type"?: FinetuneEsm2Options["taskType"];
   readonly "dataset-class"?: string | undefined;
   readonly "config-class"?: string | undefined;
 }
 
-/** One of three tasks, of the original's three flags. @throws InvalidArgumentError where they differ */
-function taskOf(flags: TaskFlags): NonNullable<FinetuneEsm2Options["taskType"]> {
-  const { "task-type": task, "dataset-class": dataset, "config-class": config } = flags;
-  const perToken = [
-    task === undefined || task === "classification" ? undefined : task === "token-classification",
-    dataset === undefined ? undefined : dataset === "InMemoryPerTokenValueDataset",
-    config === undefined ? undefined : config === "ESM2FineTuneTokenConfig",
-  ].filter((said) => said !== undefined);
-  const isPerToken = perToken[0] ?? false;
-  if (perToken.some((said) => said !== isPerToken)) {
-    throw new InvalidArgumentError(
-      "task-type",
-      task,
-      "--task-type, --dataset-class and --config-class say both one label a protein and one a residue",
-      { suggestions: ["leave out the last two: --task-type token-classification"] },
-    );
-  }
-  return isPerToken ? "token-classification" : (task ?? "regression");
+/** Whether the original's flags that are given say one label a residue. */
+function originalWords(flags: TaskFlags): boolean[] {
+  const { "dataset-class": dataset, "config-class": config } = flags;
+  return [
+    ...(dataset === undefined ? [] : [dataset === "InMemoryPerTokenValueDataset"]),
+    ...(config === undefined ? [] : [config === "ESM2FineTuneTokenConfig"]),
+  ];
+}
+
+/** @throws InvalidArgumentError where they differ from one another, or from the task */
+function assertSameTask(flags: TaskFlags, task: string | null): void {
+  const isPerToken = task === "token-classification";
+  if (originalWords(flags).every((said) => said === isPerToken)) return;
+  throw new InvalidArgumentError(
+    "task-type",
+    task,
+    "--task-type, --dataset-class and --config-class say both one label a protein and one a residue",
+    { suggestions: ["leave out the last two: --task-type token-classification"] },
+  );
 }

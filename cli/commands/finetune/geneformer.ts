@@ -1,11 +1,11 @@
 import { boolean, integer, option, string } from "@oclif/core/flags";
-import type {
-  FinetunedGeneformer,
-  FinetuneGeneformerOptions,
-} from "../../../src/train/finetune-geneformer.ts";
-import { FINE_TUNE_FLAGS, headOptions } from "../../fine-tune-flags.ts";
+import type { FinetunedGeneformer } from "../../../src/train/finetune-geneformer.ts";
+import { CONFIG_FLAGS } from "../../config-flags.ts";
+import { FINE_TUNE_FLAGS } from "../../fine-tune-flags.ts";
+import { ORIGINAL_FINETUNE_FLAGS } from "../../original-train-flags.ts";
 import { TrainCommand } from "../../train-command.ts";
-import { DATA, given, trainFlags, trainOptions } from "../../train-flags.ts";
+import { configDefaults, DATA, trainFlags } from "../../train-flags.ts";
+import { FINETUNE_GENEFORMER_KEYS } from "../../train-keys.ts";
 
 export default class FinetuneGeneformer extends TrainCommand {
   static override summary = "Fine-tune Geneformer on cells with a value or a class each.";
@@ -15,15 +15,15 @@ export default class FinetuneGeneformer extends TrainCommand {
     "them.";
   static override examples = [
     "<%= config.bin %> <%= command.id %> --restore-from-checkpoint-path results/geneformer --data-dir cells --label cell_type --num-steps 500",
+    "<%= config.bin %> <%= command.id %> --config run.yaml --set optim_config.lr=1e-3",
   ];
 
   static override flags = {
     "data-dir": string({
       ...DATA,
-      required: true,
       summary: "Folder of the SCDL data sets train and, for validation, val.",
     }),
-    label: string({ ...DATA, required: true, summary: "Column of obs, e.g. cell_type." }),
+    label: string({ ...DATA, summary: "Column of obs, e.g. cell_type." }),
     "task-type": option({
       ...DATA,
       options: ["regression", "classification"] as const,
@@ -41,34 +41,20 @@ export default class FinetuneGeneformer extends TrainCommand {
     }),
     "seq-length": integer({ ...DATA, min: 2, default: 2048, summary: "Most genes of a cell." }),
     ...FINE_TUNE_FLAGS,
-    ...trainFlags({
-      experimentName: "geneformer-finetune",
-      numSteps: 10_000,
-      lr: 1e-4,
-      microBatchSize: 4,
-      samples: "Cells",
-      valCheckInterval: 20,
-      limitValBatches: 1000,
-    }),
+    ...CONFIG_FLAGS,
+    ...trainFlags({ ...configDefaults("geneformer-finetune"), samples: "Cells" }),
+    ...ORIGINAL_FINETUNE_FLAGS,
   };
 
   async run(): Promise<FinetunedGeneformer> {
-    const { flags } = await this.parse(FinetuneGeneformer);
+    const parsed = await this.parse(FinetuneGeneformer);
+    const config = await this.configOf("geneformer-finetune", parsed, FINETUNE_GENEFORMER_KEYS);
+    const { runOptions } = await import("../../../src/train/config/run-options.ts");
     const { finetuneGeneformer } = await import("../../../src/train/finetune-geneformer.ts");
-    const options: FinetuneGeneformerOptions = {
-      ...trainOptions(flags),
-      ...headOptions(flags),
-      ...given({
-        taskType: flags["task-type"],
-        medians: flags.medians,
-        vocab: flags.vocab,
-        genes: flags.genes,
-      }),
-      dataDir: flags["data-dir"],
-      label: flags.label,
-      includeUnrecognizedVocabInDataset: flags["include-unrecognized-vocab-in-dataset"],
-      seqLength: flags["seq-length"],
-    };
-    return this.train(flags, (shared) => finetuneGeneformer({ ...options, ...shared }));
+    const options = runOptions("geneformer-finetune", config);
+    const resumeIfExists = parsed.flags["resume-if-exists"];
+    return this.train(config, (shared) =>
+      finetuneGeneformer({ ...options, resumeIfExists, ...shared }),
+    );
   }
 }

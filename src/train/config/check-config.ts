@@ -3,7 +3,8 @@ import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/
 import { ESM2_SIZES } from "../../models/esm2/config.ts";
 import { geneformerConfig } from "../../models/geneformer/config.ts";
 import { executorOfDevice } from "../../tensor/device-names.ts";
-import type { RunConfig, RunConfigKey, RunModel } from "./sections.ts";
+import { isFineTuning, networkOf, type RunModel } from "./run-kinds.ts";
+import type { RunConfig, RunConfigKey } from "./sections.ts";
 
 export interface CheckOptions {
   readonly model: RunModel;
@@ -36,7 +37,7 @@ export function checkRunConfig(config: RunConfig, options: CheckOptions): RunCon
     );
   }
   const restore = restorePath(config, options);
-  const max = model === "esm2" ? data_config.max_seq_length : data_config.seq_length;
+  const max = networkOf(model) === "esm2" ? data_config.max_seq_length : data_config.seq_length;
   return {
     ...config,
     training_config: {
@@ -80,7 +81,9 @@ function checkParallel({ parallel_config }: RunConfig, { nameOf }: CheckOptions)
   }
 }
 
-function checkData(config: RunConfig, { nameOf }: CheckOptions): void {
+function checkData(config: RunConfig, options: CheckOptions): void {
+  const { nameOf } = options;
+  if (isFineTuning(options.model)) checkLabels(config, options);
   const { data_config: data, training_config: training } = config;
   const least = data.min_seq_length;
   if (least !== null && least > data.max_seq_length) {
@@ -127,6 +130,24 @@ function checkData(config: RunConfig, { nameOf }: CheckOptions): void {
       ["training_config.max_steps", steps],
     );
   }
+}
+
+/** What fine-tuning must be told of its data. */
+function checkLabels({ data_config: data }: RunConfig, { model, nameOf }: CheckOptions): void {
+  const examples = { train_data_path: "train.csv", data_dir: "cells", label_column: "cell_type" };
+  const all = ["data_dir", "label_column"] as const;
+  for (const needed of model === "esm2-finetune" ? (["train_data_path"] as const) : all) {
+    if (data[needed] !== null) continue;
+    const key = `data_config.${needed}` as const;
+    throw new InvalidArgumentError(key, null, `${nameOf(key)} must be given`, {
+      suggestions: [`e.g. ${examples[needed]}; in a file it is ${key}`],
+    });
+  }
+  if (model !== "geneformer-finetune" || data.task_type !== "token-classification") return;
+  const name = nameOf("data_config.task_type");
+  throw new UnsupportedFeatureError(name, `${name} ${data.task_type}: a cell has one label`, {
+    suggestions: ["classification or regression"],
+  });
 }
 
 /** Two names that BioNeMo has for the weights to begin with. */
@@ -182,17 +203,19 @@ type ModelSection = RunConfig["bionemo_model_config"];
 
 /** Sizes and dropouts: of the published small model where nothing is said. */
 function modelOf(config: RunConfig, options: CheckOptions, hasWeights: boolean): ModelSection {
-  const { model, nameOf } = options;
+  const { nameOf } = options;
+  const model = networkOf(options.model);
   const section = config.bionemo_model_config;
   if (model === "esm2" && section.activation_func !== null && section.activation_func !== "gelu") {
     const name = nameOf("bionemo_model_config.activation_func");
     throw new UnsupportedFeatureError(name, `${name} ${section.activation_func}: ESM-2 has gelu`);
   }
-  const filled = hasWeights
-    ? section
-    : model === "esm2"
-      ? esm2Section(section)
-      : geneformerSection(section);
+  const filled =
+    hasWeights || isFineTuning(options.model)
+      ? section
+      : model === "esm2"
+        ? esm2Section(section)
+        : geneformerSection(section);
   const { hidden_size: hidden, num_attention_heads: heads } = filled;
   if (hidden !== null && heads !== null && hidden % heads !== 0) {
     throw together(

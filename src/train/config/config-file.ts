@@ -3,7 +3,8 @@ import { Document, isScalar, parseDocument, Scalar, visit } from "yaml";
 import { FormatError, InvalidArgumentError } from "../../../formats/common/errors.ts";
 import { readSmallText } from "../../../formats/scdl/small-files.ts";
 import type { LimitBatches } from "../../data/infer-samples.ts";
-import { isFieldOf, type RunConfig, type RunModel } from "./sections.ts";
+import { isFieldOf, type RunModel } from "./run-kinds.ts";
+import type { RunConfig } from "./sections.ts";
 
 /**
  * The sections of a YAML or JSON file. Whole numbers written with a point (`1.0`) stay texts: as a
@@ -74,6 +75,11 @@ export function runConfigYaml(config: RunConfig, model: RunModel): string {
   const { limit_val_batches: limit, ...training } = sections["training_config"] ?? {};
   const training_config = { limit_val_batches: limitNode(limit), ...training };
   return new Document({ ...sections, training_config }).toString({ lineWidth: 0 });
+}
+
+/** What a run keeps of its configuration: in its checkpoints, and as `config.yaml`. */
+export function keptConfig(config: RunConfig, model: RunModel) {
+  return { value: runConfigRecord(config, model), yaml: runConfigYaml(config, model) };
 }
 
 /** `2` for batches, `1.0` for a share, null for all. */

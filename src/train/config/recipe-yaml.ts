@@ -6,7 +6,8 @@ import { limitNode } from "./config-file.ts";
 import { readField } from "./field.ts";
 import { RECIPES, type Recipe, type RecipeLine } from "./recipes.ts";
 import { ALTERNATIVES, unknownKey } from "./run-config.ts";
-import { fieldOf, isFieldOf, RUN_CONFIG_KEYS } from "./sections.ts";
+import { commandOf, isFieldOf } from "./run-kinds.ts";
+import { fieldOf, RUN_CONFIG_KEYS } from "./sections.ts";
 
 /** By its name here or in BioNeMo. @throws NotFoundError naming the nearest one */
 export function findRecipe(name: string): Recipe {
@@ -44,7 +45,7 @@ export function recipeYaml(name: string, values: Readonly<Record<string, unknown
   const { model, summary, original } = recipe;
   const text = [`# ${summary}${original === undefined ? "" : `; BioNeMo's ${original}`}`];
   text.push(
-    `# scdl train ${model} --config FILE, with --set KEY=VALUE for what is to be different`,
+    `# ${commandOf(model)} --config FILE, with --set KEY=VALUE for what is to be different`,
   );
   let section = "";
   for (const key of RUN_CONFIG_KEYS) {

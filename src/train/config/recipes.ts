@@ -1,7 +1,9 @@
 /** Configurations to begin with, as BioNeMo's recipe commands have them. */
 import { ESM2_SIZES, type Esm2Size } from "../../models/esm2/config.ts";
 import { GENEFORMER_SIZES } from "../../models/geneformer/config.ts";
-import type { RunConfigKey, RunModel } from "./sections.ts";
+import { FINE_TUNE_RECIPES } from "./fine-tune-recipes.ts";
+import type { RunModel } from "./run-kinds.ts";
+import type { RunConfigKey } from "./sections.ts";
 
 /** A value, and what is to be known of it. */
 export interface RecipeLine {
@@ -160,4 +162,5 @@ export const RECIPES: readonly Recipe[] = [
     steps: 500,
   }),
   geneformer({ size: "106M", original: "geneformer_106m_pretrain_recipe", accumulated: 8 }),
+  ...FINE_TUNE_RECIPES,
 ];

@@ -5,15 +5,8 @@ import { checkRunConfig } from "./check-config.ts";
 import { dottedEntries, readConfigFile } from "./config-file.ts";
 import { type Field, readField } from "./field.ts";
 import { interpolate } from "./interpolate.ts";
-import {
-  defaultOf,
-  fieldOf,
-  isFieldOf,
-  RUN_CONFIG_KEYS,
-  type RunConfig,
-  type RunModel,
-  SECTIONS,
-} from "./sections.ts";
+import { commandOf, isFieldOf, networkOf, RUN_MODELS, type RunModel } from "./run-kinds.ts";
+import { defaultOf, fieldOf, RUN_CONFIG_KEYS, type RunConfig, SECTIONS } from "./sections.ts";
 import {
   isWithoutMeaning,
   KEYS_WITHOUT_MEANING,
@@ -22,7 +15,7 @@ import {
 } from "./without-meaning.ts";
 
 export interface RunConfigOptions {
-  /** Which model's defaults hold. */
+  /** Which defaults hold: those of training a model, or "esm2-finetune", "geneformer-finetune". */
   readonly model: RunModel;
   /** A YAML or JSON file. */
   readonly path?: string;
@@ -39,6 +32,8 @@ export interface RunConfigOptions {
 export const ALTERNATIVES: Readonly<Record<string, readonly string[]>> = {
   "data_config.data": ["data_config.train_cluster_path", "data_config.data_dir"],
   "data_config.data_dir": ["data_config.data"],
+  "bionemo_model_config.initial_ckpt_path": ["experiment_config.restore_from_checkpoint_path"],
+  "experiment_config.restore_from_checkpoint_path": ["bionemo_model_config.initial_ckpt_path"],
 };
 
 /**
@@ -125,9 +120,12 @@ function unknownSection(section: string): InvalidArgumentError {
 /** The error for a key that a model has not, with the nearest one it has. */
 export function unknownKey(model: RunModel, key: string): InvalidArgumentError {
   if (fieldOf(key) !== undefined) {
-    const other = model === "esm2" ? "Geneformer" : "ESM-2";
-    return new InvalidArgumentError(key, undefined, `unknown key ${key}: it is of ${other}`, {
-      suggestions: [`scdl train ${model === "esm2" ? "geneformer" : "esm2"}`],
+    const others = RUN_MODELS.filter((other) => isFieldOf(other, key));
+    const isOfOtherModel = others.every((other) => networkOf(other) !== networkOf(model));
+    const other = networkOf(model) === "esm2" ? "Geneformer" : "ESM-2";
+    const of = isOfOtherModel ? other : others.map(commandOf).join(" and ");
+    return new InvalidArgumentError(key, undefined, `unknown key ${key}: it is of ${of}`, {
+      suggestions: isOfOtherModel ? others.map(commandOf) : ["leave it out"],
     });
   }
   const [section = "", name = ""] = key.split(".");

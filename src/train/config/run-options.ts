@@ -1,81 +1,9 @@
 /** Fields of a configuration as the options of the programs that train, and back. */
 import type { EarlyStoppingOptions } from "../early-stopping.ts";
+import { OPTION_KEYS } from "./option-keys.ts";
 import { loadRunConfig } from "./run-config.ts";
-import {
-  defaultOf,
-  isFieldOf,
-  type RunConfig,
-  type RunConfigKey,
-  type RunModel,
-} from "./sections.ts";
-
-/** What an option of `trainEsm2()` and `trainGeneformer()` is called in a configuration. */
-const OPTIONS = {
-  data: "data_config.data",
-  validData: "data_config.valid_data",
-  validShare: "data_config.valid_share",
-  trainClusterPath: "data_config.train_cluster_path",
-  trainDatabasePath: "data_config.train_database_path",
-  validClusterPath: "data_config.valid_cluster_path",
-  validDatabasePath: "data_config.valid_database_path",
-  dataDir: "data_config.data_dir",
-  medians: "data_config.medians",
-  vocab: "data_config.vocab",
-  genes: "data_config.genes",
-  matrix: "data_config.matrix",
-  includeUnrecognizedVocabInDataset: "data_config.include_unrecognized_vocab_in_dataset",
-  microBatchSize: "data_config.micro_batch_size",
-  minSeqLength: "data_config.min_seq_length",
-  maxSeqLength: "data_config.max_seq_length",
-  randomMaskStrategy: "data_config.random_mask_strategy",
-  seed: "data_config.seed",
-  devices: "parallel_config.num_devices",
-  numNodes: "parallel_config.num_nodes",
-  shardOptimizer: "parallel_config.shard_optimizer",
-  tensorModelParallelSize: "parallel_config.tensor_model_parallel_size",
-  pipelineModelParallelSize: "parallel_config.pipeline_model_parallel_size",
-  accumulateGradBatches: "parallel_config.accumulate_grad_batches",
-  numSteps: "training_config.max_steps",
-  earlyStopOnStep: "training_config.early_stop_on_step",
-  lossReduction: "training_config.loss_reduction",
-  profileStep: "training_config.profile_step",
-  limitValBatches: "training_config.limit_val_batches",
-  valCheckInterval: "training_config.val_check_interval",
-  logEveryNSteps: "training_config.log_every_n_steps",
-  logTrainPpl: "training_config.log_train_ppl",
-  logValPpl: "training_config.log_val_ppl",
-  checkpointing: "training_config.enable_checkpointing",
-  device: "training_config.device",
-  precision: "training_config.precision",
-  libtorch: "training_config.libtorch",
-  executor: "training_config.executor",
-  threads: "training_config.threads",
-  lr: "optim_config.lr",
-  adamBeta1: "optim_config.adam_beta1",
-  adamBeta2: "optim_config.adam_beta2",
-  adamEps: "optim_config.adam_eps",
-  weightDecay: "optim_config.weight_decay",
-  maxGradientNorm: "optim_config.clip_grad",
-  lrScheduler: "optim_config.lr_scheduler",
-  warmupSteps: "optim_config.warmup_steps",
-  minLr: "optim_config.min_lr",
-  cosineRampupFrac: "optim_config.cosine_rampup_frac",
-  cosineHoldFrac: "optim_config.cosine_hold_frac",
-  schedulerNumSteps: "optim_config.max_steps",
-  resultDir: "experiment_config.result_dir",
-  experimentName: "experiment_config.experiment_name",
-  restoreFromCheckpointPath: "experiment_config.restore_from_checkpoint_path",
-  asyncSave: "experiment_config.ckpt_async_save",
-  skipKeysWithThesePrefixes: "bionemo_model_config.initial_ckpt_skip_keys_with_these_prefixes",
-  saveLastCheckpoint: "experiment_config.save_last_checkpoint",
-  metricToMonitor: "experiment_config.metric_to_monitor_for_checkpoints",
-  saveTopK: "experiment_config.save_top_k",
-  tensorboard: "experiment_config.create_tensorboard_logger",
-} as const satisfies Readonly<Record<string, RunConfigKey>>;
-
-/** Of one model only. */
-const ESM2_OPTIONS = { ...OPTIONS } as const;
-const GENEFORMER_OPTIONS = { ...OPTIONS, seqLength: "data_config.seq_length" } as const;
+import { isFieldOf, type RunModel } from "./run-kinds.ts";
+import { defaultOf, type RunConfig, type RunConfigKey } from "./sections.ts";
 
 /** The same for `earlyStopping`. */
 const EARLY_STOPPING = {
@@ -117,20 +45,24 @@ type OptionsOf<T extends Readonly<Record<string, RunConfigKey>>> = {
   readonly [O in keyof T]?: O extends WithNull ? ValueAt<T[O]> : Exclude<ValueAt<T[O]>, null>;
 };
 
-interface Stopping {
+type OptionsFor<M extends RunModel> = OptionsOf<(typeof OPTION_KEYS)[M]> & {
   readonly earlyStopping?: EarlyStoppingOptions;
-}
+};
 
 /** Every option of a model's program that a configuration can say; without those it leaves open. */
 export interface RunOptions {
-  readonly esm2: OptionsOf<typeof ESM2_OPTIONS> & Stopping;
-  readonly geneformer: OptionsOf<typeof GENEFORMER_OPTIONS> & Stopping;
+  readonly esm2: OptionsFor<"esm2">;
+  readonly geneformer: OptionsFor<"geneformer">;
+  readonly "esm2-finetune": OptionsFor<"esm2-finetune"> & { readonly trainDataPath: string };
+  readonly "geneformer-finetune": Omit<OptionsFor<"geneformer-finetune">, "taskType"> & {
+    readonly dataDir: string;
+    readonly label: string;
+    readonly taskType?: "regression" | "classification";
+  };
 }
 
-const TABLES = { esm2: ESM2_OPTIONS, geneformer: GENEFORMER_OPTIONS };
-
 function pairs(model: RunModel): [string, RunConfigKey][] {
-  const table: Readonly<Record<string, RunConfigKey>> = TABLES[model];
+  const table: Readonly<Record<string, RunConfigKey>> = OPTION_KEYS[model];
   return Object.entries(table).filter(([, key]) => isFieldOf(model, key));
 }
 

@@ -12,9 +12,7 @@ import {
   text,
   texts,
 } from "./field.ts";
-
-/** Which model a run trains. */
-export type RunModel = "esm2" | "geneformer";
+import type { RunModel } from "./run-kinds.ts";
 
 /** Precisions, and BioNeMo's other names of them. */
 export const PRECISIONS = ["32", "bf16-mixed", "16-mixed"] as const;
@@ -38,6 +36,13 @@ export const SECTIONS = {
     valid_cluster_path: optional(text("")),
     valid_database_path: optional(text("")),
     data_dir: optional(text("")),
+    train_data_path: optional(text("")),
+    valid_data_path: optional(text("")),
+    label_column: optional(text("")),
+    labels_mask_column: optional(text("")),
+    task_type: optional(
+      choice(["regression", "classification", "token-classification"], "regression"),
+    ),
     medians: optional(text("")),
     vocab: optional(text("")),
     genes: optional(text("")),
@@ -93,6 +98,16 @@ export const SECTIONS = {
     layernorm_epsilon: optional(number(1e-12)),
     token_dropout: optional(flag(true)),
     activation_func: optional(choice(["gelu", "gelu_tanh", "relu"], "gelu")),
+    encoder_frozen: flag(false),
+    keep_head: flag(false),
+    mlp_ft_dropout: share(0.25),
+    mlp_hidden_size: count(256, 1),
+    mlp_target_size: optional(count(1, 1)),
+    cnn_dropout: share(0.25),
+    cnn_hidden_size: count(32, 1),
+    cnn_num_classes: optional(count(1, 1)),
+    lora_finetune: flag(false),
+    lora_checkpoint_path: optional(text("")),
     initial_ckpt_path: optional(text("")),
     initial_ckpt_skip_keys_with_these_prefixes: texts(),
   },
@@ -110,6 +125,8 @@ export const SECTIONS = {
     cosine_rampup_frac: share(0.01),
     cosine_hold_frac: share(0.05),
     max_steps: optional(count(1, 1)),
+    scale_lr_layer: optional(text("")),
+    lr_multiplier: number(1),
   },
   experiment_config: {
     result_dir: text("results"),
@@ -140,6 +157,14 @@ export type RunConfigKey = {
   [S in SectionName]: `${S}.${Extract<keyof (typeof SECTIONS)[S], string>}`;
 }[SectionName];
 
+/** Of both programs that fine-tune. */
+const FINE_TUNED = {
+  "training_config.val_check_interval": 20,
+  "training_config.limit_val_batches": { batches: 1000 },
+  "optim_config.adam_beta2": 0.98,
+  "optim_config.lr_scheduler": "constant",
+} as const;
+
 /** Defaults of one model where they differ from the fields', as BioNeMo's programs have them. */
 export const MODEL_DEFAULTS: Readonly<
   Record<RunModel, Readonly<Partial<Record<RunConfigKey, unknown>>>>
@@ -157,36 +182,23 @@ export const MODEL_DEFAULTS: Readonly<
     "optim_config.lr_scheduler": "cosine",
     "experiment_config.experiment_name": "geneformer",
   },
+  "esm2-finetune": {
+    ...FINE_TUNED,
+    "data_config.seq_length": 512,
+    "data_config.max_seq_length": `\${data_config.seq_length}`,
+    "data_config.label_column": "labels",
+    "data_config.task_type": "regression",
+    "optim_config.lr": 4e-4,
+    "experiment_config.experiment_name": "esm2-finetune",
+  },
+  "geneformer-finetune": {
+    ...FINE_TUNED,
+    "data_config.seq_length": 2048,
+    "data_config.micro_batch_size": 4,
+    "training_config.max_steps": 10_000,
+    "experiment_config.experiment_name": "geneformer-finetune",
+  },
 };
-
-/** Fields that one model alone has. */
-const OF_ONE_MODEL: Readonly<Record<RunModel, readonly RunConfigKey[]>> = {
-  esm2: [
-    "data_config.train_cluster_path",
-    "data_config.train_database_path",
-    "data_config.valid_cluster_path",
-    "data_config.valid_database_path",
-    "data_config.min_seq_length",
-    "data_config.max_seq_length",
-    "data_config.random_mask_strategy",
-    "bionemo_model_config.token_dropout",
-  ],
-  geneformer: [
-    "data_config.data_dir",
-    "data_config.medians",
-    "data_config.vocab",
-    "data_config.genes",
-    "data_config.matrix",
-    "data_config.include_unrecognized_vocab_in_dataset",
-    "bionemo_model_config.layout",
-  ],
-};
-
-/** Whether a model has a field. */
-export function isFieldOf(model: RunModel, key: string): boolean {
-  const others = OF_ONE_MODEL[model === "esm2" ? "geneformer" : "esm2"];
-  return fieldOf(key) !== undefined && !others.some((other) => other === key);
-}
 
 export function fieldOf(key: string): Field<unknown> | undefined {
   const [section = "", name = "", ...rest] = key.split(".");

@@ -143,7 +143,9 @@ test("what cannot be fine-tuned is told without a run's folder", async () => {
   await expect(tune({ ...kinds, scaleLrLayer: "decoder" })).rejects.toThrow(
     'no trained parameter has "decoder" in its name',
   );
-  await expect(tune({ ...kinds, lrMultiplier: -1 })).rejects.toThrow("expected 0 or more");
+  await expect(tune({ ...kinds, lrMultiplier: -1 })).rejects.toThrow(
+    "expected a number of 0 or more",
+  );
   const geneformer = { ...bare, ...kinds, labelColumn: "kind", experimentName: "none" };
   await expect(
     finetuneEsm2({ ...geneformer, restoreFromCheckpointPath: fixture("bert") }),

@@ -99,11 +99,23 @@ test("divided models are refused; how many devices there are the launcher decide
   expect(config.parallel_config.num_devices).toBe(8);
 });
 
+const DATA = {
+  esm2: "data_config.data",
+  geneformer: "data_config.data_dir",
+  "esm2-finetune": "data_config.train_data_path",
+  "geneformer-finetune": "data_config.data_dir",
+};
+
 test("every recipe is a configuration once its data is said; without it asks for it", () => {
+  const weights = "experiment_config.restore_from_checkpoint_path";
   for (const { name, model } of RECIPES) {
-    const data = model === "esm2" ? "data_config.data" : "data_config.data_dir";
-    expect(loadRecipe(name, { [data]: "here" }).get(data)).toBe("here");
-    expect(() => loadRecipe(name, {})).toThrow(`${data} must be given`);
+    const data = DATA[model];
+    const given = model.endsWith("-finetune") ? { [weights]: "weights" } : {};
+    expect(loadRecipe(name, { ...given, [data]: "here" }).get(data)).toBe("here");
+    expect(() => loadRecipe(name, given)).toThrow(`${data} must be given`);
+    if (model.endsWith("-finetune")) {
+      expect(() => loadRecipe(name, { [data]: "here" })).toThrow("_path must be given");
+    }
   }
   expect(() => recipeYaml("esm2-9m")).toThrow(NotFoundError);
   expect(() => recipeYaml("esm2-8m", { "data_config.data_dir": "x" })).toThrow(

@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { expandPaths } from "../../../src/train/config/expand-paths.ts";
 import { limit, readField } from "../../../src/train/config/field.ts";
 import { loadRunConfig, type RunConfigOptions } from "../../../src/train/config/run-config.ts";
+import { isFieldOf, type RunModel } from "../../../src/train/config/run-kinds.ts";
 import { configOfOptions, runOptions } from "../../../src/train/config/run-options.ts";
 import { parseSetting } from "../../../src/train/config/set-values.ts";
 import { scheduleOf } from "../../../src/train/run-schedule.ts";
@@ -71,14 +72,83 @@ const OF_GENEFORMER = {
   "data_config.include_unrecognized_vocab_in_dataset": true,
 };
 
+const OF_HEADS = {
+  "data_config.label_column": "l",
+  "data_config.task_type": "classification",
+  "bionemo_model_config.encoder_frozen": true,
+  "bionemo_model_config.keep_head": true,
+  "bionemo_model_config.mlp_ft_dropout": 0.5,
+  "bionemo_model_config.mlp_hidden_size": 7,
+  "bionemo_model_config.mlp_target_size": 4,
+  "bionemo_model_config.lora_finetune": true,
+  "bionemo_model_config.lora_checkpoint_path": "x",
+  "optim_config.scale_lr_layer": "_head",
+  "optim_config.lr_multiplier": 10,
+};
+const OF_TABLES = {
+  "data_config.train_data_path": "t",
+  "data_config.valid_data_path": "v",
+  "data_config.labels_mask_column": "m",
+  "data_config.max_seq_length": 99,
+  "data_config.min_seq_length": 9,
+  "bionemo_model_config.cnn_dropout": 0.5,
+  "bionemo_model_config.cnn_hidden_size": 7,
+  "bionemo_model_config.cnn_num_classes": 4,
+};
+const NEEDED = {
+  esm2: {},
+  geneformer: {},
+  "esm2-finetune": { "data_config.train_data_path": "t" },
+  "geneformer-finetune": { "data_config.data_dir": "d", "data_config.label_column": "l" },
+};
+
 test.each([
   ["esm2", { ...OTHERS, ...OF_ESM2 }],
   ["geneformer", { ...OTHERS, ...OF_GENEFORMER }],
-] as const)("options of %s say all that a configuration says", (model, overrides) => {
+  ["esm2-finetune", { ...OTHERS, ...OF_HEADS, ...OF_TABLES }],
+  [
+    "geneformer-finetune",
+    { ...OTHERS, ...OF_GENEFORMER, ...OF_HEADS, ...{ "data_config.data_dir": "d" } },
+  ],
+] as const)("options of %s say all that a configuration says", (model, all) => {
+  const overrides = Object.fromEntries(
+    Object.entries(all).filter(([key]) => isFieldOf(model, key)),
+  );
   const config = loadRunConfig({ model, overrides });
-  expect(configOfOptions(model, { ...runOptions(model, config) }, {})).toEqual(config);
-  const usual = loadRunConfig({ model });
-  expect(configOfOptions(model, {}, {})).toEqual(usual);
+  const options = runOptions(model, config);
+  expect(configOfOptions(model, { ...options }, {})).toEqual(config);
+  const usual = loadRunConfig({ model, overrides: NEEDED[model] });
+  expect(configOfOptions(model, { ...runOptions(model, usual) }, {})).toEqual(usual);
+});
+
+test.each([
+  [
+    "esm2-finetune",
+    "optim_config.warmup_steps",
+    "it is of scdl train esm2 and scdl train geneformer",
+  ],
+  ["esm2-finetune", "data_config.data_dir", "it is of Geneformer"],
+  ["esm2-finetune", "data_config.train_path", "unknown key data_config.train_path"],
+  ["esm2", "data_config.label_column", "it is of scdl finetune esm2 and scdl finetune geneformer"],
+  ["geneformer-finetune", "bionemo_model_config.cnn_dropout", "it is of ESM-2"],
+  ["geneformer-finetune", "data_config.label", "unknown key data_config.label"],
+] as const)("%s has no %s", (model, key, message) => {
+  expect(() => loadRunConfig({ model, overrides: { ...NEEDED[model], [key]: "1" } })).toThrow(
+    message,
+  );
+});
+
+test("fine-tuning asks for its data and refuses what its model cannot", () => {
+  const load = (model: RunModel, overrides: Record<string, unknown>) => () =>
+    loadRunConfig({ model, overrides });
+  expect(load("esm2-finetune", {})).toThrow("data_config.train_data_path must be given");
+  expect(load("geneformer-finetune", { "data_config.data_dir": "d" })).toThrow(
+    "data_config.label_column must be given",
+  );
+  const tokens = { "data_config.task_type": "token-classification" };
+  expect(load("geneformer-finetune", { ...NEEDED["geneformer-finetune"], ...tokens })).toThrow(
+    "a cell has one label",
+  );
 });
 
 test.each([
