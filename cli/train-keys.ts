@@ -126,7 +126,11 @@ export const FINETUNE_ESM2_KEYS: Readonly<Record<string, FlagKey>> = {
 
 export const FINETUNE_GENEFORMER_KEYS: Readonly<Record<string, FlagKey>> = {
   ...FINE_TUNE_KEYS,
+  data: "data_config.data",
+  "valid-data": "data_config.valid_data",
+  "valid-share": "data_config.valid_share",
   "data-dir": "data_config.data_dir",
+  matrix: "data_config.matrix",
   label: "data_config.label_column",
   medians: "data_config.medians",
   vocab: "data_config.vocab",

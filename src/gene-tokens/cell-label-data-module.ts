@@ -21,6 +21,9 @@ export interface CellLabelDataModuleOptions {
   /** Most tokens of a row. */
   readonly seqLength: number;
   readonly padId: number;
+  /** Give both or none; see `processPlace()`. */
+  readonly rank?: number | undefined;
+  readonly worldSize?: number | undefined;
 }
 
 /** Lengths of rows are multiples of this, so that few programs are compiled. */
@@ -56,12 +59,14 @@ export class CellLabelDataModule extends DataModule<FineTuneBatch> {
   }
 
   #load(cells: LabelledCells, order: Sampler) {
-    const { globalBatchSize, seqLength, padId: paddingValue } = this.#options;
+    const { globalBatchSize, seqLength, padId: paddingValue, rank, worldSize } = this.#options;
     // As many positions as the model has need not be such a multiple.
     const lengthOf = (longest: number) =>
       Math.min(seqLength, Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP);
     return new ItemLoader<LabelledCell, FineTuneBatch>(cells, order, {
       globalBatchSize,
+      rank,
+      worldSize,
       collate: (items, info) => {
         const longest = items.reduce((most, { text }) => Math.max(most, text.length), 1);
         return { ...proteinCollate(items, { paddingValue, length: lengthOf(longest) }), ...info };

@@ -1,22 +1,18 @@
 import { FormatError } from "../../formats/common/errors.ts";
-import type { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 import { type Label, LabelMap } from "../proteins/label-map.ts";
 import type { ProteinItem } from "../proteins/protein-dataset.ts";
 import type { EpochIndex, MultiEpochDataset } from "../sampling/multi-epoch-dataset.ts";
-import type { GeneDictionaries } from "./gene-dictionaries.ts";
-import { genesOfLength, MaskedCells } from "./masked-cells.ts";
-import { RankedDataset } from "./ranked-cells.ts";
-import { bionemoRanks } from "./single-cell-token-dataset.ts";
+import type { CellValue } from "./cell-obs.ts";
+import { type CellEnds, type CellVocabulary, MaskedCells } from "./masked-cells.ts";
+import type { RankedCells } from "./ranked-cells.ts";
 
 export type CellTask = "regression" | "classification";
 
-export interface LabelledCellsOptions extends GeneDictionaries {
-  /** Longest item, [CLS] included. */
+export interface LabelledCellsOptions {
+  readonly vocabulary: CellVocabulary;
+  readonly ends: CellEnds;
+  /** Longest item, special tokens included. */
   readonly maxLen: number;
-  /** Var column with Ensembl ids. Default: see `readGeneNames()`. */
-  readonly genes?: string | undefined;
-  /** A gene without token is an error, not left out. Default false. */
-  readonly includeUnrecognizedVocabInDataset?: boolean | undefined;
   /** Obs column. */
   readonly label: string;
   /** Default: classification for a column of text, regression for one of numbers. */
@@ -28,7 +24,7 @@ export interface LabelledCellsOptions extends GeneDictionaries {
 /** Tokens of a cell, unmasked, with its value or class. */
 export type LabelledCell = ProteinItem<Int32Array | Float32Array>;
 
-/** Cells of an SCDL data set with an obs column as labels. The data set stays the caller's to close. */
+/** Cells with an obs column as labels. They stay the caller's to close. */
 export class LabelledCells implements MultiEpochDataset<LabelledCell> {
   readonly length: number;
   readonly identity: string;
@@ -58,26 +54,14 @@ export class LabelledCells implements MultiEpochDataset<LabelledCell> {
    * @throws NotFoundError "no-such-column"; FormatError naming the row of a label that is missing, no
    *   number, or not among the classes of the training data
    */
-  static async open(
-    dataset: SingleCellDataset,
-    options: LabelledCellsOptions,
-  ): Promise<LabelledCells> {
-    const { label, task: asked, labelMap: given, tokenizer, medians, maxLen } = options;
-    const { genes, includeUnrecognizedVocabInDataset = false } = options;
-    const column = await dataset.obsColumn(label);
-    const task = asked ?? (column.kind === "numeric" ? "regression" : "classification");
-    const path = `${dataset.directory}, obs column ${JSON.stringify(label)}`;
-    const values = Array.from({ length: dataset.nObs }, (_, row) => {
-      return labelOf(column.at(row), task, `${path}, row ${row}`);
+  static async open(ranked: RankedCells, options: LabelledCellsOptions): Promise<LabelledCells> {
+    const { label, task: asked, labelMap: given, vocabulary, ends, maxLen } = options;
+    const column = await ranked.obs(label);
+    const task = asked ?? (column.isNumeric ? "regression" : "classification");
+    const values = Array.from({ length: ranked.length }, (_, row) => {
+      return labelOf(column.at(row), task, () => column.place(row));
     });
-    const ends = { clsId: tokenizer.clsId, eosId: null };
-    const ranks = bionemoRanks(
-      { tokenizer, medians, includeUnrecognizedVocabInDataset },
-      genesOfLength(maxLen, ends),
-    );
-    const ranked = await RankedDataset.open(dataset, ranks, genes);
-    ranked.assertKnown();
-    const cells = new MaskedCells(ranked, tokenizer, { ...ends, maxLen, maskProb: 0 });
+    const cells = new MaskedCells(ranked, vocabulary, { ...ends, maxLen, maskProb: 0 });
     if (task === "regression") {
       return new LabelledCells(cells, task, null, Float32Array.from(values, Number), label);
     }
@@ -85,7 +69,7 @@ export class LabelledCells implements MultiEpochDataset<LabelledCell> {
     const unknown = values.findIndex((value) => !map.has(value));
     if (unknown >= 0) {
       const message = `the class ${values[unknown]} is not in the training data`;
-      throw new FormatError("bad-label", message, { path: `${path}, row ${unknown}` });
+      throw new FormatError("bad-label", message, { path: column.place(unknown) });
     }
     const ids = Int32Array.from(values, (value) => map.idOf(value));
     return new LabelledCells(cells, task, map, ids, label);
@@ -106,21 +90,17 @@ export class LabelledCells implements MultiEpochDataset<LabelledCell> {
   }
 }
 
-function labelOf(
-  value: string | number | bigint | boolean | readonly unknown[] | null,
-  task: CellTask,
-  path: string,
-): Label {
+function labelOf(value: CellValue, task: CellTask, place: () => string): Label {
   const plain = typeof value === "bigint" ? Number(value) : value;
   if (task === "regression") {
     if (typeof plain === "number" && Number.isFinite(plain)) return plain;
     const message = `expected a finite number as label, found ${String(value)}`;
-    throw new FormatError("bad-label", message, { path });
+    throw new FormatError("bad-label", message, { path: place() });
   }
   if (typeof plain === "string" || typeof plain === "number") return plain;
   if (typeof plain === "boolean") return String(plain);
   throw new FormatError("bad-label", "the cell has no label", {
-    path,
+    path: place(),
     suggestions: ["leave out such cells before the conversion, or give them a class"],
   });
 }

@@ -11,6 +11,8 @@ export interface LoadedTokens {
   readonly offsets: Float64Array;
   /** Which these are. */
   readonly identity: string;
+  /** What was read. */
+  readonly files: readonly string[];
 }
 
 const COLUMN = "input_ids";
@@ -63,7 +65,7 @@ export async function loadParquetTokens(
   }
   const used = ids.subarray(0, tokens);
   const sum = crc32(new Uint8Array(used.buffer, 0, used.byteLength)) >>> 0;
-  return { ids: used, offsets, identity: `${cell} cells, ${sum}` };
+  return { ids: used, offsets, identity: `${cell} cells, ${sum}`, files: paths };
 }
 
 type Integers = ArrayLike<number | bigint>;

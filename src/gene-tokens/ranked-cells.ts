@@ -6,6 +6,7 @@ import {
 import type { GatherBuffers } from "../dataset/gather-buffers.ts";
 import type { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
 import type { BoundCellTokenizer } from "./bound-cell-tokenizer.ts";
+import { type CellColumn, columnPlace } from "./cell-obs.ts";
 import type { CellTokenizer } from "./cell-tokenizer.ts";
 import { readGeneNames } from "./gene-names.ts";
 import { TokenRows } from "./token-rows.ts";
@@ -23,7 +24,16 @@ export interface RankedCells extends Disposable {
    *   that is not there.
    */
   ranked(row: number): Int32Array;
+  /** How many there are, or a few more; read without ranking them. */
+  mostGenes(row: number): number;
+  /** An obs column. @throws NotFoundError "no-such-column" */
+  obs(name: string): Promise<CellColumn>;
+  /** Names of the cells; null where nothing names them. */
+  names(): Promise<((row: number) => string) | null>;
 }
+
+/** The obs column with the names of cells. */
+const NAMES = "obs_feature_id";
 
 /** Cells of an SCDL data set. Closing it closes the data set. */
 export class RankedDataset implements RankedCells {
@@ -77,6 +87,26 @@ export class RankedDataset implements RankedCells {
     return tokens.at(0);
   }
 
+  mostGenes(row: number): number {
+    return this.#dataset.gatherCapacity([row]).nnz;
+  }
+
+  async obs(name: string): Promise<CellColumn> {
+    const column = await this.#dataset.obsColumn(name);
+    return {
+      isNumeric: column.kind === "numeric",
+      at: (row) => column.at(row),
+      place: (row) => columnPlace(this.#dataset.directory, name, row),
+    };
+  }
+
+  async names(): Promise<((row: number) => string) | null> {
+    const columns = await this.#dataset.obsColumns();
+    if (!columns.some(({ name }) => name === NAMES)) return null;
+    const column = await this.#dataset.obsColumn(NAMES);
+    return (row) => String(column.at(row));
+  }
+
   [Symbol.dispose](): void {
     this.#dataset.close();
   }
@@ -113,8 +143,30 @@ export class ChosenCells implements RankedCells {
   }
 
   ranked(row: number): Int32Array {
+    return this.#cells.ranked(this.#rowOf(row));
+  }
+
+  mostGenes(row: number): number {
+    return this.#cells.mostGenes(this.#rowOf(row));
+  }
+
+  async obs(name: string): Promise<CellColumn> {
+    const { isNumeric, at, place } = await this.#cells.obs(name);
+    return {
+      isNumeric,
+      at: (row) => at(this.#rowOf(row)),
+      place: (row) => place(this.#rowOf(row)),
+    };
+  }
+
+  async names(): Promise<((row: number) => string) | null> {
+    const names = await this.#cells.names();
+    return names === null ? null : (row) => names(this.#rowOf(row));
+  }
+
+  #rowOf(row: number): number {
     const of = this.#chosen[row];
-    if (of !== undefined) return this.#cells.ranked(of);
+    if (of !== undefined) return of;
     throw noRow(row, this.length);
   }
 
@@ -142,10 +194,49 @@ export class JoinedCells implements RankedCells {
   }
 
   ranked(row: number): Int32Array {
+    const [part, at] = this.#find(row);
+    return (this.#parts[part] as RankedCells).ranked(at);
+  }
+
+  mostGenes(row: number): number {
+    const [part, at] = this.#find(row);
+    return (this.#parts[part] as RankedCells).mostGenes(at);
+  }
+
+  async obs(name: string): Promise<CellColumn> {
+    const columns = await Promise.all(this.#parts.map((part) => part.obs(name)));
+    const of = (row: number): [CellColumn, number] => {
+      const [part, at] = this.#find(row);
+      return [columns[part] as CellColumn, at]; // proof: one for each part
+    };
+    return {
+      isNumeric: columns.every(({ isNumeric }) => isNumeric),
+      at: (row) => {
+        const [column, at] = of(row);
+        return column.at(at);
+      },
+      place: (row) => {
+        const [column, at] = of(row);
+        return column.place(at);
+      },
+    };
+  }
+
+  /** Cells of a part without names are called by their row among all. */
+  async names(): Promise<(row: number) => string> {
+    const names = await Promise.all(this.#parts.map((part) => part.names()));
+    return (row) => {
+      const [part, at] = this.#find(row);
+      return names[part]?.(at) ?? String(row);
+    };
+  }
+
+  /** The part of a row, and the row in it. */
+  #find(row: number): [part: number, row: number] {
     if (!(Number.isInteger(row) && row >= 0 && row < this.length)) throw noRow(row, this.length);
-    const at = this.#begins.findLastIndex((begin) => begin <= row);
     // proof: a row that is there lies in a part; of empty ones the last that begins there is taken
-    return (this.#parts[at] as RankedCells).ranked(row - (this.#begins[at] as number));
+    const part = this.#begins.findLastIndex((begin) => begin <= row);
+    return [part, row - (this.#begins[part] as number)];
   }
 
   [Symbol.dispose](): void {

@@ -8,6 +8,7 @@ import { decodeNpyArray } from "../../formats/npy/npy-array.ts";
 import { IndexedShards } from "../webdataset/indexed-shards.ts";
 import { MANIFEST_FILE } from "../webdataset/shard-folder.ts";
 import type { BoundCellTokenizer } from "./bound-cell-tokenizer.ts";
+import { type CellColumn, shardColumn } from "./cell-obs.ts";
 import type { CellTokenizer } from "./cell-tokenizer.ts";
 import { GENE_COLUMNS } from "./gene-names.ts";
 import { assertKnownGenes, type RankedCells } from "./ranked-cells.ts";
@@ -32,6 +33,8 @@ export class ShardCells implements RankedCells {
   readonly #bound: BoundCellTokenizer;
   readonly #dtype: ScdlDType;
   readonly #tokens = new TokenRows();
+  /** [cells] stored values, as far as they were asked for. */
+  readonly #stored: Uint32Array;
 
   private constructor(
     path: string,
@@ -44,6 +47,7 @@ export class ShardCells implements RankedCells {
     this.#bound = bound;
     this.#dtype = dtype;
     this.length = shards.length;
+    this.#stored = new Uint32Array(shards.length);
     this.identity = { shards: shards.identity };
   }
 
@@ -70,6 +74,22 @@ export class ShardCells implements RankedCells {
     tokens.clear();
     this.#bound.tokenize(this.#row(row), tokens, { rowBegin: row });
     return tokens.at(0);
+  }
+
+  mostGenes(row: number): number {
+    const known = this.#stored[row] ?? 0;
+    if (known > 0) return known;
+    const { length } = this.#row(row).data;
+    this.#stored[row] = length;
+    return length;
+  }
+
+  async obs(name: string): Promise<CellColumn> {
+    return shardColumn(this.#shards, this.#path, name);
+  }
+
+  async names(): Promise<(row: number) => string> {
+    return (row) => this.#shards.sample(row).key;
   }
 
   [Symbol.dispose](): void {

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { FormatError } from "../../formats/common/errors.ts";
 import { decodeNpyArray } from "../../formats/npy/npy-array.ts";
-import type { TokenModel } from "../../formats/tokens/layout.ts";
+import { TOKEN_OBS_FILE, type TokenModel } from "../../formats/tokens/layout.ts";
 import { IndexedShards } from "../webdataset/indexed-shards.ts";
+import { type CellColumn, noColumn, parquetColumn, shardColumn } from "./cell-obs.ts";
 import { type GeneVocabulary, specialCount } from "./gene-vocabulary.ts";
 import type { CellEnds, CellVocabulary } from "./masked-cells.ts";
 import type { LoadedTokens } from "./parquet-tokens.ts";
@@ -15,6 +17,10 @@ interface StoredTokens extends Disposable {
   readonly length: number;
   readonly identity: string;
   tokens(cell: number): Int32Array;
+  lengthOf(cell: number): number;
+  obs(name: string): Promise<CellColumn>;
+  /** The row in the data set they were made of, or the key. */
+  nameOf: ((cell: number) => string) | null;
 }
 
 /** Cells that `scdl tokenize-cells` wrote, mapped or in shards, without the special tokens. */
@@ -40,6 +46,13 @@ export class TokenCells implements RankedCells {
       length: dataset.length,
       identity: dataset.identity,
       tokens: (idx) => dataset.at({ epoch: 0, idx }).inputIds,
+      lengthOf: (cell) => dataset.lengthOf(cell),
+      nameOf: (idx) => String(dataset.at({ epoch: 0, idx }).row),
+      obs: async (name) => {
+        const { obs: available } = dataset.header;
+        if (!available.includes(name)) throw noColumn(directory, name, available);
+        return parquetColumn([join(directory, TOKEN_OBS_FILE)], directory, name);
+      },
       [Symbol.dispose]: () => dataset.close(),
     };
     return new TokenCells(stored, dataset.header.model);
@@ -52,23 +65,31 @@ export class TokenCells implements RankedCells {
     options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<TokenCells> {
     const shards = await IndexedShards.open(path, options);
+    const lengths = new Uint32Array(shards.length);
     const stored: StoredTokens = {
       path,
       length: shards.length,
       identity: shards.identity,
       tokens: (cell) => tokensOf(shards, cell),
+      lengthOf: (cell) => (lengths[cell] ||= tokensOf(shards, cell).length),
+      nameOf: (cell) => shards.sample(cell).key,
+      obs: async (name) => shardColumn(shards, path, name),
       [Symbol.dispose]: () => shards.close(),
     };
     return new TokenCells(stored, model);
   }
 
   /** Those that were read into memory. */
-  static of(path: string, { ids, offsets, identity }: LoadedTokens, model: TokenModel): TokenCells {
+  static of(path: string, loaded: LoadedTokens, model: TokenModel): TokenCells {
+    const { ids, offsets, identity, files } = loaded;
     const stored: StoredTokens = {
       path,
       length: offsets.length - 1,
       identity,
       tokens: (cell) => Int32Array.from(ids.subarray(offsets[cell], offsets[cell + 1])),
+      lengthOf: (cell) => (offsets[cell + 1] ?? 0) - (offsets[cell] ?? 0),
+      nameOf: null,
+      obs: (name) => parquetColumn(files, path, name),
       [Symbol.dispose]: () => {},
     };
     return new TokenCells(stored, model);
@@ -86,6 +107,18 @@ export class TokenCells implements RankedCells {
       throw new FormatError("bad-token", message, { path: this.#stored.path });
     }
     return ids.subarray(begin, Math.max(begin, end));
+  }
+
+  mostGenes(row: number): number {
+    return this.#stored.lengthOf(row);
+  }
+
+  obs(name: string): Promise<CellColumn> {
+    return this.#stored.obs(name);
+  }
+
+  async names(): Promise<((row: number) => string) | null> {
+    return this.#stored.nameOf;
   }
 
   [Symbol.dispose](): void {

@@ -6,8 +6,8 @@ import { ProteinTokens } from "./protein-tokens.ts";
 import { type InferenceOptions, type InferenceResult, runInference } from "./run-inference.ts";
 
 export interface InferEsm2Options extends InferenceOptions {
-  /** Proteins: a store (folder), FASTA, an SQLite data base, a table of sequences. */
-  readonly dataPath: string;
+  /** Proteins, as `trainEsm2()` reads `data`: files, stores, shards, or several of them. */
+  readonly dataPath: string | readonly string[];
   /** Default: what the head gives out, of a model without one the embeddings. */
   readonly outputs?: readonly InferenceOutput[];
   /** Most tokens of a protein; what lies behind is left out. Default 1024. */
@@ -30,6 +30,7 @@ export interface InferredEsm2 extends Omit<InferenceResult, "rows"> {
  */
 export async function inferEsm2(options: InferEsm2Options): Promise<InferredEsm2> {
   const { checkpointPath, dataPath, maxSeqLength = 1024, signal } = options;
+  const { onPreparation: onProgress } = options;
   const model = openModel(findWeights(checkpointPath));
   const network = "backbone" in model ? model.backbone : model;
   if (network.name !== "esm2") {
@@ -37,7 +38,7 @@ export async function inferEsm2(options: InferEsm2Options): Promise<InferredEsm2
     throw new IncompatibleError("other-model", message);
   }
   const outputs = outputsOf(model, options.outputs);
-  using source = await ProteinTokens.open(dataPath, maxSeqLength, signal);
-  const { rows, ...result } = await runInference(model, source, outputs, options);
+  const open = () => ProteinTokens.open(dataPath, maxSeqLength, { signal, onProgress });
+  const { rows, ...result } = await runInference(model, open, outputs, options);
   return { ...result, proteins: rows };
 }

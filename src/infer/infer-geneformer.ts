@@ -1,19 +1,21 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
-import { findDictionaries } from "../gene-tokens/gene-dictionaries.ts";
 import { Geneformer, openModel } from "../models/index.ts";
+import { expandPaths } from "../train/config/expand-paths.ts";
 import { findWeights } from "../train/training-weights.ts";
 import { openCellTokens } from "./cell-tokens.ts";
 import { type InferenceOutput, outputsOf } from "./inference-outputs.ts";
 import { type InferenceOptions, type InferenceResult, runInference } from "./run-inference.ts";
 
 export interface InferGeneformerOptions extends InferenceOptions {
-  /** An SCDL data set, or a folder of `scdl tokenize-cells`. */
-  readonly dataDir: string;
+  /** SCDL data sets, h5ad and 10x files, tokens, shards, or folders of such, as `trainGeneformer()`. */
+  readonly dataDir: string | readonly string[];
   /** Default: what the head gives out, of a model without one the embeddings. */
   readonly outputs?: readonly InferenceOutput[];
   /** Most genes of a cell. Default: the model's positions, at most 2048. */
   readonly seqLength?: number;
-  /** Medians of genes. Default: those in the checkpoint, or in the data. */
+  /** For h5ad files: `raw` (default), `X` or `layers/NAME`. */
+  readonly matrix?: string;
+  /** Medians of genes. Default: those in the checkpoint, or in or beside the data. */
   readonly medians?: string;
   /** The vocabulary. Default: that beside the medians. */
   readonly vocab?: string;
@@ -38,7 +40,8 @@ export interface InferredGeneformer extends Omit<InferenceResult, "rows"> {
 export async function inferGeneformer(
   options: InferGeneformerOptions,
 ): Promise<InferredGeneformer> {
-  const { checkpointPath, dataDir, genes, includeUnrecognizedVocabInDataset } = options;
+  const { checkpointPath, dataDir, includeUnrecognizedVocabInDataset, signal } = options;
+  const { medians, vocab, genes, matrix } = options;
   const weights = findWeights(checkpointPath);
   const model = openModel(weights);
   const network = "backbone" in model ? model.backbone : model;
@@ -47,14 +50,15 @@ export async function inferGeneformer(
     throw new IncompatibleError("other-model", message);
   }
   const { maxPositions, vocabSize } = network.settings;
-  using source = await openCellTokens(dataDir, {
-    maxLength: Math.min(options.seqLength ?? 2048, maxPositions),
-    genes,
-    includeUnrecognizedVocabInDataset,
-    vocabSize,
-    dictionaries: () => findDictionaries([weights, dataDir], options),
-  });
   const outputs = outputsOf(model, options.outputs);
-  const { rows, ...result } = await runInference(model, source, outputs, options);
+  const open = (folder: string) =>
+    openCellTokens(expandPaths(dataDir), {
+      ...{ medians, vocab, genes, matrix, includeUnrecognizedVocabInDataset, signal, vocabSize },
+      maxLength: Math.min(options.seqLength ?? 2048, maxPositions),
+      weights,
+      folder,
+      onProgress: options.onPreparation,
+    });
+  const { rows, ...result } = await runInference(model, open, outputs, options);
   return { ...result, cells: rows };
 }

@@ -1,43 +1,42 @@
-import { statSync } from "node:fs";
-import { fromFsError } from "../../formats/common/errors.ts";
-import { LoadedProteins } from "../proteins/loaded-proteins.ts";
-import type { ProteinSource } from "../proteins/protein-source.ts";
-import { ProteinStore } from "../proteins/protein-store.ts";
 import { EsmTokenizer } from "../tokenize/esm-tokenizer.ts";
+import {
+  type OpenProteinRowsOptions,
+  openProteinRows,
+  type ProteinRows,
+} from "../train/protein-rows.ts";
 import type { TokenSource } from "./token-source.ts";
 
-/** Proteins of a store or a file as ESM-2's tokens, made when they are asked for. */
+/** Proteins as ESM-2's tokens, made when they are asked for. */
 export class ProteinTokens implements TokenSource {
-  readonly #proteins: ProteinSource;
-  readonly #close: () => void;
+  readonly #proteins: ProteinRows;
   readonly #maxLength: number;
   readonly #tokenizer = new EsmTokenizer();
   /** [rows] */
   readonly #lengths: Uint32Array;
 
-  private constructor(proteins: ProteinSource, close: () => void, maxLength: number) {
+  private constructor(proteins: ProteinRows, maxLength: number) {
     this.#proteins = proteins;
-    this.#close = close;
     this.#maxLength = maxLength;
     this.#lengths = new Uint32Array(proteins.length);
     for (let row = 0; row < proteins.length; row++) this.#lengths[row] = this.tokens(row).length;
   }
 
   /**
-   * Opens a folder of `scdl proteins build --store`, or reads FASTA, FASTQ, an SQLite data base, or a
-   * table (CSV, TSV, JSON lines; parquet) of sequences.
+   * Opens what training reads, see `openProteinRows()`.
    * @param maxLength most tokens of a protein; what lies behind is left out
    */
   static async open(
-    path: string,
+    paths: string | readonly string[],
     maxLength: number,
-    signal: AbortSignal | undefined,
+    options: OpenProteinRowsOptions,
   ): Promise<ProteinTokens> {
-    if (isFolder(path)) {
-      const store = ProteinStore.open(path);
-      return new ProteinTokens(store, () => store.close(), maxLength);
+    const proteins = await openProteinRows(paths, options);
+    try {
+      return new ProteinTokens(proteins, maxLength);
+    } catch (error) {
+      proteins[Symbol.dispose]();
+      throw error;
     }
-    return new ProteinTokens(await LoadedProteins.read(path, { signal }), () => {}, maxLength);
   }
 
   get length(): number {
@@ -57,14 +56,6 @@ export class ProteinTokens implements TokenSource {
   }
 
   [Symbol.dispose](): void {
-    this.#close();
-  }
-}
-
-function isFolder(path: string): boolean {
-  try {
-    return statSync(path).isDirectory();
-  } catch (error) {
-    throw fromFsError(error, path);
+    this.#proteins[Symbol.dispose]();
   }
 }

@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fromFsError, StorageError } from "../../formats/common/errors.ts";
 import { makeDirectories } from "../../formats/common/make-directories.ts";
@@ -17,11 +17,14 @@ export class ResultFolder {
   readonly path: string;
   readonly #temporary: string;
   readonly #overwrite: boolean;
+  /** Whether it was made for these results. */
+  readonly #isNew: boolean;
 
   /** Makes the folder. @throws StorageError when results are there */
   constructor(path: string, overwrite: boolean) {
     this.path = path;
     this.#overwrite = overwrite;
+    this.#isNew = !existsSync(path);
     try {
       makeDirectories(path);
     } catch (error) {
@@ -51,9 +54,15 @@ export class ResultFolder {
     }
   }
 
-  /** Removes what was written. Does nothing after {@link commit}. */
+  /** Removes what was written, and a new folder that is empty. Does nothing after {@link commit}. */
   abort(): void {
     rmSync(this.#temporary, { recursive: true, force: true });
+    if (!this.#isNew) return;
+    try {
+      rmdirSync(this.path);
+    } catch {
+      // It holds results, or is gone.
+    }
   }
 
   /** Results that are there and may be replaced. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import { writeSmallFile } from "../../formats/common/output-file.ts";
 import type { Label } from "../proteins/label-map.ts";
+import type { PreparationProgress } from "../train/preparation.ts";
 import { type AnyModel, type OpenPredictor, openPredictor, padIdOf } from "./open-predictor.ts";
 import { ParquetSink } from "./parquet-sink.ts";
 import { batchesOf, byLength } from "./predict-tokens.ts";
@@ -36,6 +37,8 @@ export interface InferenceOptions {
   readonly overwrite?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
+  /** Hears how far reading and converting are, before the first row is run. */
+  readonly onPreparation?: (progress: PreparationProgress) => void;
 }
 
 export interface InferenceResult {
@@ -57,7 +60,7 @@ interface Range {
 const WINDOW_BYTES = 32 << 20;
 
 /**
- * Runs a model over the rows of a source and writes its outputs in the order of the rows, with
+ * Runs a model over the rows of a source, which may use a folder until it ends, and writes its outputs in the order of the rows, with
  * `ids.txt` and, of classes with names, `labels.json`: all files or none. Rows of like length run
  * together, and each is written where it belongs, so that memory does not grow with the rows.
  *
@@ -65,7 +68,7 @@ const WINDOW_BYTES = 32 << 20;
  */
 export async function runInference(
   model: AnyModel,
-  source: TokenSource,
+  openSource: (folder: string) => Promise<TokenSource>,
   outputs: readonly string[],
   options: InferenceOptions,
 ): Promise<InferenceResult> {
@@ -77,6 +80,7 @@ export async function runInference(
   }
   const folder = new ResultFolder(resultsPath, options.overwrite ?? false);
   try {
+    using source = await openSource(folder.file("data"));
     // Longest first, a length does not come back; in windows or files of few rows it does.
     const isSorted = format !== "parquet" && predictionInterval !== "batch";
     const cached = isSorted ? { cachedPrograms: 1 } : {};

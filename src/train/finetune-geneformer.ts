@@ -1,15 +1,18 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { IncompatibleError } from "../../formats/common/errors.ts";
+import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
 import { isSwitchedOff } from "../data/infer-samples.ts";
-import { SingleCellDataset } from "../dataset/single-cell-dataset.ts";
+import { firstRankFirst } from "../distributed/communicator.ts";
+import { placeAmong } from "../distributed/place.ts";
 import { CellLabelDataModule } from "../gene-tokens/cell-label-data-module.ts";
-import { dictionaryFiles, findDictionaries } from "../gene-tokens/gene-dictionaries.ts";
 import { type CellTask, LabelledCells } from "../gene-tokens/labelled-cells.ts";
+import type { CellVocabulary } from "../gene-tokens/masked-cells.ts";
 import { Geneformer } from "../models/index.ts";
-import type { Label, LabelMap } from "../proteins/label-map.ts";
+import type { Label } from "../proteins/label-map.ts";
 import type { FineTuneBatch } from "../proteins/protein-collate.ts";
+import { type OpenCellsOptions, openCellData } from "./cell-data.ts";
 import { keptConfig } from "./config/config-file.ts";
+import { expandPaths } from "./config/expand-paths.ts";
 import { configOfOptions, runOptions } from "./config/run-options.ts";
 import {
   backboneOfWeights,
@@ -20,9 +23,11 @@ import {
   refuseLora,
   requireWeights,
 } from "./fine-tune-parts.ts";
+import type { PreparationProgress } from "./preparation.ts";
 import { constantSchedule } from "./schedule.ts";
 import {
   batchOfUpdate,
+  limitBatches,
   TrainingRun,
   type TrainingRunOptions,
   type TrainingRunResult,
@@ -32,13 +37,21 @@ import { findWeights } from "./training-weights.ts";
 export interface FinetuneGeneformerOptions
   extends TrainingRunOptions<FineTuneBatch>,
     Omit<HeadOptions, "cnnDropout" | "cnnHiddenSize" | "cnnNumClasses"> {
-  /** The folder of the SCDL data sets `train` and, for validation, `val`. */
-  readonly dataDir: string;
+  /** The folder of the SCDL data sets `train` and, for validation, `val`; or give `data`. */
+  readonly dataDir?: string;
+  /** SCDL data sets, h5ad and 10x files, tokens and shards with obs, as `trainGeneformer()` reads them. */
+  readonly data?: string | readonly string[];
+  /** Validation cells, as `data`. */
+  readonly validData?: string | readonly string[];
+  /** Share of `data` held out for validation without `validData`. Default 0. */
+  readonly validShare?: number;
+  /** For h5ad files: `raw` (default), `X` or `layers/NAME`. */
+  readonly matrix?: string;
   /** Obs column of the labels, e.g. "cell_type". */
   readonly label: string;
   /** Default: classification for a column of text, regression for one of numbers. */
   readonly taskType?: CellTask;
-  /** Medians of genes. Default: those in the weights, or in `train`. */
+  /** Medians of genes. Default: those in the weights, or in or beside the training cells. */
   readonly medians?: string;
   /** The vocabulary. Default: that beside the medians. */
   readonly vocab?: string;
@@ -56,6 +69,8 @@ export interface FinetuneGeneformerOptions
   readonly microBatchSize?: number;
   /** Most genes of a cell. Default: the model's positions, at most 2048. */
   readonly seqLength?: number;
+  /** Hears how far converting is, before training begins. */
+  readonly onPreparation?: (progress: PreparationProgress) => void;
 }
 
 export interface FinetunedGeneformer extends TrainingRunResult {
@@ -74,16 +89,15 @@ export interface FinetunedGeneformer extends TrainingRunResult {
  *   LoRA
  */
 export async function finetuneGeneformer(
-  given: FinetuneGeneformerOptions,
+  all: FinetuneGeneformerOptions,
 ): Promise<FinetunedGeneformer> {
-  refuseLora(given);
+  refuseLora(all);
+  const { onPreparation, ...given } = all;
   const config = configOfOptions("geneformer-finetune", { ...given }, {});
   const options = { ...given, ...runOptions("geneformer-finetune", config) };
   const { data_config, training_config: training, optim_config: optim } = config;
   const { micro_batch_size: microBatchSize } = data_config;
-  const { limit_val_batches: limit } = training;
   const maxSteps = training.early_stop_on_step ?? training.max_steps;
-  const { dataDir, label } = options;
   const path = requireWeights(options.restoreFromCheckpointPath);
   const backbone = backboneOfWeights(path);
   if (!(backbone instanceof Geneformer)) {
@@ -92,27 +106,44 @@ export async function finetuneGeneformer(
   }
   const { padId, maxPositions } = backbone.settings;
   const seqLength = Math.min(data_config.seq_length, maxPositions);
-  const dictionaries = await dictionariesOf(options, backbone, path);
-  await using opened = new AsyncDisposableStack();
-  const cells = async (split: string, labelMap?: LabelMap | null, task = options.taskType) => {
-    const dataset = opened.use(await SingleCellDataset.open(join(dataDir, split)));
-    const { genes, includeUnrecognizedVocabInDataset } = options;
-    const tokens = { ...dictionaries, maxLen: seqLength, genes, includeUnrecognizedVocabInDataset };
-    return LabelledCells.open(dataset, { ...tokens, label, task, labelMap });
+  const run = new TrainingRun<FineTuneBatch>(options, config.experiment_config.experiment_name);
+  const places = placesOf(options);
+  const { medians, vocab, genes, matrix, includeUnrecognizedVocabInDataset } = options;
+  const { seed, valid_share: validShare } = data_config;
+  const cellOptions: OpenCellsOptions = {
+    validData: places.validData,
+    ...{ validShare, medians, vocab, genes, matrix, signal: given.signal, seed, seqLength },
+    includeUnrecognizedVocabInDataset,
+    weights: findWeights(path),
+    folder: join(run.directory, "data"),
+    isResumed: run.isResumed,
+    onProgress: onPreparation,
   };
-  const train = await cells("train");
-  const hasVal = !isSwitchedOff(limit) && existsSync(join(dataDir, "val"));
-  const valid = hasVal ? await cells("val", train.labelMap, train.task) : null;
+  const { communicator } = given;
+  using cells = await firstRankFirst(communicator, () => openCellData(places.data, cellOptions));
+  const { vocabulary, ends, files } = cells;
+  requireTokens(backbone, vocabulary, path);
+  const { label, taskType: task } = options;
+  const shared = { vocabulary, ends, maxLen: seqLength, label };
+  const train = await LabelledCells.open(cells.train, { ...shared, task });
+  const valid =
+    cells.valid === null
+      ? null
+      : await LabelledCells.open(cells.valid, {
+          ...shared,
+          task: train.task,
+          labelMap: train.labelMap,
+        });
   const labels = train.labelMap?.labels ?? null;
   const model = headOn(backbone, train.task, { labels, mean: train.labelMean }, options);
-  const run = new TrainingRun<FineTuneBatch>(options, config.experiment_config.experiment_name);
   await using data = new CellLabelDataModule({
     train,
     ...(valid === null ? {} : { valid }),
     maxSteps,
-    globalBatchSize: batchOfUpdate(microBatchSize, options.accumulateGradBatches),
-    limitValBatches: limit,
-    seed: data_config.seed,
+    globalBatchSize: batchOfUpdate(microBatchSize, options.accumulateGradBatches, communicator),
+    ...placeAmong(communicator),
+    limitValBatches: training.limit_val_batches,
+    seed,
     seqLength,
     padId,
   });
@@ -126,22 +157,36 @@ export async function finetuneGeneformer(
     epsilon: optim.adam_eps,
     loading: headLoading(options),
     learningRateFactors: learningRateFactors(model.parameters, options),
-    files: dictionaryFiles(dictionaries),
+    files,
     config: keptConfig(config, "geneformer-finetune"),
   });
   return { ...result, trainCells: train.length, validCells: valid?.length ?? null, labels };
 }
 
-/** Medians and vocabulary: named, of the weights, or in the training data. */
-async function dictionariesOf(
-  options: Pick<FinetuneGeneformerOptions, "dataDir" | "medians" | "vocab">,
+/** Where the cells are: `data` and `validData`, or the data sets of `dataDir`. */
+function placesOf(options: FinetuneGeneformerOptions) {
+  const { dataDir, data, validData, limitValBatches } = options;
+  if (data !== undefined) {
+    const valid = validData === undefined ? undefined : expandPaths(validData);
+    return { data: expandPaths(data), validData: valid };
+  }
+  if (dataDir === undefined) {
+    throw new InvalidArgumentError("data", data, "expected data or dataDir, one of them", {
+      suggestions: ["--data cells.h5ad --valid-share 0.1", "--data-dir FOLDER with train and val"],
+    });
+  }
+  const val = join(dataDir, "val");
+  const hasVal = !isSwitchedOff(limitBatches(limitValBatches)) && existsSync(val);
+  return { data: [join(dataDir, "train")], validData: hasVal ? [val] : undefined };
+}
+
+/** @throws IncompatibleError for more tokens than the model has */
+function requireTokens(
   { settings }: Geneformer,
+  { vocabSize }: CellVocabulary,
   path: string,
-) {
-  const folders = [findWeights(path), join(options.dataDir, "train")];
-  const found = await findDictionaries(folders, options);
-  const { vocabSize } = found.tokenizer;
-  if (vocabSize <= settings.vocabSize) return found;
+): void {
+  if (vocabSize <= settings.vocabSize) return;
   throw new IncompatibleError(
     "vocabulary",
     `${path}: the model has ${settings.vocabSize} tokens, the vocabulary ${vocabSize}`,

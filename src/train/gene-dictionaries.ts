@@ -20,6 +20,11 @@ export interface DictionaryOptions {
   readonly vocab?: string | undefined;
   /** Var column with Ensembl ids. Default: see `readGeneNames()`. */
   readonly genes?: string | undefined;
+  /**
+   * Of trained weights: the medians that lie in it come before those of the data, and none are computed,
+   * for the model knows its own.
+   */
+  readonly weights?: string | undefined;
   /** Of what is made of the data. */
   readonly folder: string;
   /** What is there is taken, because a run goes on with it. */
@@ -36,11 +41,18 @@ export async function knownDictionaries(
   places: readonly CellInput[],
   options: DictionaryOptions,
 ): Promise<GeneDictionaries | null> {
-  const { medians } = options;
-  if (medians === "auto") return null;
-  const folders = medians === undefined ? foldersOf(places) : [];
+  const { medians, weights } = options;
+  if (medians === "auto") {
+    if (weights === undefined) return null;
+    const message = "medians auto: the model is used with those it was trained with";
+    throw new InvalidArgumentError("medians", medians, message, {
+      suggestions: ["leave it out where the checkpoint has them, or name their file"],
+    });
+  }
+  const known = weights === undefined ? [] : [weights];
+  const folders = medians === undefined ? [...known, ...foldersOf(places)] : [];
   const isThere = folders.some((path) => existsSync(join(path, MEDIANS_FILE)));
-  if (medians === undefined && !isThere) throw noMedians(places);
+  if (medians === undefined && !isThere) throw noMedians(places, weights);
   return findDictionaries(folders, options);
 }
 
@@ -89,7 +101,14 @@ export async function computeDictionaries(
   return findDictionaries([folder], { vocab });
 }
 
-function noMedians(places: readonly CellInput[]): NotFoundError {
+function noMedians(places: readonly CellInput[], weights: string | undefined): NotFoundError {
+  if (weights !== undefined) {
+    const what = join(weights, MEDIANS_FILE);
+    return new NotFoundError("no-medians", `there are no medians of genes: ${what}`, {
+      what,
+      suggestions: ["name the medians that the model was trained with: --medians"],
+    });
+  }
   const [first] = places;
   const path = first?.path ?? "";
   const place = first?.kind === "scdl" ? path : dirname(path);

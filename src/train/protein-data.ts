@@ -102,7 +102,7 @@ async function open(path: string, { signal, onProgress }: OpenProteinsOptions) {
   return { clusters, [Symbol.dispose]: () => {} };
 }
 
-function noProteins(path: string): NotFoundError {
+export function noProteins(path: string): NotFoundError {
   const message = `${path}: the folder has neither a protein store nor shards *.tar`;
   return new NotFoundError("no-proteins", message, {
     what: path,

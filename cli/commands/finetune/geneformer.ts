@@ -1,8 +1,10 @@
-import { boolean, integer, option, string } from "@oclif/core/flags";
+import { integer, option, string } from "@oclif/core/flags";
 import type { FinetunedGeneformer } from "../../../src/train/finetune-geneformer.ts";
+import { CELL_FLAGS } from "../../cell-flags.ts";
 import { CONFIG_FLAGS } from "../../config-flags.ts";
 import { FINE_TUNE_FLAGS } from "../../fine-tune-flags.ts";
 import { ORIGINAL_FINETUNE_FLAGS } from "../../original-train-flags.ts";
+import { PreparationLines } from "../../preparation.ts";
 import { TrainCommand } from "../../train-command.ts";
 import { configDefaults, DATA, trainFlags } from "../../train-flags.ts";
 import { FINETUNE_GENEFORMER_KEYS } from "../../train-keys.ts";
@@ -19,10 +21,7 @@ export default class FinetuneGeneformer extends TrainCommand {
   ];
 
   static override flags = {
-    "data-dir": string({
-      ...DATA,
-      summary: "Folder of the SCDL data sets train and, for validation, val.",
-    }),
+    ...CELL_FLAGS,
     label: string({ ...DATA, summary: "Column of obs, e.g. cell_type." }),
     "task-type": option({
       ...DATA,
@@ -31,13 +30,7 @@ export default class FinetuneGeneformer extends TrainCommand {
     })(),
     medians: string({
       ...DATA,
-      summary: "Medians of genes. Default: those of the weights, or train.",
-    }),
-    vocab: string({ ...DATA, summary: "geneformer.vocab. Default: that beside the medians." }),
-    genes: string({ ...DATA, summary: "Var column with Ensembl ids. Default feature_id." }),
-    "include-unrecognized-vocab-in-dataset": boolean({
-      ...DATA,
-      summary: "A gene without token is an error, not left out.",
+      summary: "Medians of genes. Default: those of the weights, or of the training cells.",
     }),
     "seq-length": integer({ ...DATA, min: 2, default: 2048, summary: "Most genes of a cell." }),
     ...FINE_TUNE_FLAGS,
@@ -53,8 +46,10 @@ export default class FinetuneGeneformer extends TrainCommand {
     const { finetuneGeneformer } = await import("../../../src/train/finetune-geneformer.ts");
     const options = runOptions("geneformer-finetune", config);
     const resumeIfExists = parsed.flags["resume-if-exists"];
-    return this.train(config, (shared) =>
-      finetuneGeneformer({ ...options, resumeIfExists, ...shared }),
+    using lines = new PreparationLines("cells", (line) => this.log(line));
+    const onPreparation = lines.update.bind(lines);
+    return await this.train(config, (shared) =>
+      finetuneGeneformer({ ...options, resumeIfExists, ...shared, onPreparation }),
     );
   }
 }

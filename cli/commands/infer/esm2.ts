@@ -3,6 +3,7 @@ import type { InferredEsm2 } from "../../../src/infer/infer-esm2.ts";
 import { BaseCommand } from "../../base-command.ts";
 import { chosenOutputs, inferFlags, inferOptions } from "../../infer-flags.ts";
 import { wroteText } from "../../infer-text.ts";
+import { PreparationLines } from "../../preparation.ts";
 import { ProgressLine } from "../../progress.ts";
 
 export default class InferEsm2 extends BaseCommand {
@@ -20,7 +21,11 @@ export default class InferEsm2 extends BaseCommand {
   static override flags = {
     "data-path": string({
       required: true,
-      summary: "Proteins: a store, FASTA, an SQLite data base, a table of sequences.",
+      multiple: true,
+      aliases: ["data"],
+      summary:
+        "Proteins, as train esm2 reads them: FASTA, CSV, TSV, JSON lines, parquet, an SQLite data base, " +
+        "a folder of shards (*.tar) or of `proteins build --store`; several.",
     }),
     "max-seq-length": integer({ min: 1, default: 1024, summary: "Most tokens of a protein." }),
     ...inferFlags("Proteins"),
@@ -29,6 +34,7 @@ export default class InferEsm2 extends BaseCommand {
   async run(): Promise<InferredEsm2> {
     const { flags } = await this.parse(InferEsm2);
     const { inferEsm2 } = await import("../../../src/infer/infer-esm2.ts");
+    using lines = new PreparationLines("proteins", (line) => this.log(line));
     using progress = new ProgressLine();
     const result = await inferEsm2({
       ...inferOptions(flags),
@@ -36,6 +42,7 @@ export default class InferEsm2 extends BaseCommand {
       dataPath: flags["data-path"],
       maxSeqLength: flags["max-seq-length"],
       signal: this.signal,
+      onPreparation: lines.update.bind(lines),
       onProgress: ({ done, total }) =>
         progress.update({ label: "running", done, total, unit: "proteins" }),
     });

@@ -3,6 +3,7 @@ import type { InferredGeneformer } from "../../../src/infer/infer-geneformer.ts"
 import { BaseCommand } from "../../base-command.ts";
 import { chosenOutputs, inferFlags, inferOptions } from "../../infer-flags.ts";
 import { wroteText } from "../../infer-text.ts";
+import { PreparationLines } from "../../preparation.ts";
 import { ProgressLine } from "../../progress.ts";
 import { given } from "../../train-flags.ts";
 
@@ -20,9 +21,13 @@ export default class InferGeneformer extends BaseCommand {
   static override flags = {
     "data-dir": string({
       required: true,
-      aliases: ["data-path"],
-      summary: "An SCDL data set, or a folder of tokenize-cells.",
+      multiple: true,
+      aliases: ["data-path", "data"],
+      summary:
+        "Cells, as train geneformer reads them: SCDL data sets, h5ad files (converted while it runs), " +
+        "tokens of `tokenize-cells`, shards, or folders of such; several.",
     }),
+    matrix: string({ summary: "Of h5ad files: raw (default), X or layers/NAME." }),
     medians: string({
       summary: "Medians of genes. Default: those in the checkpoint, or the data.",
     }),
@@ -38,15 +43,22 @@ export default class InferGeneformer extends BaseCommand {
   async run(): Promise<InferredGeneformer> {
     const { flags } = await this.parse(InferGeneformer);
     const { inferGeneformer } = await import("../../../src/infer/infer-geneformer.ts");
+    using lines = new PreparationLines("cells", (line) => this.log(line));
     using progress = new ProgressLine();
     const result = await inferGeneformer({
       ...inferOptions(flags),
       ...chosenOutputs(flags),
-      ...given({ medians: flags.medians, vocab: flags.vocab, genes: flags.genes }),
+      ...given({
+        medians: flags.medians,
+        vocab: flags.vocab,
+        genes: flags.genes,
+        matrix: flags.matrix,
+      }),
       dataDir: flags["data-dir"],
       seqLength: flags["seq-length"],
       includeUnrecognizedVocabInDataset: flags["include-unrecognized-vocab-in-dataset"],
       signal: this.signal,
+      onPreparation: lines.update.bind(lines),
       onProgress: ({ done, total }) =>
         progress.update({ label: "running", done, total, unit: "cells" }),
     });

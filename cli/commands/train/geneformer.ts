@@ -1,7 +1,7 @@
-import { boolean, integer, option, string } from "@oclif/core/flags";
+import { integer, option, string } from "@oclif/core/flags";
 import type { TrainedGeneformer } from "../../../src/train/train-geneformer.ts";
+import { CELL_FLAGS } from "../../cell-flags.ts";
 import { CONFIG_FLAGS } from "../../config-flags.ts";
-import { number } from "../../number-flag.ts";
 import { ORIGINAL_GENEFORMER_FLAGS } from "../../original-train-flags.ts";
 import { PreparationLines } from "../../preparation.ts";
 import { TrainCommand } from "../../train-command.ts";
@@ -23,38 +23,12 @@ export default class TrainGeneformer extends TrainCommand {
   ];
 
   static override flags = {
-    data: string({
-      ...DATA,
-      multiple: true,
-      summary:
-        "Cells: SCDL data sets, h5ad files (converted into the run's folder), tokens of " +
-        "`tokenize-cells`, shards, or folders of such.",
-    }),
-    "valid-data": string({ ...DATA, multiple: true, summary: "Validation cells, as --data." }),
-    "valid-share": number({ ...DATA, summary: "Share of --data held out for validation." }),
-    "data-dir": string({
-      ...DATA,
-      exclusive: ["data", "valid-data", "valid-share"],
-      summary: "Folder of the data sets train and val, instead of --data and --valid-data.",
-    }),
-    matrix: string({ ...DATA, summary: "Of h5ad files: raw (default), X or layers/NAME." }),
+    ...CELL_FLAGS,
     medians: string({
       ...DATA,
       summary:
         "Medians of genes: pickle, JSON or parquet; or auto, those of the training cells. Default: " +
         "medians.json in the training data or beside it. Tokens need none.",
-    }),
-    vocab: string({
-      ...DATA,
-      summary: "BioNeMo's geneformer.vocab. Default: that beside the medians, or made of them.",
-    }),
-    genes: string({
-      ...DATA,
-      summary: "Var column with Ensembl ids. Default feature_id, else ensembl_id, else the index.",
-    }),
-    "include-unrecognized-vocab-in-dataset": boolean({
-      ...DATA,
-      summary: "A gene without token is an error, not left out.",
     }),
     "seq-length": integer({ ...DATA, min: 2, default: 2048, summary: "Genes of a row." }),
     layout: option({

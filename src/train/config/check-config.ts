@@ -134,13 +134,12 @@ function checkData(config: RunConfig, options: CheckOptions): void {
 
 /** What fine-tuning must be told of its data. */
 function checkLabels({ data_config: data }: RunConfig, { model, nameOf }: CheckOptions): void {
-  const examples = { train_data_path: "train.csv", data_dir: "cells", label_column: "cell_type" };
-  const all = ["data_dir", "label_column"] as const;
-  for (const needed of model === "esm2-finetune" ? (["train_data_path"] as const) : all) {
-    if (data[needed] !== null) continue;
+  const needed = model === "esm2-finetune" ? "train_data_path" : "label_column";
+  const example = needed === "train_data_path" ? "train.csv" : "cell_type";
+  if (data[needed] === null) {
     const key = `data_config.${needed}` as const;
     throw new InvalidArgumentError(key, null, `${nameOf(key)} must be given`, {
-      suggestions: [`e.g. ${examples[needed]}; in a file it is ${key}`],
+      suggestions: [`e.g. ${example}; in a file it is ${key}`],
     });
   }
   if (model !== "geneformer-finetune" || data.task_type !== "token-classification") return;

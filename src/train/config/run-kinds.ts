@@ -29,7 +29,7 @@ const OF_SOME: readonly (readonly [
     ],
   ],
   [ESM2, ["data_config.min_seq_length", "data_config.max_seq_length"]],
-  [["geneformer"], ["data_config.matrix", "bionemo_model_config.layout"]],
+  [["geneformer"], ["bionemo_model_config.layout"]],
   [
     GENEFORMER,
     [
@@ -37,10 +37,14 @@ const OF_SOME: readonly (readonly [
       "data_config.medians",
       "data_config.vocab",
       "data_config.genes",
+      "data_config.matrix",
       "data_config.include_unrecognized_vocab_in_dataset",
     ],
   ],
-  [TRAINING, ["data_config.data", "data_config.valid_data", "data_config.valid_share"]],
+  [
+    ["esm2", "geneformer", "geneformer-finetune"],
+    ["data_config.data", "data_config.valid_data", "data_config.valid_share"],
+  ],
   [
     TRAINING,
     [

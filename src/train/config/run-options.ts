@@ -55,7 +55,6 @@ export interface RunOptions {
   readonly geneformer: OptionsFor<"geneformer">;
   readonly "esm2-finetune": OptionsFor<"esm2-finetune"> & { readonly trainDataPath: string };
   readonly "geneformer-finetune": Omit<OptionsFor<"geneformer-finetune">, "taskType"> & {
-    readonly dataDir: string;
     readonly label: string;
     readonly taskType?: "regression" | "classification";
   };

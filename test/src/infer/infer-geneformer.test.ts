@@ -7,6 +7,7 @@ import { readGeneMedians, writeGeneMedians } from "../../../src/gene-tokens/gene
 import { GeneTokenizer } from "../../../src/gene-tokens/gene-tokenizer.ts";
 import { CellTokenizer, tokenizeToDisk } from "../../../src/gene-tokens/index.ts";
 import { type InferGeneformerOptions, inferGeneformer } from "../../../src/infer/index.ts";
+import { simulateH5ad } from "../../../src/simulate/simulate-h5ad.ts";
 import { verifyCheckpoint } from "../../../src/train/checkpoint.ts";
 import { trainGeneformer } from "../../../src/train/index.ts";
 import { fixture } from "../models/model-fixture.ts";
@@ -75,6 +76,30 @@ test("a run of train geneformer is all that its cells need, and tokens give the 
   const short = await infer("short", { seqLength: 6 });
   expect([...short.lengths]).toEqual(Array(16).fill(6));
   expect([...short.ids.slice(0, 6)]).toEqual([...whole.ids.slice(0, 6)]);
+}, 120_000);
+
+test("an h5ad file is converted beside the results and gives those of its data set", async () => {
+  const h5ad = join(folder, "a.h5ad");
+  await simulateH5ad({ output: h5ad, nObs: 12, nVars: 40, nnzPerCell: 10, seed: 3 });
+  const run = await trainGeneformer({
+    ...{ data: h5ad, medians: "auto", resultDir: folder, experimentName: "of-h5ad" },
+    ...{ seqLength: 12, numSteps: 2, threads: 1 },
+    model: { layers: 1, hiddenSize: 16, heads: 2, intermediateSize: 32 },
+  });
+  const infer = async (name: string, ...places: string[]) => {
+    const resultsPath = join(folder, name);
+    const { path } = await inferGeneformer({
+      ...{ checkpointPath: run.directory, dataDir: places, resultsPath, threads: 1 },
+    });
+    expect(readdirSync(resultsPath).sort()).toEqual(["ids.txt", "predictions.safetensors"]);
+    using file = SafetensorsFile.open(path);
+    return [...file.readFloat32("embeddings")];
+  };
+  const converted = join(run.directory, "data", "train.scdl");
+  const expected = await infer("of-scdl", converted);
+  expect(expected.length).toBe(12 * 16);
+  const twice = await infer("twice", h5ad, converted);
+  expect(twice).toEqual([...expected, ...expected]);
 }, 120_000);
 
 test("medians and vocabulary that are missing or of another model are refused", async () => {

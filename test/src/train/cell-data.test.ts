@@ -19,8 +19,10 @@ import {
   type GeneformerBatch,
   GeneformerDataModule,
 } from "../../../src/gene-tokens/geneformer-data-module.ts";
+import { LabelledCells } from "../../../src/gene-tokens/labelled-cells.ts";
 import { MaskedCellsDataModule } from "../../../src/gene-tokens/masked-cells-data-module.ts";
 import { tokenizeToDisk } from "../../../src/gene-tokens/tokenize-to-disk.ts";
+import { openCellTokens } from "../../../src/infer/cell-tokens.ts";
 import { Geneformer } from "../../../src/models/index.ts";
 import { simulateH5ad } from "../../../src/simulate/simulate-h5ad.ts";
 import { assertStopAndGo } from "../../../src/testing/index.ts";
@@ -33,6 +35,7 @@ const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), 
 const at = (name: string) => join(folder, name);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const SEQ_LENGTH = 16;
+const OBS = ["cell_type", "n_counts"];
 const MEDIANS = at("medians.json");
 let tokenizer: GeneTokenizer;
 let medians: ReadonlyMap<string, number>;
@@ -53,15 +56,20 @@ beforeAll(async () => {
   saveMedians(MEDIANS, medians);
   tokenizer = GeneTokenizer.fromMediansAndGenes(medians);
   const cells = new CellTokenizer({ vocabulary: tokenizer.vocabulary, medians });
-  await tokenizeToDisk([at("whole")], cells, { output: at("tokens") });
-  const sharded = { output: at("tokens.tars"), format: "webdataset", cellsPerPart: 10 } as const;
+  await tokenizeToDisk([at("whole")], cells, { output: at("tokens"), obs: OBS });
+  const sharded = {
+    output: at("tokens.tars"),
+    format: "webdataset",
+    cellsPerPart: 10,
+    obs: OBS,
+  } as const;
   await tokenizeToDisk(files, cells, sharded);
-  const parquet = { output: at("parquet"), format: "parquet", cellsPerPart: 20 } as const;
+  const parquet = { output: at("parquet"), format: "parquet", cellsPerPart: 20, obs: OBS } as const;
   await tokenizeToDisk([at("whole")], cells, parquet);
   tokenizer.saveVocab(at("own.vocab"));
   // One list of genes: that of the first part is the second's.
-  await writeDatasetShards(at("parts/a"), { output: at("cells"), samplesPerShard: 9 });
-  const dense = { output: at("dense"), samplesPerShard: 12, layout: "dense" } as const;
+  await writeDatasetShards(at("parts/a"), { output: at("cells"), samplesPerShard: 9, obs: OBS });
+  const dense = { output: at("dense"), samplesPerShard: 12, layout: "dense", obs: OBS } as const;
   await writeDatasetShards(at("parts/b"), dense);
 });
 
@@ -234,4 +242,67 @@ test("what is missing, empty or does not fit is a typed error that says what to 
   // Fewer cells than a batch.
   const [batch] = await batchesOf(["one"], { ...both, validShare: 0 });
   expect(batch?.shape).toEqual([4, SEQ_LENGTH]);
+});
+
+const CONTAINERS = [
+  ["whole"],
+  ["parts/a", "h5ads/b.h5ad"],
+  ["tokens"],
+  ["tokens.tars"],
+  ["parquet"],
+  ["cells", "dense"],
+];
+
+test("labels of cells are the same whatever they are in, held out ones too", async () => {
+  const labelsOf = async (names: readonly string[], label: string) => {
+    using cells = await openCellData(names.map(at), optionsOf({ validShare: 0.3 }));
+    const { vocabulary, ends } = cells;
+    const shared = { vocabulary, ends, maxLen: SEQ_LENGTH, label };
+    const train = await LabelledCells.open(cells.train, shared);
+    if (cells.valid === null) throw new Error("expected cells held out");
+    const { labelMap, task } = train;
+    const valid = await LabelledCells.open(cells.valid, { ...shared, task, labelMap });
+    const items = [train, valid].flatMap((of) => {
+      return Array.from({ length: of.length }, (_, idx) => of.at({ epoch: 0, idx }));
+    });
+    return {
+      ...{ task, classes: labelMap?.labels },
+      items: items.map(({ text, labels }) => [...text, ...labels]),
+    };
+  };
+  for (const label of OBS) {
+    const expected = await labelsOf(["whole"], label);
+    expect(expected.items).toHaveLength(37);
+    expect(expected.task).toBe(label === "cell_type" ? "classification" : "regression");
+    for (const names of CONTAINERS) {
+      expect(await labelsOf(names, label), names.join()).toEqual(expected);
+    }
+  }
+  await expect(labelsOf(["tokens"], "donor")).rejects.toMatchObject({
+    code: "no-such-column",
+    available: OBS,
+  });
+  await expect(labelsOf(["dense"], "donor")).rejects.toMatchObject({ available: OBS });
+  await expect(labelsOf(["parquet"], "donor")).rejects.toMatchObject({ code: "no-such-column" });
+});
+
+test("cells to run a model on are the same whatever they are in", async () => {
+  const rowsOf = async (names: readonly string[], maxLength = SEQ_LENGTH) => {
+    const options = { maxLength, vocabSize: 100, folder: at(`infer-${runs++}`), medians: MEDIANS };
+    using source = await openCellTokens(names.map(at), options);
+    return Array.from({ length: source.length }, (_, row) => {
+      const tokens = source.tokens(row);
+      expect(source.mostTokens(row)).toBeGreaterThanOrEqual(tokens.length);
+      expect(source.mostTokens(row)).toBeLessThanOrEqual(maxLength);
+      return [...tokens];
+    });
+  };
+  const expected = await rowsOf(["whole"]);
+  expect(expected).toHaveLength(37);
+  for (const names of CONTAINERS) expect(await rowsOf(names), names.join()).toEqual(expected);
+  expect(await rowsOf(["cells", "tokens.tars"], 5)).toEqual(
+    [...expected.slice(0, 25), ...expected].map((row) => row.slice(0, 5)),
+  );
+  const auto = { maxLength: 9, vocabSize: 100, folder: at("auto"), medians: "auto", weights: "w" };
+  await expect(openCellTokens([at("whole")], auto)).rejects.toThrow("it was trained with");
 });

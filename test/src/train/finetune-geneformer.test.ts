@@ -24,7 +24,7 @@ beforeAll(async () => {
     threads: 1,
     model: { layers: 1, hiddenSize: 16, heads: 2, intermediateSize: 32 },
   });
-});
+}, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const options: FinetuneGeneformerOptions = {
@@ -61,6 +61,28 @@ test("a number of each cell is learned far better than by its mean", async () =>
   expect(run.labels).toBeNull();
   // The ages of the validation cells vary by 0.67.
   expect(run.metrics["val_loss"]).toBeLessThan(0.2);
+}, 120_000);
+
+test("cells named one by one are fine-tuned on as those of a folder; a share is held out", async () => {
+  const { dataDir: _, ...short } = { ...options, numSteps: 2, valCheckInterval: 2 };
+  const ofFolder = await finetuneGeneformer({ ...short, dataDir, experimentName: "of-folder" });
+  const ofPaths = await finetuneGeneformer({
+    ...{ ...short, experimentName: "of-paths" },
+    data: join(dataDir, "train"),
+    validData: join(dataDir, "val"),
+  });
+  const losses = ({ metrics }: typeof ofPaths) => [
+    metrics["reduced_train_loss"],
+    metrics["val_loss"],
+  ];
+  expect(losses(ofPaths)).toEqual(losses(ofFolder));
+  const data = [join(dataDir, "train"), join(dataDir, "val")];
+  const shared = { ...short, data, validShare: 0.25, experimentName: "of-share" };
+  const run = await finetuneGeneformer(shared);
+  expect(run).toMatchObject({ trainCells: 48, validCells: 16 });
+  await expect(
+    finetuneGeneformer({ ...short, medians: "auto", data, experimentName: "refused" }),
+  ).rejects.toThrow("it was trained with");
 }, 120_000);
 
 test("labels and weights that do not fit are refused before a run's folder is made", async () => {

@@ -12,6 +12,7 @@ import { writeProteinShards } from "../../../src/proteins/write-protein-shards.t
 import { defaultRng } from "../../../src/random/numpy-generator.ts";
 import { assertStopAndGo } from "../../../src/testing/index.ts";
 import { type OpenProteinsOptions, openProteins } from "../../../src/train/protein-data.ts";
+import { openProteinRows } from "../../../src/train/protein-rows.ts";
 import { constantSchedule } from "../../../src/train/schedule.ts";
 import { trainEsm2 } from "../../../src/train/train-esm2.ts";
 
@@ -196,4 +197,25 @@ test("a shard cut at any byte, or another under its name, gives no wrong protein
   using opened = await openProteins(at("cut.tar"));
   writeFileSync(at("cut.tar"), readFileSync(at("shards/proteins-000001.tar")));
   expect(() => opened.train.memberSequence(1, 0)).toThrow(/sample 1/);
+});
+
+test("proteins to run a model on come in the order they are in, from all places", async () => {
+  const rowsOf = async (...names: string[]) => {
+    using rows = await openProteinRows(names.map(at));
+    return Array.from({ length: rows.length }, (_, row) => [
+      rows.id(row),
+      Buffer.from(rows.sequence(row)).toString(),
+    ]);
+  };
+  for (const name of CONTAINERS) {
+    const ids = PROTEINS.map(([id, residues], row) => [
+      name === "bare.csv" ? String(row) : id,
+      residues,
+    ]);
+    expect(await rowsOf(name), name).toEqual(ids);
+  }
+  expect(await rowsOf("p.csv", "shards", "store")).toEqual([...PROTEINS, ...PROTEINS, ...PROTEINS]);
+  using two = await openProteinRows([at("p.csv"), at("store")]);
+  expect(() => two.id(46)).toThrow("expected a protein of 0 to 45, found 46");
+  await expect(rowsOf("p.csv", "absent.csv")).rejects.toMatchObject({ code: "no-such-file" });
 });
