@@ -109,7 +109,7 @@ export function trainFlags(defaults: TrainDefaults) {
     device: string({
       ...DEVICE,
       default: "cpu",
-      summary: "cpu, torch-cpu, cuda or cuda:N: see `scdl devices`.",
+      summary: "cpu, torch-cpu, cuda, cuda:N, webgpu, tfjs: see `scdl devices`.",
     }),
     precision: string({
       ...DEVICE,

@@ -1,9 +1,10 @@
 import { availableParallelism, cpus, totalmem } from "node:os";
-import { ScdlError, UnsupportedFeatureError } from "../../formats/common/errors.ts";
+import { dirname } from "node:path";
+import { ScdlError } from "../../formats/common/errors.ts";
+import { TFJS_BACKENDS, type TfjsBackend } from "./tfjs/backends.ts";
 import { askCudaDriver, type CudaDevice, requireCuda } from "./torch/cuda-driver.ts";
 import { type FoundLibtorch, findLibtorch } from "./torch/find-libtorch.ts";
 import type { Precision } from "./torch/precision.ts";
-import { systemLibrary } from "./torch/shared-libraries.ts";
 
 /** A device that programs can run on, or why they cannot. */
 export interface DeviceReport {
@@ -34,8 +35,9 @@ const CPU_MODEL = cpus()[0]?.model.trim() ?? "CPU";
 
 /** Every device, usable or not, after trying to load what runs it. */
 export async function listDevices(options: ListDevicesOptions = {}): Promise<DeviceReport[]> {
-  const others = [await webGpuReport(), ...(await tfjsReports())];
-  return [await onnxReport(), ...(await torchReports(options.libtorch)), ...others];
+  const others = Promise.all([webGpuReport(), ...TFJS_BACKENDS.map(tfjsReport)]);
+  const reports = [await onnxReport(), ...(await torchReports(options.libtorch))];
+  return [...reports, ...(await others).filter((report) => report !== null)];
 }
 
 async function torchReports(given: string | undefined): Promise<DeviceReport[]> {
@@ -50,17 +52,11 @@ async function torchReports(given: string | undefined): Promise<DeviceReport[]> 
   return [torch, ...cudaReports(libtorch)];
 }
 
-/** On Linux only where there is Vulkan: the library speaks to the terminal where there is none. */
 async function webGpuReport(): Promise<DeviceReport> {
-  const { WebGpuExecutor } = await import("./onnx/webgpu/executor.ts");
+  const { requireGpu } = await import("./onnx/webgpu/require-gpu.ts");
   const { VERSION } = await import("./onnx/runtime.ts");
   try {
-    if (process.platform === "linux" && systemLibrary("libvulkan.so.1") === null) {
-      throw new UnsupportedFeatureError("webgpu", "Vulkan is not installed: no libvulkan.so.1", {
-        suggestions: ["install the Vulkan driver of the GPU"],
-      });
-    }
-    await using _opened = await WebGpuExecutor.open();
+    await requireGpu();
   } catch (error) {
     return unusable("webgpu", "onnx", null, error);
   }
@@ -68,20 +64,24 @@ async function webGpuReport(): Promise<DeviceReport> {
   return { ...NOTHING, device: "webgpu", executor: "onnx", version: VERSION, precisions };
 }
 
-/** None where no backend of TensorFlow.js is installed: it is for those who have one. */
-async function tfjsReports(): Promise<DeviceReport[]> {
-  const { findBackend, TFJS_VERSION } = await import("./tfjs/backends.ts");
+/** null where the backend is not installed: TensorFlow.js is for those who have it. */
+async function tfjsReport(backend: TfjsBackend): Promise<DeviceReport | null> {
+  const { findBackend } = await import("./tfjs/backends.ts");
+  const device = `tfjs:${backend}`;
+  let source: string;
   try {
-    const { backend, file } = findBackend(null);
-    const known = {
-      device: "tfjs",
-      executor: "tfjs",
-      version: TFJS_VERSION,
-      source: file,
-    } as const;
-    return [{ ...NOTHING, ...known, description: `backend ${backend}`, precisions: ["32"] }];
+    source = dirname(findBackend(backend).file);
   } catch {
-    return [];
+    return null;
+  }
+  const { TfjsExecutor } = await import("./tfjs/executor.ts");
+  try {
+    await using executor = await TfjsExecutor.open({ backend });
+    const { version } = await executor.describe();
+    const known = { ...NOTHING, device, executor: "tfjs", version, source } as const;
+    return { ...known, ...processor(), precisions: ["32"] };
+  } catch (error) {
+    return { ...unusable(device, "tfjs", null, error), source };
   }
 }
 

@@ -11,9 +11,9 @@ import {
 
 /** What a run computes on. */
 export interface RunDeviceOptions {
-  /** "cpu", "torch-cpu", "cuda" or "cuda:N", see `openDevice()`. Default "cpu". */
+  /** "cpu", "torch-cpu", "cuda", "cuda:N", "webgpu" or "tfjs", see `openDevice()`. Default "cpu". */
   readonly device?: string;
-  /** Of products: "32", "bf16-mixed" or "16-mixed", the last two not on "cpu". Default "32". */
+  /** Of products: "32", "bf16-mixed" or "16-mixed", the last two of libtorch. Default "32". */
   readonly precision?: Precision;
   /** Folder of the PyTorch whose libtorch runs. Default: the one that is found. */
   readonly libtorch?: string;

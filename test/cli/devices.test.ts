@@ -4,10 +4,12 @@ import { expect, test } from "vitest";
 import { temporaryDirectory } from "../helpers/bundle.ts";
 import { runScdl } from "../helpers/run-process.ts";
 
-/** Without what leads to an installed PyTorch. */
+const NO_VULKAN = { VK_DRIVER_FILES: "/no-driver.json", VK_ICD_FILENAMES: "/no-driver.json" };
+
+/** Without what leads to an installed PyTorch, or to a GPU. */
 function emptyEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const { LIBTORCH: _1, VIRTUAL_ENV: _2, CONDA_PREFIX: _3, ...rest } = process.env;
-  return { ...rest, PATH: temporaryDirectory(), ...more };
+  return { ...rest, PATH: temporaryDirectory(), ...NO_VULKAN, ...more };
 }
 
 test.skipIf(process.platform !== "linux")(
@@ -25,6 +27,8 @@ test.skipIf(process.platform !== "linux")(
     expect(none.stdout).toMatch(/^cpu {8}ONNX Runtime \d.*, \d+ threads, .*; precision 32\n/);
     expect(none.stdout).toContain("\ntorch-cpu, cuda: not usable: no libtorch: not in LIBTORCH");
     expect(none.stdout).toContain("\n           install PyTorch: pip install torch\n");
+    expect(none.stdout).toContain("\nwebgpu: not usable: there is no GPU that WebGPU can use: ");
+    expect(none.stdout).toMatch(/\ntfjs:wasm {2}TensorFlow.js 4.22.0: .*; precision 32\n/);
     const [cpu, torch, cuda] = JSON.parse(json.stdout);
     expect(cpu).toMatchObject({ device: "cpu", executor: "onnx", problem: null });
     for (const [report, device] of [
