@@ -1,8 +1,9 @@
-/** Flags that the commands `infer` have in common, and the options they stand for. */
+/** Flags of the commands `infer`, and the options they stand for. */
 import { boolean, integer, option, string } from "@oclif/core/flags";
 import type { InferenceOutput } from "../src/infer/inference-outputs.ts";
+import type { RunOptions } from "../src/train/config/run-options.ts";
+import { CONFIG_FLAGS, commandConfig, type FlagKey, type ParsedFlags } from "./config-flags.ts";
 import { outputName } from "./output-name.ts";
-import { given } from "./train-flags.ts";
 
 const OUTPUTS = { helpGroup: "OUTPUT" };
 
@@ -10,10 +11,9 @@ const OUTPUTS = { helpGroup: "OUTPUT" };
 export function inferFlags(rows: string) {
   return {
     "checkpoint-path": string({
-      required: true,
       summary: "A run's folder, a checkpoint, or a folder of transformers.",
     }),
-    "results-path": string({ required: true, summary: "The folder to write." }),
+    "results-path": string({ summary: "The folder to write." }),
     "include-embeddings": boolean({ ...OUTPUTS, summary: "The mean of hidden states." }),
     "include-hiddens": boolean({ ...OUTPUTS, summary: "Hidden states of every token." }),
     "include-logits": boolean({ ...OUTPUTS, summary: "Logits of every token." }),
@@ -34,47 +34,71 @@ export function inferFlags(rows: string) {
     })(),
     "micro-batch-size": integer({ min: 1, default: 8, summary: `${rows} run at a time.` }),
     threads: integer({ min: 1, summary: "Default: what the machine offers." }),
+    ...CONFIG_FLAGS,
     overwrite: boolean({ ...OUTPUTS, summary: "Replace results that are there." }),
   };
 }
 
-interface ParsedInferFlags {
-  readonly "checkpoint-path": string;
-  readonly "results-path": string;
+interface OutputFlags {
   readonly "include-embeddings": boolean;
   readonly "include-hiddens": boolean;
   readonly "include-logits": boolean;
   readonly "include-input-ids": boolean;
   readonly "include-predictions": boolean;
-  readonly format: "safetensors" | "parquet" | "npy";
-  readonly "prediction-interval": "epoch" | "batch";
-  readonly "micro-batch-size": number;
-  readonly threads: number | undefined;
-  readonly overwrite: boolean;
 }
 
-/** What they say, but for the outputs. */
-export function inferOptions(flags: ParsedInferFlags) {
-  return {
-    ...given({ threads: flags.threads }),
-    checkpointPath: flags["checkpoint-path"],
-    resultsPath: outputName("results-path", flags["results-path"]),
-    format: flags.format,
-    predictionInterval: flags["prediction-interval"],
-    microBatchSize: flags["micro-batch-size"],
-    overwrite: flags.overwrite,
-  };
+/** What the flags of `infer` are in a configuration. */
+const INFER_KEYS: Readonly<Record<string, FlagKey>> = {
+  "checkpoint-path": "bionemo_model_config.initial_ckpt_path",
+  "results-path": "inference_config.results_path",
+  outputs: "inference_config.outputs",
+  format: "inference_config.format",
+  "prediction-interval": "inference_config.prediction_interval",
+  "micro-batch-size": "data_config.micro_batch_size",
+  threads: "training_config.threads",
+};
+
+export const INFER_ESM2_KEYS: Readonly<Record<string, FlagKey>> = {
+  ...INFER_KEYS,
+  "data-path": "data_config.data",
+  "max-seq-length": "data_config.max_seq_length",
+};
+
+export const INFER_GENEFORMER_KEYS: Readonly<Record<string, FlagKey>> = {
+  ...INFER_KEYS,
+  "data-dir": "data_config.data",
+  medians: "data_config.medians",
+  vocab: "data_config.vocab",
+  genes: "data_config.genes",
+  matrix: "data_config.matrix",
+  "include-unrecognized-vocab-in-dataset": "data_config.include_unrecognized_vocab_in_dataset",
+  "seq-length": "data_config.seq_length",
+};
+
+/** The options that file, flags and `--set` stand for. @throws as `commandConfig()` */
+export async function inferOptions<M extends "esm2-infer" | "geneformer-infer">(
+  model: M,
+  parsed: ParsedFlags & { readonly flags: OutputFlags },
+  options: {
+    readonly keys: Readonly<Record<string, FlagKey>>;
+    readonly onWarning: (message: string) => void;
+  },
+): Promise<RunOptions[M]> {
+  const outputs = chosenOutputs(parsed.flags);
+  const flags = { ...parsed.flags, ...(outputs.length > 0 ? { outputs } : {}) };
+  const config = await commandConfig(model, { ...parsed, flags }, options);
+  outputName("results-path", config.inference_config.results_path ?? "");
+  const { runOptions } = await import("../src/train/config/run-options.ts");
+  return runOptions(model, config);
 }
 
 /** None where the outputs are left to the model. */
-export function chosenOutputs(flags: ParsedInferFlags): {
-  readonly outputs?: readonly InferenceOutput[];
-} {
+function chosenOutputs(flags: OutputFlags): readonly InferenceOutput[] {
   const chosen: InferenceOutput[] = [];
   if (flags["include-predictions"]) chosen.push("predictions");
   if (flags["include-embeddings"]) chosen.push("embeddings");
   if (flags["include-hiddens"]) chosen.push("hidden_states");
   if (flags["include-logits"]) chosen.push("token_logits");
   if (flags["include-input-ids"]) chosen.push("input_ids");
-  return chosen.length === 0 ? {} : { outputs: chosen };
+  return chosen;
 }

@@ -151,10 +151,3 @@ export function trainFlags(defaults: TrainDefaults) {
     ...TRAINER_FLAGS,
   };
 }
-
-/** Without the flags that were not given. */
-export function given<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
-  // proof: the same fields, those that are undefined left out
-  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
-}

@@ -1,5 +1,7 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import { openModel } from "../models/index.ts";
+import { runConfigYaml } from "../train/config/config-file.ts";
+import { configOfOptions, runOptions } from "../train/config/run-options.ts";
 import { findWeights } from "../train/training-weights.ts";
 import { type InferenceOutput, outputsOf } from "./inference-outputs.ts";
 import { ProteinTokens } from "./protein-tokens.ts";
@@ -28,8 +30,11 @@ export interface InferredEsm2 extends Omit<InferenceResult, "rows"> {
  * @throws StorageError when results are there, IncompatibleError for another model,
  *   InvalidArgumentError for an output that it does not have
  */
-export async function inferEsm2(options: InferEsm2Options): Promise<InferredEsm2> {
-  const { checkpointPath, dataPath, maxSeqLength = 1024, signal } = options;
+export async function inferEsm2(given: InferEsm2Options): Promise<InferredEsm2> {
+  const said = configOfOptions("esm2-infer", { ...given }, {});
+  const options = { ...given, ...runOptions("esm2-infer", said) };
+  const config = runConfigYaml(said, "esm2-infer");
+  const { checkpointPath, dataPath, signal } = options;
   const { onPreparation: onProgress } = options;
   const model = openModel(findWeights(checkpointPath));
   const network = "backbone" in model ? model.backbone : model;
@@ -38,7 +43,8 @@ export async function inferEsm2(options: InferEsm2Options): Promise<InferredEsm2
     throw new IncompatibleError("other-model", message);
   }
   const outputs = outputsOf(model, options.outputs);
-  const open = () => ProteinTokens.open(dataPath, maxSeqLength, { signal, onProgress });
-  const { rows, ...result } = await runInference(model, open, outputs, options);
+  const open = () =>
+    ProteinTokens.open(dataPath, said.data_config.max_seq_length, { signal, onProgress });
+  const { rows, ...result } = await runInference(model, open, outputs, { ...options, config });
   return { ...result, proteins: rows };
 }

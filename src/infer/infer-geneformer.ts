@@ -1,6 +1,8 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import { Geneformer, openModel } from "../models/index.ts";
+import { runConfigYaml } from "../train/config/config-file.ts";
 import { expandPaths } from "../train/config/expand-paths.ts";
+import { configOfOptions, runOptions } from "../train/config/run-options.ts";
 import { findWeights } from "../train/training-weights.ts";
 import { openCellTokens } from "./cell-tokens.ts";
 import { type InferenceOutput, outputsOf } from "./inference-outputs.ts";
@@ -37,9 +39,10 @@ export interface InferredGeneformer extends Omit<InferenceResult, "rows"> {
  * @throws StorageError when results are there, IncompatibleError for another model or vocabulary,
  *   NotFoundError without medians
  */
-export async function inferGeneformer(
-  options: InferGeneformerOptions,
-): Promise<InferredGeneformer> {
+export async function inferGeneformer(given: InferGeneformerOptions): Promise<InferredGeneformer> {
+  const said = configOfOptions("geneformer-infer", { ...given }, {});
+  const options = { ...given, ...runOptions("geneformer-infer", said) };
+  const config = runConfigYaml(said, "geneformer-infer");
   const { checkpointPath, dataDir, includeUnrecognizedVocabInDataset, signal } = options;
   const { medians, vocab, genes, matrix } = options;
   const weights = findWeights(checkpointPath);
@@ -54,11 +57,11 @@ export async function inferGeneformer(
   const open = (folder: string) =>
     openCellTokens(expandPaths(dataDir), {
       ...{ medians, vocab, genes, matrix, includeUnrecognizedVocabInDataset, signal, vocabSize },
-      maxLength: Math.min(options.seqLength ?? 2048, maxPositions),
+      maxLength: Math.min(said.data_config.seq_length, maxPositions),
       weights,
       folder,
       onProgress: options.onPreparation,
     });
-  const { rows, ...result } = await runInference(model, open, outputs, options);
+  const { rows, ...result } = await runInference(model, open, outputs, { ...options, config });
   return { ...result, cells: rows };
 }

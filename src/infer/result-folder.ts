@@ -7,7 +7,7 @@ import { createTemporary, sweepLeftovers } from "../../formats/scdl/directory-sw
 
 /** Every name that results have. */
 const RESULTS =
-  /^(predictions(__rank_\d+__dp_rank_\d+__batch_\d+)?(\.[a-z_]+)?\.(safetensors|parquet|npy)|ids\.txt|labels\.json)$/;
+  /^(predictions(__rank_\d+__dp_rank_\d+__batch_\d+)?(\.[a-z_]+)?\.(safetensors|parquet|npy)|predictions\.yaml|ids\.txt|labels\.json)$/;
 
 /**
  * The folder of results. Files are written in a folder of their own inside it and moved out when all

@@ -70,7 +70,7 @@ export async function runInference(
   model: AnyModel,
   openSource: (folder: string) => Promise<TokenSource>,
   outputs: readonly string[],
-  options: InferenceOptions,
+  options: InferenceOptions & { readonly config: string },
 ): Promise<InferenceResult> {
   const { checkpointPath, resultsPath, executor, threads, signal } = options;
   const { format = "safetensors", microBatchSize = 8, predictionInterval } = options;
@@ -98,6 +98,7 @@ export async function runInference(
     const predictions = await run.write();
     const others = [
       writeIds(folder, source),
+      writeConfig(folder, options.config),
       ...(labels === null ? [] : [writeLabels(folder, labels)]),
     ];
     folder.commit([...predictions, ...others]);
@@ -211,6 +212,12 @@ function writeIds(folder: ResultFolder, source: TokenSource): string {
   const ids = Array.from({ length: source.length }, (_, row) => `${source.id(row)}\n`);
   writeSmallFile(folder.file("ids.txt"), Buffer.from(ids.join("")));
   return "ids.txt";
+}
+
+/** What was asked for, so that it can be done again. */
+function writeConfig(folder: ResultFolder, yaml: string): string {
+  writeSmallFile(folder.file("predictions.yaml"), Buffer.from(yaml));
+  return "predictions.yaml";
 }
 
 function writeLabels(folder: ResultFolder, labels: readonly Label[]): string {

@@ -1,7 +1,7 @@
 import { integer, string } from "@oclif/core/flags";
 import type { InferredEsm2 } from "../../../src/infer/infer-esm2.ts";
 import { BaseCommand } from "../../base-command.ts";
-import { chosenOutputs, inferFlags, inferOptions } from "../../infer-flags.ts";
+import { INFER_ESM2_KEYS, inferFlags, inferOptions } from "../../infer-flags.ts";
 import { wroteText } from "../../infer-text.ts";
 import { PreparationLines } from "../../preparation.ts";
 import { ProgressLine } from "../../progress.ts";
@@ -20,7 +20,6 @@ export default class InferEsm2 extends BaseCommand {
 
   static override flags = {
     "data-path": string({
-      required: true,
       multiple: true,
       aliases: ["data"],
       summary:
@@ -32,15 +31,16 @@ export default class InferEsm2 extends BaseCommand {
   };
 
   async run(): Promise<InferredEsm2> {
-    const { flags } = await this.parse(InferEsm2);
+    const parsed = await this.parse(InferEsm2);
+    const onWarning = (message: string) => this.warning(message);
+    const keys = INFER_ESM2_KEYS;
+    const options = await inferOptions("esm2-infer", parsed, { keys, onWarning });
     const { inferEsm2 } = await import("../../../src/infer/infer-esm2.ts");
     using lines = new PreparationLines("proteins", (line) => this.log(line));
     using progress = new ProgressLine();
     const result = await inferEsm2({
-      ...inferOptions(flags),
-      ...chosenOutputs(flags),
-      dataPath: flags["data-path"],
-      maxSeqLength: flags["max-seq-length"],
+      ...options,
+      overwrite: parsed.flags.overwrite,
       signal: this.signal,
       onPreparation: lines.update.bind(lines),
       onProgress: ({ done, total }) =>

@@ -1,11 +1,10 @@
 import { boolean, integer, string } from "@oclif/core/flags";
 import type { InferredGeneformer } from "../../../src/infer/infer-geneformer.ts";
 import { BaseCommand } from "../../base-command.ts";
-import { chosenOutputs, inferFlags, inferOptions } from "../../infer-flags.ts";
+import { INFER_GENEFORMER_KEYS, inferFlags, inferOptions } from "../../infer-flags.ts";
 import { wroteText } from "../../infer-text.ts";
 import { PreparationLines } from "../../preparation.ts";
 import { ProgressLine } from "../../progress.ts";
-import { given } from "../../train-flags.ts";
 
 export default class InferGeneformer extends BaseCommand {
   static override summary =
@@ -20,7 +19,6 @@ export default class InferGeneformer extends BaseCommand {
 
   static override flags = {
     "data-dir": string({
-      required: true,
       multiple: true,
       aliases: ["data-path", "data"],
       summary:
@@ -41,22 +39,16 @@ export default class InferGeneformer extends BaseCommand {
   };
 
   async run(): Promise<InferredGeneformer> {
-    const { flags } = await this.parse(InferGeneformer);
+    const parsed = await this.parse(InferGeneformer);
+    const onWarning = (message: string) => this.warning(message);
+    const keys = INFER_GENEFORMER_KEYS;
+    const options = await inferOptions("geneformer-infer", parsed, { keys, onWarning });
     const { inferGeneformer } = await import("../../../src/infer/infer-geneformer.ts");
     using lines = new PreparationLines("cells", (line) => this.log(line));
     using progress = new ProgressLine();
     const result = await inferGeneformer({
-      ...inferOptions(flags),
-      ...chosenOutputs(flags),
-      ...given({
-        medians: flags.medians,
-        vocab: flags.vocab,
-        genes: flags.genes,
-        matrix: flags.matrix,
-      }),
-      dataDir: flags["data-dir"],
-      seqLength: flags["seq-length"],
-      includeUnrecognizedVocabInDataset: flags["include-unrecognized-vocab-in-dataset"],
+      ...options,
+      overwrite: parsed.flags.overwrite,
       signal: this.signal,
       onPreparation: lines.update.bind(lines),
       onProgress: ({ done, total }) =>

@@ -1,9 +1,10 @@
 /** Values of a configuration that do not go together, and what follows from the others. */
 import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
+import { INFERENCE_OUTPUTS } from "../../infer/inference-outputs.ts";
 import { ESM2_SIZES } from "../../models/esm2/config.ts";
 import { geneformerConfig } from "../../models/geneformer/config.ts";
 import { executorOfDevice } from "../../tensor/device-names.ts";
-import { isFineTuning, networkOf, type RunModel } from "./run-kinds.ts";
+import { isFineTuning, isInferring, networkOf, type RunModel } from "./run-kinds.ts";
 import type { RunConfig, RunConfigKey } from "./sections.ts";
 
 export interface CheckOptions {
@@ -25,6 +26,7 @@ const WARMUP_STEPS = 2000;
  *   UnsupportedFeatureError for what one process on one device cannot do
  */
 export function checkRunConfig(config: RunConfig, options: CheckOptions): RunConfig {
+  if (isInferring(options.model)) return checkInference(config, options);
   checkParallel(config, options);
   checkData(config, options);
   const { data_config, training_config, experiment_config, optim_config } = config;
@@ -130,6 +132,30 @@ function checkData(config: RunConfig, options: CheckOptions): void {
       ["training_config.max_steps", steps],
     );
   }
+}
+
+/** Inference has weights, data, and a place for what it writes. */
+function checkInference(config: RunConfig, { nameOf }: CheckOptions): RunConfig {
+  const { bionemo_model_config: model, data_config: data, inference_config: inference } = config;
+  const needed: readonly Named[] = [
+    ["bionemo_model_config.initial_ckpt_path", model.initial_ckpt_path],
+    ["data_config.data", data.data],
+    ["inference_config.results_path", inference.results_path],
+  ];
+  for (const [key, value] of needed) {
+    if (value !== null) continue;
+    throw new InvalidArgumentError(key, value, `${nameOf(key)} must be given`, {
+      suggestions: [`in a file it is ${key}`],
+    });
+  }
+  const outputs: readonly string[] = INFERENCE_OUTPUTS;
+  const unknown = inference.outputs?.find((output) => !outputs.includes(output));
+  if (unknown === undefined) return config;
+  const name = nameOf("inference_config.outputs");
+  const message = `${name}: there is no output ${unknown}`;
+  throw new InvalidArgumentError("inference_config.outputs", unknown, message, {
+    suggestions: [`choose of ${outputs.join(", ")}`],
+  });
 }
 
 /** What fine-tuning must be told of its data. */

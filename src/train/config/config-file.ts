@@ -73,7 +73,8 @@ export function runConfigRecord(
 export function runConfigYaml(config: RunConfig, model: RunModel): string {
   const sections = runConfigRecord(config, model);
   const { limit_val_batches: limit, ...training } = sections["training_config"] ?? {};
-  const training_config = { limit_val_batches: limitNode(limit), ...training };
+  const limited = limit === undefined ? {} : { limit_val_batches: limitNode(limit) };
+  const training_config = { ...limited, ...training };
   return new Document({ ...sections, training_config }).toString({ lineWidth: 0 });
 }
 

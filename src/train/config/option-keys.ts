@@ -84,10 +84,37 @@ const OPTIONS = {
 
 const SEQ_LENGTH = { seqLength: "data_config.seq_length" } as const;
 
+/** Of `inferEsm2()` and `inferGeneformer()`. */
+const INFERENCE_OPTIONS = {
+  checkpointPath: "bionemo_model_config.initial_ckpt_path",
+  resultsPath: "inference_config.results_path",
+  outputs: "inference_config.outputs",
+  format: "inference_config.format",
+  predictionInterval: "inference_config.prediction_interval",
+  microBatchSize: "data_config.micro_batch_size",
+  executor: "training_config.executor",
+  threads: "training_config.threads",
+} as const;
+
 /** What an option of a program is called in a configuration. */
 export const OPTION_KEYS = {
   esm2: OPTIONS,
   geneformer: { ...OPTIONS, ...SEQ_LENGTH },
   "esm2-finetune": { ...OPTIONS, labelColumn: "data_config.label_column" },
   "geneformer-finetune": { ...OPTIONS, ...SEQ_LENGTH, label: "data_config.label_column" },
+  "esm2-infer": {
+    ...INFERENCE_OPTIONS,
+    dataPath: "data_config.data",
+    maxSeqLength: "data_config.max_seq_length",
+  },
+  "geneformer-infer": {
+    ...INFERENCE_OPTIONS,
+    ...SEQ_LENGTH,
+    dataDir: "data_config.data",
+    medians: "data_config.medians",
+    vocab: "data_config.vocab",
+    genes: "data_config.genes",
+    matrix: "data_config.matrix",
+    includeUnrecognizedVocabInDataset: "data_config.include_unrecognized_vocab_in_dataset",
+  },
 } as const satisfies Readonly<Record<RunModel, Readonly<Record<string, RunConfigKey>>>>;

@@ -3,14 +3,15 @@ import { fieldOf, type RunConfigKey, type SectionName } from "./sections.ts";
 
 /** A network that is there. */
 export type RunNetwork = "esm2" | "geneformer";
-/** What a run does: trains a network, or fine-tunes one. */
-export type RunModel = RunNetwork | `${RunNetwork}-finetune`;
+/** What a run does: trains a network, fine-tunes one, or runs one. */
+export type RunModel = RunNetwork | `${RunNetwork}-${"finetune" | "infer"}`;
 
-const ESM2: readonly RunModel[] = ["esm2", "esm2-finetune"];
-const GENEFORMER: readonly RunModel[] = ["geneformer", "geneformer-finetune"];
+const ESM2: readonly RunModel[] = ["esm2", "esm2-finetune", "esm2-infer"];
+const GENEFORMER: readonly RunModel[] = ["geneformer", "geneformer-finetune", "geneformer-infer"];
 const TRAINING: readonly RunModel[] = ["esm2", "geneformer"];
 const FINE_TUNING: readonly RunModel[] = ["esm2-finetune", "geneformer-finetune"];
-export const RUN_MODELS: readonly RunModel[] = [...TRAINING, ...FINE_TUNING];
+const INFERRING: readonly RunModel[] = ["esm2-infer", "geneformer-infer"];
+export const RUN_MODELS: readonly RunModel[] = [...TRAINING, ...FINE_TUNING, ...INFERRING];
 
 /** Keys, or whole sections, that some runs alone have. */
 const OF_SOME: readonly (readonly [
@@ -28,12 +29,14 @@ const OF_SOME: readonly (readonly [
       "bionemo_model_config.token_dropout",
     ],
   ],
-  [ESM2, ["data_config.min_seq_length", "data_config.max_seq_length"]],
+  [ESM2, ["data_config.max_seq_length"]],
+  [["esm2", "esm2-finetune"], ["data_config.min_seq_length"]],
+  [INFERRING, ["inference_config."]],
   [["geneformer"], ["bionemo_model_config.layout"]],
+  [["geneformer", "geneformer-finetune"], ["data_config.data_dir"]],
   [
     GENEFORMER,
     [
-      "data_config.data_dir",
       "data_config.medians",
       "data_config.vocab",
       "data_config.genes",
@@ -43,8 +46,9 @@ const OF_SOME: readonly (readonly [
   ],
   [
     ["esm2", "geneformer", "geneformer-finetune"],
-    ["data_config.data", "data_config.valid_data", "data_config.valid_share"],
+    ["data_config.valid_data", "data_config.valid_share"],
   ],
+  [["esm2", "geneformer", "geneformer-finetune", ...INFERRING], ["data_config.data"]],
   [
     TRAINING,
     [
@@ -94,11 +98,32 @@ const OF_SOME: readonly (readonly [
   ],
 ];
 
+/** All that inference has, of its network. */
+const OF_INFERENCE: readonly string[] = [
+  "data_config.data",
+  "data_config.micro_batch_size",
+  "data_config.seq_length",
+  "data_config.max_seq_length",
+  "data_config.medians",
+  "data_config.vocab",
+  "data_config.genes",
+  "data_config.matrix",
+  "data_config.include_unrecognized_vocab_in_dataset",
+  "training_config.executor",
+  "training_config.threads",
+  "bionemo_model_config.initial_ckpt_path",
+  "inference_config.results_path",
+  "inference_config.outputs",
+  "inference_config.format",
+  "inference_config.prediction_interval",
+];
+
 /** Whether a run has a field. */
 export function isFieldOf(model: RunModel, key: string): boolean {
   const [section = ""] = key.split(".");
   return (
     fieldOf(key) !== undefined &&
+    (!isInferring(model) || OF_INFERENCE.includes(key)) &&
     OF_SOME.every(([models, keys]) => {
       return models.includes(model) || !keys.some((one) => one === key || one === `${section}.`);
     })
@@ -113,7 +138,12 @@ export function isFineTuning(model: RunModel): boolean {
   return FINE_TUNING.includes(model);
 }
 
+export function isInferring(model: RunModel): boolean {
+  return INFERRING.includes(model);
+}
+
 /** "scdl train esm2" and the like. */
 export function commandOf(model: RunModel): string {
-  return `scdl ${isFineTuning(model) ? "finetune" : "train"} ${networkOf(model)}`;
+  const work = isFineTuning(model) ? "finetune" : isInferring(model) ? "infer" : "train";
+  return `scdl ${work} ${networkOf(model)}`;
 }

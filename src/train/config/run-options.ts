@@ -1,4 +1,6 @@
 /** Fields of a configuration as the options of the programs that train, and back. */
+
+import type { InferenceOutput } from "../../infer/inference-outputs.ts";
 import type { EarlyStoppingOptions } from "../early-stopping.ts";
 import { OPTION_KEYS } from "./option-keys.ts";
 import { loadRunConfig } from "./run-config.ts";
@@ -49,8 +51,19 @@ type OptionsFor<M extends RunModel> = OptionsOf<(typeof OPTION_KEYS)[M]> & {
   readonly earlyStopping?: EarlyStoppingOptions;
 };
 
+type Paths = string | readonly string[];
+interface NeededForInference {
+  readonly checkpointPath: string;
+  readonly resultsPath: string;
+  readonly outputs?: readonly InferenceOutput[];
+}
+
 /** Every option of a model's program that a configuration can say; without those it leaves open. */
 export interface RunOptions {
+  readonly "esm2-infer": Omit<OptionsFor<"esm2-infer">, keyof NeededForInference> &
+    NeededForInference & { readonly dataPath: Paths };
+  readonly "geneformer-infer": Omit<OptionsFor<"geneformer-infer">, keyof NeededForInference> &
+    NeededForInference & { readonly dataDir: Paths };
   readonly esm2: OptionsFor<"esm2">;
   readonly geneformer: OptionsFor<"geneformer">;
   readonly "esm2-finetune": OptionsFor<"esm2-finetune"> & { readonly trainDataPath: string };

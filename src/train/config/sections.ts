@@ -128,6 +128,12 @@ export const SECTIONS = {
     scale_lr_layer: optional(text("")),
     lr_multiplier: number(1),
   },
+  inference_config: {
+    results_path: optional(text("")),
+    outputs: optional(texts()),
+    format: choice(["safetensors", "parquet", "npy"], "safetensors"),
+    prediction_interval: choice(["epoch", "batch"], "epoch"),
+  },
   experiment_config: {
     result_dir: text("results"),
     experiment_name: text("esm2"),
@@ -198,6 +204,8 @@ export const MODEL_DEFAULTS: Readonly<
     "training_config.max_steps": 10_000,
     "experiment_config.experiment_name": "geneformer-finetune",
   },
+  "esm2-infer": { "data_config.max_seq_length": `\${data_config.seq_length}` },
+  "geneformer-infer": { "data_config.seq_length": 2048 },
 };
 
 export function fieldOf(key: string): Field<unknown> | undefined {

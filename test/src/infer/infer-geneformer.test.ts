@@ -91,7 +91,9 @@ test("an h5ad file is converted beside the results and gives those of its data s
     const { path } = await inferGeneformer({
       ...{ checkpointPath: run.directory, dataDir: places, resultsPath, threads: 1 },
     });
-    expect(readdirSync(resultsPath).sort()).toEqual(["ids.txt", "predictions.safetensors"]);
+    expect(readdirSync(resultsPath).sort()).toEqual([
+      ...["ids.txt", "predictions.safetensors", "predictions.yaml"],
+    ]);
     using file = SafetensorsFile.open(path);
     return [...file.readFloat32("embeddings")];
   };

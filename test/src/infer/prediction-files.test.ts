@@ -62,6 +62,7 @@ test("npy, parquet and safetensors hold the same rows, whole or batch by batch",
   expect(listed(join(folder, "npy"))).toEqual([
     "ids.txt",
     ...[...OUTPUTS, "lengths"].map((name) => `predictions.${name}.npy`),
+    "predictions.yaml",
   ]);
   for (const name of OUTPUTS) {
     const path = join(folder, "npy", `predictions.${name}.npy`);
@@ -87,7 +88,7 @@ test("npy, parquet and safetensors hold the same rows, whole or batch by batch",
   const parts = { predictionInterval: "batch", format: "parquet" } as const;
   await infer("parts", parts);
   const names = [0, 1, 2].map((n) => `predictions__rank_0__dp_rank_0__batch_${n}.parquet`);
-  expect(listed(join(folder, "parts"))).toEqual(["ids.txt", ...names]);
+  expect(listed(join(folder, "parts"))).toEqual(["ids.txt", "predictions.yaml", ...names]);
   const again = await Promise.all(names.map((name) => rowsOf(join(folder, "parts", name))));
   expect(again.flat().map(({ id }) => id)).toEqual(rows.map(({ id }) => id));
 
@@ -99,6 +100,7 @@ test("npy, parquet and safetensors hold the same rows, whole or batch by batch",
     "ids.txt",
     "notes.txt",
     "predictions.safetensors",
+    "predictions.yaml",
   ]);
 }, 120_000);
 

@@ -104,6 +104,8 @@ const DATA = {
   geneformer: "data_config.data_dir",
   "esm2-finetune": "data_config.train_data_path",
   "geneformer-finetune": "data_config.data_dir",
+  "esm2-infer": "data_config.data",
+  "geneformer-infer": "data_config.data",
 };
 
 test("every recipe is a configuration once its data is said; without it asks for it", () => {

@@ -95,11 +95,24 @@ const OF_TABLES = {
   "bionemo_model_config.cnn_hidden_size": 7,
   "bionemo_model_config.cnn_num_classes": 4,
 };
+const INFERENCE = {
+  "bionemo_model_config.initial_ckpt_path": "w",
+  "data_config.data": "d",
+  "inference_config.results_path": "r",
+};
 const NEEDED = {
   esm2: {},
   geneformer: {},
   "esm2-finetune": { "data_config.train_data_path": "t" },
   "geneformer-finetune": { "data_config.data_dir": "d", "data_config.label_column": "l" },
+  "esm2-infer": INFERENCE,
+  "geneformer-infer": INFERENCE,
+};
+const OF_INFERENCE = {
+  ...INFERENCE,
+  "inference_config.outputs": ["embeddings", "token_logits"],
+  "inference_config.format": "npy",
+  "inference_config.prediction_interval": "batch",
 };
 
 test.each([
@@ -107,6 +120,8 @@ test.each([
   ["geneformer", { ...OTHERS, ...OF_GENEFORMER }],
   ["esm2-finetune", { ...OTHERS, ...OF_HEADS, ...OF_TABLES }],
   ["geneformer-finetune", { ...OTHERS, ...OF_GENEFORMER, ...OF_HEADS }],
+  ["esm2-infer", { ...OTHERS, ...OF_ESM2, ...OF_INFERENCE }],
+  ["geneformer-infer", { ...OTHERS, ...OF_GENEFORMER, ...OF_INFERENCE }],
 ] as const)("options of %s say all that a configuration says", (model, all) => {
   const overrides = Object.fromEntries(
     Object.entries(all).filter(([key]) => isFieldOf(model, key)),
@@ -129,6 +144,9 @@ test.each([
   ["esm2", "data_config.label_column", "it is of scdl finetune esm2 and scdl finetune geneformer"],
   ["geneformer-finetune", "bionemo_model_config.cnn_dropout", "it is of ESM-2"],
   ["geneformer-finetune", "data_config.label", "unknown key data_config.label"],
+  ["esm2-infer", "optim_config.lr", "it is of scdl train esm2"],
+  ["geneformer-infer", "data_config.max_seq_length", "it is of ESM-2"],
+  ["esm2", "inference_config.format", "it is of scdl infer esm2 and scdl infer geneformer"],
 ] as const)("%s has no %s", (model, key, message) => {
   expect(() => loadRunConfig({ model, overrides: { ...NEEDED[model], [key]: "1" } })).toThrow(
     message,
@@ -142,6 +160,9 @@ test("fine-tuning asks for its data and refuses what its model cannot", () => {
   expect(load("geneformer-finetune", { "data_config.data_dir": "d" })).toThrow(
     "data_config.label_column must be given",
   );
+  expect(load("esm2-infer", {})).toThrow("bionemo_model_config.initial_ckpt_path must be given");
+  const other = { ...INFERENCE, "inference_config.outputs": ["hiddens"] };
+  expect(load("geneformer-infer", other)).toThrow("there is no output hiddens");
   const tokens = { "data_config.task_type": "token-classification" };
   expect(load("geneformer-finetune", { ...NEEDED["geneformer-finetune"], ...tokens })).toThrow(
     "a cell has one label",
