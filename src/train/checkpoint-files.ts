@@ -1,6 +1,6 @@
 /** The checkpoints of a run: which are there, which are kept, where to go on. */
 import { existsSync, readdirSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { writeAtomically } from "../../formats/common/atomic-file.ts";
 import {
   FormatError,
@@ -130,14 +130,9 @@ export class CheckpointFiles {
       verifyCheckpoint(newest.path);
       return newest.info;
     } catch (error) {
-      if (!(error instanceof FormatError)) throw error;
-      const before = all.findLast((entry) => entry !== newest && entry.info !== null);
-      const way = before === undefined ? "start anew" : `go on from ${before.path}`;
-      throw new FormatError(error.code, error.message.slice(error.path.length + 2), {
-        path: error.path,
-        cause: error,
-        suggestions: [`remove ${newest.path}, and ${way}`],
-      });
+      const before = beforeIn(all, newest);
+      const way = before === null ? "start anew" : `go on from ${before}`;
+      throw offering(error, [`remove ${newest.path}, and ${way}`]);
     }
   }
 
@@ -215,13 +210,52 @@ function entriesOf(directory: string): readonly Entry[] {
   return found.sort((a, b) => a.step - b.step || (a.path < b.path ? -1 : 1));
 }
 
+/** The newest whole one of an earlier step. */
+function beforeIn(all: readonly Entry[], { step }: { readonly step: number }): string | null {
+  return all.findLast((entry) => entry.step < step && entry.info !== null)?.path ?? null;
+}
+
+/** What is damaged, with another way; other errors as they are. */
+function offering(error: unknown, suggestions: readonly string[]): unknown {
+  if (!(error instanceof FormatError)) return error;
+  const { code, path, message } = error;
+  return new FormatError(code, message.slice(path.length + 2), { path, cause: error, suggestions });
+}
+
+/**
+ * Compares files of a checkpoint that is read for its weights with its checksums; does nothing for
+ * a folder that is no checkpoint.
+ *
+ * @param isAsked which files, by name
+ * @throws FormatError that names what is damaged, and the checkpoint before it
+ */
+export function verifyForReading(path: string, isAsked: (name: string) => boolean): void {
+  if (!existsSync(join(path, TRAINER_FILE))) return;
+  try {
+    verifyCheckpoint(path, isAsked);
+  } catch (error) {
+    throw offering(error, otherWays(path));
+  }
+}
+
+function otherWays(path: string): readonly string[] {
+  const folder = join(path, "..");
+  const step = Number(NAME.exec(basename(resolve(path)))?.[1]); // NaN: no other is before it
+  const before = beforeIn(entriesOf(folder), { step });
+  return [
+    before === null ? "copy it again from where it is whole" : `use ${before}`,
+    `files changed on purpose are read once ${join(path, TRAINER_FILE)} is removed`,
+  ];
+}
+
 /**
  * The checkpoint that a path means: itself, or the newest one in a run's folder.
- * @throws NotFoundError
+ * @throws NotFoundError; FormatError where the newest is damaged, with the one before it
  */
 export function findCheckpoint(path: string): string {
   if (existsSync(join(path, TRAINER_FILE))) return path;
-  const newest = listCheckpoints(path).at(-1);
+  const newest = entriesOf(path).at(-1);
+  if (newest?.info === null) throw offering(newest.error, otherWays(newest.path));
   if (newest !== undefined) return newest.path;
   throw new NotFoundError("no-checkpoint", `${path}: no checkpoint and no folder of them`, {
     what: path,

@@ -118,10 +118,15 @@ export function removeCheckpoint(path: string): void {
 
 /**
  * Reads every byte and compares lengths and checksums with `trainer.json`.
+ * @param isAsked which files, by name. Default: all
  * @throws FormatError that names the damaged file, NotFoundError
  */
-export function verifyCheckpoint(path: string): void {
+export function verifyCheckpoint(
+  path: string,
+  isAsked: (name: string) => boolean = () => true,
+): void {
   for (const { name, bytes, crc32: expected } of readTrainerFile(path).files) {
+    if (!isAsked(name)) continue;
     const file = join(path, name);
     using source = openPart(file, path);
     if (source.byteLength !== bytes) {

@@ -1,6 +1,6 @@
 /** Weights and optimizer state between an executor and checkpoints. */
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import { floatTensor } from "../../formats/safetensors/float-values.ts";
 import {
@@ -17,8 +17,8 @@ import {
   loadWeights,
 } from "../models/weights/load-weights.ts";
 import type { Executor, ParameterState } from "../tensor/index.ts";
-import type { Checkpoint, OpenCheckpoint } from "./checkpoint.ts";
-import { findCheckpoint } from "./checkpoint-files.ts";
+import { type Checkpoint, OPTIMIZER_FILE, type OpenCheckpoint } from "./checkpoint.ts";
+import { findCheckpoint, verifyForReading } from "./checkpoint-files.ts";
 import { parameterValues } from "./model-programs.ts";
 import type { OtherMoments } from "./optimizer-shards.ts";
 
@@ -141,7 +141,9 @@ function isShapeOf({ shape }: ParameterSpec, found: readonly number[]): boolean 
 
 /**
  * Weights to begin with, of a checkpoint, a run's folder (its newest checkpoint), or what transformers
- * wrote. @throws as `loadWeights`
+ * wrote. Those of a checkpoint are compared with its checksums.
+ *
+ * @throws as `loadWeights`; FormatError for a damaged checkpoint, with the one before it
  */
 export function startingWeights(
   model: Pick<TrainableModel<never>, "name" | "parameters" | "weightNotes">,
@@ -149,14 +151,31 @@ export function startingWeights(
   seed: number,
   options: LoadWeightsOptions = {},
 ): LoadedWeights {
-  return loadWeights(model, findWeights(path), (spec) => initialParameter(spec, seed), options);
+  const weights = findWeights(path);
+  const isFolder = existsSync(weights) && statSync(weights).isDirectory();
+  const file = isFolder ? null : basename(weights);
+  const isRead = (name: string) => isWeights(name) && (file === null || file === name);
+  verifyForReading(isFolder ? weights : dirname(weights), isRead);
+  return loadWeights(model, weights, (spec) => initialParameter(spec, seed), options);
 }
 
-/** A run's folder, or the folder of its checkpoints, means the newest. */
+/**
+ * A run's folder, or the folder of its checkpoints, means the newest. What stands beside the weights is
+ * compared with the checksums.
+ *
+ * @throws FormatError for a damaged checkpoint, with the one before it
+ */
 export function findWeights(path: string): string {
-  if (!existsSync(path)) return path;
+  if (!existsSync(path) || !statSync(path).isDirectory()) return path;
   const isOne = [WEIGHTS_FILE, WEIGHTS_INDEX_FILE].some((name) => existsSync(join(path, name)));
-  if (isOne || !statSync(path).isDirectory()) return path;
   const inRun = join(path, CHECKPOINTS);
-  return findCheckpoint(existsSync(inRun) ? inRun : path);
+  const found = isOne ? path : findCheckpoint(existsSync(inRun) ? inRun : path);
+  verifyForReading(found, (name) => {
+    return name !== OPTIMIZER_FILE && (!isWeights(name) || !existsSync(join(found, name)));
+  });
+  return found;
+}
+
+function isWeights(name: string): boolean {
+  return name.endsWith(".safetensors") && name !== OPTIMIZER_FILE;
 }
