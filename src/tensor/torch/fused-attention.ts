@@ -69,7 +69,8 @@ export function fusedAttentionBackward(
 type Six = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 
 function takesFlash({ q, bias }: AttentionOperands, torch: Libtorch): boolean {
-  return bias === null && torch.dtypeOf(q) !== torch.dtypes.float32;
+  const isLow = torch.dtypeOf(q) !== torch.dtypes.float32;
+  return bias === null && isLow && torch.sizeOf(q, 3) % 8 === 0;
 }
 
 /** The bias for every head and query; rows begin at multiples of 16 elements, as the kernel wants. */

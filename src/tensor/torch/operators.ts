@@ -38,6 +38,8 @@ export const OPERATORS = {
   reshape: "reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)",
   permute: "permute(Tensor(a) self, int[] dims) -> Tensor(a)",
   transpose: "transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)",
+  unsqueeze: "unsqueeze(Tensor(a) self, int dim) -> Tensor(a)",
+  squeeze: "squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)",
   cat: "cat(Tensor[] tensors, int dim=0) -> Tensor",
   stack: "stack(Tensor[] tensors, int dim=0) -> Tensor",
   slice:
@@ -76,6 +78,10 @@ export const OPERATORS = {
     "_scaled_dot_product_efficient_attention_backward(Tensor grad_out_, Tensor query, Tensor key, Tensor value, Tensor attn_bias, Tensor out, Tensor logsumexp, Tensor philox_seed, Tensor philox_offset, float dropout_p, bool[4] grad_input_mask, bool is_causal=False, *, float? scale=None) -> (Tensor, Tensor, Tensor, Tensor)",
   contiguous:
     "contiguous(Tensor(a) self, *, MemoryFormat memory_format=contiguous_format) -> Tensor(a)",
+  variableAttention:
+    "_flash_attention_forward(Tensor query, Tensor key, Tensor value, Tensor? cum_seq_q, Tensor? cum_seq_k, SymInt max_q, SymInt max_k, float dropout_p, bool is_causal, bool return_debug_mask, *, float? scale=None, SymInt? window_size_left=None, SymInt? window_size_right=None, Tensor? seqused_k=None, Tensor? alibi_slopes=None) -> (Tensor output, Tensor softmax_logsumexp, Tensor rng_state, Tensor unused, Tensor debug_attn_mask)",
+  variableAttentionBackward:
+    "_flash_attention_backward(Tensor grad_out, Tensor query, Tensor key, Tensor value, Tensor out, Tensor logsumexp, Tensor cum_seq_q, Tensor cum_seq_k, SymInt max_q, SymInt max_k, float dropout_p, bool is_causal, Tensor rng_state, Tensor unused, *, float? scale=None, SymInt? window_size_left=None, SymInt? window_size_right=None) -> (Tensor, Tensor, Tensor)",
   toCopy:
     "_to_copy(Tensor self, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None, bool non_blocking=False, MemoryFormat? memory_format=None) -> Tensor",
   foreachMul: "_foreach_mul.Tensor(Tensor[] self, Tensor other) -> Tensor[]",

@@ -1,6 +1,7 @@
 import type { PlainNode, PlainValue } from "../device/plan.ts";
 import type { DropoutKey } from "../dropout-bits.ts";
 import type { OpName } from "../op-attributes.ts";
+import type { HostArray } from "../program.ts";
 import type { Libtorch } from "./libtorch.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -22,6 +23,8 @@ export class Run {
   readonly key: Omit<DropoutKey, "layer">;
   /** Dtype of products and attention; null where all is float32. */
   readonly lowDType: number | null;
+  /** The program's inputs as they came, by their id. */
+  readonly inputs: ReadonlyMap<number, HostArray>;
   /** What forward operations leave for their backward ones, by the id of their first output. */
   readonly #saved = new Map<number, readonly Tensor[]>();
   /** What operations have in common, made by the first. */
@@ -34,7 +37,9 @@ export class Run {
     key: Omit<DropoutKey, "layer">,
     lowDType: number | null,
     lasting: Map<string, Tensor>,
+    inputs: ReadonlyMap<number, HostArray>,
   ) {
+    this.inputs = inputs;
     this.torch = torch;
     this.key = key;
     this.lowDType = lowDType;

@@ -3,6 +3,12 @@ import type { PlainNode, PlainValue } from "../device/plan.ts";
 import type { AttentionAttributes } from "../op-attributes.ts";
 import { rotaryTable } from "../rotary-table.ts";
 import { fusedAttention, fusedAttentionBackward } from "./fused-attention.ts";
+import {
+  type PackedOperands,
+  packedAttention,
+  packedAttentionBackward,
+  packedRanges,
+} from "./packed-attention.ts";
 import { type Operands, type Rules, type Run, shapeOf } from "./rule.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -14,6 +20,12 @@ const HIDDEN_16 = -65_504;
 export const ATTENTION_RULES = {
   attention: (node, inputs, run) => {
     const { attributes } = node;
+    const packed = packedOf(attributes, node.inputs, inputs, run);
+    if (packed !== null) {
+      const made = packedAttention(packed, run.torch);
+      run.save(node.outputs[0]?.id ?? 0, made.saved);
+      return [run.torch.one("reshape", made.out, shapeOf(node.outputs[0]))];
+    }
     const [q, k, v] = headsFirst(inputs, run);
     const bias = biasOf(attributes, node.inputs, inputs, 0, run);
     const id = node.outputs[0]?.id ?? 0;
@@ -31,6 +43,13 @@ export const ATTENTION_RULES = {
     const { torch } = run;
     const { attributes } = node;
     const given = inputs.slice(1) as unknown as Operands; // proof: the attention's inputs follow
+    const packed = packedOf(attributes, node.inputs.slice(1), given, run);
+    if (packed !== null) {
+      const slope = tokens(inputs[0], node.inputs[0], run);
+      const saved = run.saved(node.inputs.at(-1)?.id ?? 0);
+      const made = packedAttentionBackward(slope, packed, saved, torch);
+      return made.map((x, at) => torch.one("reshape", x, shapeOf(node.outputs[at])));
+    }
     const [q, k, v] = headsFirst(given, run);
     const slope = run.low(torch.one("transpose", inputs[0], 1, 2));
     const bias = biasOf(attributes, node.inputs, inputs, 1, run);
@@ -61,6 +80,40 @@ export const ATTENTION_RULES = {
     return [torch.add(torch.one("mul", x, cos), torch.one("mul", turned, sin))];
   },
 } satisfies Partial<Rules>;
+
+/**
+ * Attention of packed rows whose segments came with the run, in a row each: they can be looked at
+ * without waiting for the device. Null where it takes scores of all tokens with all.
+ */
+function packedOf(
+  { keyMask, segments, dropoutRate, scale }: AttentionAttributes,
+  values: readonly PlainValue[],
+  inputs: Operands,
+  run: Run,
+): PackedOperands | null {
+  const { torch } = run;
+  const [own, theirs] = [values[3], values[4]];
+  if (!segments || keyMask || dropoutRate > 0 || own?.id !== theirs?.id) return null;
+  if (torch.isCuda && (run.lowDType === null || (shapeOf(values[0])[3] ?? 0) % 8 !== 0))
+    return null;
+  const given = run.inputs.get(own?.id ?? -1);
+  const ranges = given === undefined ? null : packedRanges(given, shapeOf(own)[1] ?? 1);
+  if (ranges === null) return null;
+  const [q, k, v] = [0, 1, 2].map((at) => tokens(inputs[at] as Tensor, values[at], run)) as [
+    ...[Tensor, Tensor, Tensor], // proof: of three come three
+  ];
+  const bounds = () =>
+    run.shared(`bounds of ${own?.id}`, () => {
+      const ends = Int32Array.from([0, ...ranges.map(({ end }) => end)]);
+      return torch.upload(ends, [ends.length]);
+    });
+  return { q, k, v, ranges, bounds, scale };
+}
+
+/** [batch, length, heads, size] as [tokens, heads, size], in the dtype of products. */
+function tokens(x: Tensor, value: PlainValue | undefined, run: Run): Tensor {
+  return run.torch.one("reshape", run.low(x), [-1, ...shapeOf(value).slice(2)]);
+}
 
 /** q, k, v as [batch, heads, length, size]; views. */
 function headsFirst(inputs: Operands, run: Run): [Tensor, Tensor, Tensor] {

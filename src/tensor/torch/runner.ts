@@ -59,7 +59,7 @@ export class Runner {
   ): RunOutputs {
     const torch = this.#torch;
     const { lowDType, lasting, lossScale } = precision;
-    const run = new Run(torch, key, lowDType, lasting);
+    const run = new Run(torch, key, lowDType, lasting, this.#byId(inputs));
     const seedId = this.#program.gradientSeed?.id;
     const values = new Map<number, Tensor>(this.#constants);
     const own = new Set<number>();
@@ -118,6 +118,15 @@ export class Runner {
 
   close(): void {
     for (const constant of this.#constants.values()) this.#torch.release(constant);
+  }
+
+  #byId(inputs: RunInputs): ReadonlyMap<number, HostArray> {
+    return new Map(
+      this.#program.inputs.flatMap(({ name, value: { id } }) => {
+        const array = inputs[name];
+        return array === undefined ? [] : [[id, array] as const];
+      }),
+    );
   }
 
   #input(array: HostArray | undefined, shape: readonly number[]): Tensor {

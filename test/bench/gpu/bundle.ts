@@ -4,10 +4,20 @@
  * `sh run.sh [--device cuda] [PART...]`.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join, resolve } from "node:path";
+import { ParquetFile } from "../../../formats/parquet/parquet-file.ts";
 import { REPOSITORY_ROOT } from "../../helpers/run-process.ts";
 
+const SHARED = process.env["SCDL_SHARED_DATA"] ?? resolve(REPOSITORY_ROOT, "../shared/data");
 const MOST_BYTES = 60e6;
 const [folder = ".bench/gpu"] = process.argv.slice(2);
 const target = resolve(folder);
@@ -21,6 +31,8 @@ const copy = (path: string) =>
 
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
+const proteins = join(SHARED, "protein", "esm2_train.parquet");
+writeFileSync(join(target, "lengths.json"), JSON.stringify(await lengthsOf(proteins)));
 for (const path of ["src", "formats", "test/bench/gpu", "fixtures/tensor/ops.json"]) copy(path);
 copy("test/src/tensor/golden.fixture.ts");
 copy("package.json");
@@ -35,6 +47,19 @@ console.log(`${target}: ${(bytes / 1e6).toFixed(1)} MB; on the other machine: sh
 if (bytes > MOST_BYTES) {
   console.log(`more than ${MOST_BYTES / 1e6} MB`);
   process.exitCode = 1;
+}
+
+/** Of the 10,000 proteins where they are there, with both special tokens and cut at 1,024; else of 500 a spread. */
+async function lengthsOf(path: string): Promise<readonly number[]> {
+  if (!existsSync(path)) return Array.from({ length: 500 }, (_, at) => 50 + ((at * 397) % 700));
+  const lengths: number[] = [];
+  for await (const batch of ParquetFile.open(path).batches()) {
+    const column = batch.getChild("sequence");
+    for (let row = 0; row < batch.numRows; row++) {
+      lengths.push(Math.min(1024, String(column?.get(row)).length + 2));
+    }
+  }
+  return lengths;
 }
 
 function sizeOf(path: string): number {

@@ -1,7 +1,8 @@
 """Full training steps of transformers: gpu_steps.py MODEL BATCH LENGTH STEPS PRECISION DEVICE eager|compile.
 
 Prints {"seconds": [...], "losses": [...], "tflops": model arithmetic of a step}; random weights, fused AdamW,
-clipping, all logits, fused attention. MODEL "matmul" measures products of bfloat16 matrices instead.
+clipping, all logits, fused attention. MODEL "matmul" measures products of bfloat16 matrices instead. With a
+MODEL that ends with "-lengths" a step is BATCH proteins drawn at random from lengths.json, padded to the longest.
 """
 
 import json
@@ -10,8 +11,9 @@ import time
 
 import torch
 
-name, batch, length, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+given, batch, length, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 precision, device, mode = sys.argv[5], sys.argv[6], sys.argv[7]
+name = given.removesuffix("-lengths")
 cuda = device.startswith("cuda")
 wait = torch.cuda.synchronize if cuda else (lambda: None)
 torch.manual_seed(0)
@@ -62,10 +64,21 @@ mask = torch.ones_like(ids)
 labels = torch.where(torch.rand(batch, length, device=device) < 0.15, ids, torch.full_like(ids, -100))
 low = precision == "bf16-mixed"
 losses = []
+tokens = batch * length
+if given != name:
+    lengths = torch.tensor(json.load(open("lengths.json")))
+    drawn = [lengths[torch.randperm(len(lengths))[:batch]] for _ in range(steps + 3)]
+    tokens = float(sum(some.sum() for some in drawn[3:])) / steps
+    batches = iter([(torch.arange(int(some.max()))[None] < some[:, None]).long().to(device) for some in drawn])
 
 
 def step():
+    global ids, mask, labels
     optimizer.zero_grad(set_to_none=True)
+    if given != name:
+        mask = next(batches)
+        ids = torch.where(mask == 1, torch.randint_like(mask, 4, vocabulary), 1)
+        labels = torch.where((torch.rand(mask.shape, device=device) < 0.15) & (mask == 1), ids, -100)
     with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=low):
         loss = forward(input_ids=ids, attention_mask=mask, labels=labels).loss
     loss.backward()
@@ -78,4 +91,4 @@ seconds = timed(step, steps)
 matrices = sum(p.numel() for n, p in model.named_parameters() if p.ndim > 1 and "embeddings" not in n)
 arithmetic = 6 * (matrices + hidden * model.config.vocab_size) * batch * length + 12 * layers * length * hidden * batch * length
 peak = torch.cuda.max_memory_allocated() / 2**20 if cuda else None
-print(json.dumps({"seconds": seconds, "losses": [loss.item() for loss in losses], "tflops": arithmetic / 1e12, "peakMiB": peak}))
+print(json.dumps({"seconds": seconds, "losses": [loss.item() for loss in losses], "tflops": arithmetic / 1e12, "peakMiB": peak, "tokens": tokens}))

@@ -42,6 +42,7 @@ for (const work of works) if (wanted(work.part)) measure(work);
 function measure(work: GpuWork): void {
   const { part, model, batch, length, steps } = work;
   const args = [model, batch, length, steps].map(String);
+  const isPacked = model.endsWith("-lengths");
   for (const precision of PRECISIONS) {
     const rows: Readonly<Record<string, Printed>> = {
       scdl: ours("steps.ts", ...args, precision, device),
@@ -51,10 +52,12 @@ function measure(work: GpuWork): void {
     const tflops = Number(rows["PyTorch eager"]?.["tflops"]);
     for (const [program, printed] of Object.entries(rows)) {
       const seconds = median(printed["seconds"]);
+      // Batches of different lengths: their median says little.
+      const mean = isPacked ? average(printed["seconds"]) : seconds;
       say(part, {
         ...{ program, model, batch, length, precision, error: printed["error"] },
-        ...{ stepMs: seconds * 1000, tokensPerSecond: (batch * length) / seconds },
-        utilisation: rate === null ? undefined : tflops / seconds / rate,
+        ...{ stepMs: seconds * 1000, tokensPerSecond: Number(printed["tokens"]) / mean },
+        utilisation: rate === null || isPacked ? undefined : tflops / seconds / rate,
         firstLoss: (printed["losses"] as readonly number[] | undefined)?.[0],
         peakMiB: printed["peakMiB"],
       });
@@ -98,6 +101,11 @@ function median(seconds: unknown): number {
   if (!Array.isArray(seconds) || seconds.length === 0) return Number.NaN;
   const sorted = seconds.map(Number).sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+function average(seconds: unknown): number {
+  if (!Array.isArray(seconds) || seconds.length === 0) return Number.NaN;
+  return seconds.reduce((sum, value) => sum + Number(value), 0) / seconds.length;
 }
 
 function say(part: string, row: Readonly<Record<string, unknown>>): void {

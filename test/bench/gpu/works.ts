@@ -14,6 +14,7 @@ export const GPU_WORKS: readonly GpuWork[] = [
   { part: "35M", model: "esm2-35M", batch: 32, length: 512, steps: 20 },
   { part: "150M", model: "esm2-150M", batch: 16, length: 1024, steps: 15 },
   { part: "650M", model: "esm2-650M", batch: 16, length: 1024, steps: 8 },
+  { part: "packed", model: "esm2-650M-lengths", batch: 16, length: 1024, steps: 10 },
   { part: "geneformer-10M", model: "geneformer-10M", batch: 8, length: 2048, steps: 15 },
   { part: "geneformer-106M", model: "geneformer-106M", batch: 8, length: 2048, steps: 10 },
 ];
@@ -21,6 +22,7 @@ export const GPU_WORKS: readonly GpuWork[] = [
 /** The same parts in sizes that a processor does in seconds. */
 export const TRIAL_WORKS: readonly GpuWork[] = [
   { part: "8M", model: "esm2-8M", batch: 2, length: 32, steps: 2 },
+  { part: "packed", model: "esm2-8M-lengths", batch: 2, length: 512, steps: 2 },
   { part: "geneformer-10M", model: "geneformer-10M", batch: 1, length: 64, steps: 1 },
 ];
 

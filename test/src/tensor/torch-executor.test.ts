@@ -1,12 +1,15 @@
 import { describe, expect, test } from "vitest";
 import {
   addGradients,
+  attention,
   fillDropoutMask,
   linear,
+  multiply,
   openExecutor,
   ProgramBuilder,
   scale,
   sum,
+  type Value,
 } from "../../../src/tensor/index.ts";
 import { dropoutMaskOnDevice } from "../../../src/tensor/torch/dropout-mask.ts";
 import { TorchExecutor } from "../../../src/tensor/torch/executor.ts";
@@ -73,6 +76,35 @@ describe.each(TORCH_DEVICES)(`torch ${LIBTORCH?.version} on %s`, (device) => {
       const { gradientNorm } = await state.update({ kind: "sgd" }, { step: 1, learningRate: 0 });
       const expected = 2 * 1000 * factor * Math.hypot(...Array(4).fill([5, 7, 9]).flat());
       expect(gradientNorm / expected).toBeCloseTo(1, 2);
+    }
+  });
+
+  test("packed rows are sequences by themselves, also where a number comes again", async () => {
+    const builder = new ProgramBuilder();
+    const shape = [2, 9, 2, 8];
+    const [q, k, v] = ["q", "k", "v"].map((name) => builder.parameter(name, shape));
+    const segments = builder.input("segments", "int32", [2, 9]);
+    const mixed = attention(q as Value, k as Value, v as Value, { segments }); // proof: of three
+    builder.output("mixed", mixed);
+    addGradients(builder, sum(multiply(mixed, mixed)));
+    const program = builder.build();
+    const outcome = async (name: string, ids: Int32Array) => {
+      await using executor = await openExecutor(name, name === "torch" ? options : {});
+      await using state = await executor.createState(program.parameters);
+      await state.write("values", randomParameters(program));
+      const { mixed } = await state.run(await executor.compile(program), { segments: ids });
+      return new Map([["mixed", mixed], ...(await state.read("gradients"))]);
+    };
+    for (const ids of [
+      Int32Array.of(0, 0, 0, 1, 1, 1, 1, 2, -1, 2, 3, 3, 3, 3, 3, 3, 3, 3),
+      Int32Array.of(0, 0, 1, 1, 0, 0, 1, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+    ]) {
+      const [expected, found] = [await outcome("reference", ids), await outcome("torch", ids)];
+      for (const [name, data] of expected) {
+        const other = found.get(name);
+        const apart = Math.max(...(data ?? []).map((x, at) => Math.abs(x - (other?.[at] ?? 9))));
+        expect(apart, name).toBeLessThan(2e-6);
+      }
     }
   });
 
