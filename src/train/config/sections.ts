@@ -80,7 +80,7 @@ export const SECTIONS = {
     log_val_ppl: flag(true),
     enable_checkpointing: flag(true),
     precision: choice(PRECISIONS, "32", PRECISION_NAMES),
-    executor: text("onnx"),
+    executor: optional(text("")),
     device: text("cpu"),
     libtorch: optional(text("")),
     threads: optional(count(1, 1)),
