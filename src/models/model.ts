@@ -81,6 +81,8 @@ export interface TrainableModel<B> {
   lossCount(batch: B): number;
   /** Tokens of a batch that are not padding, for tokens per second. Default: rows times length. */
   tokenCount?(batch: B): number;
+  /** Names that {@link reduce} gives at most. Default: what the first validation shows. */
+  readonly metrics?: readonly string[];
   /** Metrics from outputs summed over micro-batches and ranks: `sums.loss`, others by name. */
   reduce(sums: Readonly<Record<string, number>>, count: number): Readonly<Record<string, number>>;
 }

@@ -66,6 +66,11 @@ export class CheckpointFiles {
     this.#writing = maxShardBytes === undefined ? {} : { maxShardBytes };
   }
 
+  /** The metric that checkpoints are chosen by. */
+  get monitor(): string {
+    return this.#options.monitor;
+  }
+
   /**
    * Writes a checkpoint, points `last` at it, and then removes those that need not be kept. When it
    * cannot be written, those that are there stay.

@@ -47,6 +47,12 @@ export class RunPlace {
     };
   }
 
+  /** The validation loss of these very weights where it is not finite; else null. */
+  get divergedLoss(): number | null {
+    const loss = this.#validated === this.step ? this.metrics["val_loss"] : undefined;
+    return loss === undefined || Number.isFinite(loss) ? null : loss;
+  }
+
   validated(metrics: Scalars): void {
     this.#validated = this.step;
     this.metrics = { ...this.metrics, ...metrics };

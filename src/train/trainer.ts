@@ -7,6 +7,7 @@ import type { FitOptions, FitResult } from "./fit-result.ts";
 import { microBatches, rowsOf } from "./micro-batches.ts";
 import { type Milestones, milestonesOf } from "./milestones.ts";
 import { ModelPrograms } from "./model-programs.ts";
+import { requireKnown, requireMetricOf } from "./monitored-metric.ts";
 import { OptimizerShards } from "./optimizer-shards.ts";
 import { Replicas } from "./replicas.ts";
 import { momentsOf, resumeRun } from "./resumed-run.ts";
@@ -18,6 +19,8 @@ import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
 import { TrainingError } from "./training-error.ts";
 import { newWeights } from "./training-weights.ts";
 import { validate } from "./validation.ts";
+
+const CHOICE = "to choose checkpoints by";
 
 /**
  * Trains a model on the batches of a data module.
@@ -52,6 +55,10 @@ export class Trainer<B> implements AsyncDisposable {
   /** @throws InvalidArgumentError for options that do not exist, of another kind or out of range */
   constructor(options: TrainerOptions<B>) {
     checkTrainerOptions(options);
+    const { checkpoints, model } = options;
+    if (checkpoints !== undefined && model.metrics !== undefined) {
+      requireMetricOf(model.metrics, checkpoints.monitor, CHOICE);
+    }
     this.#replicas = new Replicas(options.communicator);
     const { logger: _logger, ...silent } = options;
     this.#options = this.#replicas.isFirst ? options : silent;
@@ -73,7 +80,7 @@ export class Trainer<B> implements AsyncDisposable {
   /**
    * Trains to `maxSteps`.
    *
-   * @throws TrainingError when the loss or a gradient is not finite (checkpoints stay as they are) or
+   * @throws TrainingError when a loss or a gradient is not finite (checkpoints stay as they are) or
    *   the data ends; IncompatibleError for a checkpoint of another model, other data or another seed;
    *   FormatError for a damaged one; StorageError when a checkpoint cannot be written; RankError when
    *   another rank is lost or has failed; what the data module throws.
@@ -270,17 +277,29 @@ export class Trainer<B> implements AsyncDisposable {
       this.#place.validated(metrics);
     }
     this.#place.validationDue = false;
+    const diverged = this.#place.divergedLoss;
     try {
       this.#earlyStopping?.see(this.#place.metrics);
+      if (diverged === null && this.#validates) this.#requireMonitored();
     } catch (error) {
       await this.#save(); // nothing is lost with a metric that is not there
       throw error;
     }
+    if (diverged === null || this.#earlyStopping?.isOver === true) return;
+    throw await this.#notFinite(`the validation loss of step ${this.step} is ${diverged}`);
+  }
+
+  /** Of a model that does not say its metrics, once they are seen. */
+  #requireMonitored(): void {
+    const { checkpoints, model } = this.#options;
+    if (checkpoints === undefined || model.metrics !== undefined) return;
+    requireKnown(Object.keys(this.#place.metrics), checkpoints.monitor, CHOICE);
   }
 
   async #save(): Promise<void> {
     const state = this.#state;
     if (this.#options.checkpoints === undefined || state === null || this.#place.isSaved) return;
+    if (this.#place.divergedLoss !== null) return; // the last good one is where to go on
     await this.#replicas.assertSameWeights(state, this.step);
     const isEnd = this.#earlyStopping?.isOver === true;
     const { step, validationDue } = this.#place;
@@ -308,7 +327,17 @@ export class Trainer<B> implements AsyncDisposable {
   ): Promise<TrainingError> {
     await this.#saver?.settle();
     const checkpoint = this.#saver?.newest ?? null;
-    return new TrainingError(code, message, { step: this.#place.step, checkpoint, suggestions });
+    const others = code === "loss-not-finite" ? this.#beforeThisStep() : [];
+    const given = { step: this.step, checkpoint, suggestions: [...suggestions, ...others] };
+    return new TrainingError(code, message, given);
+  }
+
+  /** A checkpoint of the weights that the loss is of may be as bad as it. */
+  #beforeThisStep(): readonly string[] {
+    const kept = this.#saver === null ? [] : (this.#options.checkpoints?.list() ?? []);
+    const [before, newest] = kept.slice(-2);
+    if (before === undefined || newest?.step !== this.step) return [];
+    return [`if it is not the data, remove ${newest.path}, and go on from ${before.path}`];
   }
 }
 

@@ -19,6 +19,7 @@ import { JsonLinesLogger } from "./loggers/json-lines-logger.ts";
 import { type Logger, LoggerGroup } from "./loggers/logger.ts";
 import { PerplexityFilter } from "./loggers/perplexity-filter.ts";
 import { TensorBoardLogger } from "./loggers/tensorboard-logger.ts";
+import { PUBLISHED_METRICS, requireMetricOf } from "./monitored-metric.ts";
 import { withReport } from "./report/run-report.ts";
 import { REPORT_FILE } from "./report/write-report.ts";
 import { ofRank, openRunExecutor, type RunDeviceOptions } from "./run-executor.ts";
@@ -127,6 +128,7 @@ export class TrainingRun<B> {
   /** Writes nothing yet. @throws StorageError for a run that is there and is not to be gone on with */
   constructor(options: TrainingRunOptions<B>, experimentName: string) {
     assertRanks(options, options.communicator?.worldSize ?? 1);
+    requireMonitored(options, PUBLISHED_METRICS);
     this.directory = join(options.resultDir ?? "results", experimentName);
     this.#options = options;
     this.#checkpoints = new CheckpointFiles(join(this.directory, CHECKPOINTS), {
@@ -153,6 +155,7 @@ export class TrainingRun<B> {
 
   /** Trains. The parts stay the caller's to close. */
   async fit(parts: RunParts<B>): Promise<TrainingRunResult> {
+    requireMonitored(this.#options, parts.model.metrics ?? PUBLISHED_METRICS);
     const { model, microBatchSize, betas, epsilon = 1e-8, config: kept, ...others } = parts;
     const { loading, learningRateFactors, ...rest } = others;
     const { signal, logger: _logger, observer, onWeights, communicator, ...config } = this.#options;
@@ -244,6 +247,16 @@ export class TrainingRun<B> {
     const { logTrainPpl = false, logValPpl = true } = this.#options;
     return new PerplexityFilter(lines, { train: logTrainPpl, val: logValPpl });
   }
+}
+
+/** What checkpoints and early stopping look at must be there. @throws InvalidArgumentError */
+function requireMonitored(
+  { metricToMonitor = "val_loss", earlyStopping }: TrainingRunOptions<never>,
+  metrics: readonly string[],
+): void {
+  requireMetricOf(metrics, metricToMonitor, "to choose checkpoints by");
+  const { monitor = "val_loss" } = earlyStopping ?? {};
+  requireMetricOf(metrics, monitor, "to end early by");
 }
 
 function withSkipped(

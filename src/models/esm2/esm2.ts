@@ -9,6 +9,7 @@ import {
   type TokenInputs,
   tokenInputs,
 } from "../masked-language.ts";
+import { MASKED_LANGUAGE_METRICS } from "../metric-names.ts";
 import type {
   BatchSize,
   BuildMode,
@@ -44,6 +45,7 @@ import { esm2Head, esm2Parameters, esm2Trunk, MASK_RATIO } from "./network.ts";
  */
 export class Esm2 implements TrainableModel<MaskedBatch>, Backbone {
   readonly name = "esm2";
+  readonly metrics = MASKED_LANGUAGE_METRICS;
   readonly settings: Esm2Config;
   readonly config: Readonly<Record<string, unknown>>;
   readonly parameters: readonly ParameterSpec[];

@@ -10,6 +10,7 @@ import {
   type TokenInputs,
   tokenInputs,
 } from "../masked-language.ts";
+import { MASKED_LANGUAGE_METRICS } from "../metric-names.ts";
 import type {
   BatchSize,
   BuildMode,
@@ -51,6 +52,7 @@ import type { GeneformerNetwork } from "./layout.ts";
  */
 export class Geneformer implements TrainableModel<MaskedBatch>, Backbone {
   readonly name = "geneformer";
+  readonly metrics = MASKED_LANGUAGE_METRICS;
   readonly settings: GeneformerConfig;
   readonly config: Readonly<Record<string, unknown>>;
   readonly parameters: readonly ParameterSpec[];

@@ -15,6 +15,7 @@ import type { Backbone } from "../backbone.ts";
 import { Dropouts, dense } from "../layers.ts";
 import { tokenInputs } from "../masked-language.ts";
 import { meanOfResidues, meanOfTokens } from "../mean-embedding.ts";
+import { CLASSIFICATION_METRICS, REGRESSION_METRICS } from "../metric-names.ts";
 import type {
   BatchSize,
   BuildMode,
@@ -66,6 +67,7 @@ export interface SequenceModelOptions {
  */
 export class SequenceModel implements TrainableModel<LabelledBatch> {
   readonly name: string;
+  readonly metrics: readonly string[];
   readonly config: Readonly<Record<string, unknown>>;
   readonly parameters: readonly ParameterSpec[];
   readonly weightNotes: WeightNotes;
@@ -78,6 +80,7 @@ export class SequenceModel implements TrainableModel<LabelledBatch> {
     const { targetSize = labels?.length ?? 1, labelMean = 0 } = options;
     this.settings = { task, targetSize, headSize, dropout, encoderFrozen, labels, labelMean };
     this.name = `${backbone.name}-${task}`;
+    this.metrics = task === "regression" ? REGRESSION_METRICS : CLASSIFICATION_METRICS;
     this.backbone = backbone;
     this.#head = `${task}_head`;
     const { hiddenSize } = backbone.settings;

@@ -15,6 +15,7 @@ import {
 import type { Backbone } from "../backbone.ts";
 import { Dropouts } from "../layers.ts";
 import { tokenInputs } from "../masked-language.ts";
+import { CLASSIFICATION_METRICS } from "../metric-names.ts";
 import type {
   BatchSize,
   BuildMode,
@@ -60,6 +61,7 @@ export interface TokenModelOptions {
  */
 export class TokenModel implements TrainableModel<LabelledBatch> {
   readonly name: string;
+  readonly metrics = CLASSIFICATION_METRICS;
   readonly config: Readonly<Record<string, unknown>>;
   readonly parameters: readonly ParameterSpec[];
   readonly weightNotes: WeightNotes;

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { CheckpointFiles } from "../../../src/train/checkpoint-files.ts";
 import { constantSchedule } from "../../../src/train/schedule.ts";
 import type { TrainerOptions } from "../../../src/train/trainer-options.ts";
+import type { TrainingError } from "../../../src/train/training-error.ts";
 import { type DigitBatch, DigitModel } from "./digits.fixture.ts";
 import { errorOf, losses, newFolder, run } from "./digits-run.fixture.ts";
 
@@ -131,6 +132,15 @@ test("a loss that is not finite names the step and keeps the last good checkpoin
   const last = checkpoints.newest();
   expect(last?.step).toBe(step - (step % 2));
   expect(error).toMatchObject({ step, checkpoint: last?.path });
+
+  // A checkpoint of the very weights that gave the loss may be as bad: the one before is named, too.
+  const all = new CheckpointFiles(newFolder(), { saveTopK: -1 });
+  const each = await errorOf(() => run({ ...broken, checkpoints: all, saveEveryNSteps: 1 }));
+  const [before, newest] = all.list().slice(-2);
+  expect(newest?.step).toBe(step);
+  expect((each as TrainingError).suggestions).toContain(
+    `if it is not the data, remove ${newest?.path}, and go on from ${before?.path}`,
+  );
 });
 
 test("an infinite gradient stops before the weights change", async () => {
@@ -229,4 +239,54 @@ test("a step can be profiled, and the run stays as it was", async () => {
   expect(profiled.weights).toEqual(weights);
   const found = profiled.lines.filter(([, scalars]) => "backward_ms" in scalars);
   expect(found).toEqual([[3, { forward_ms: expect.any(Number), backward_ms: expect.any(Number) }]]);
+});
+
+/** Its validation loss is NaN from the third validation on. */
+class DivergingModel extends DigitModel {
+  #validations = 0;
+
+  override reduce(sums: Readonly<Record<string, number>>, count: number) {
+    const metrics = super.reduce(sums, count);
+    const diverges = "correct" in sums && ++this.#validations > 2;
+    return diverges ? { ...metrics, loss: Number.NaN } : metrics;
+  }
+}
+
+test("a validation loss that is not finite ends the run with the last good checkpoint", async () => {
+  const checkpoints = new CheckpointFiles(newFolder(), { saveTopK: -1 });
+  const options = { checkpoints, valCheckInterval: 2, model: new DivergingModel() };
+  const error = await errorOf(() => run(options));
+  expect(checkpoints.list().map(({ step }) => step)).toEqual([2, 4]);
+  expect(error).toMatchObject({
+    code: "loss-not-finite",
+    message: "the validation loss of step 6 is NaN: training stopped after step 6",
+    step: 6,
+    checkpoint: checkpoints.newest()?.path,
+  });
+  const early = new CheckpointFiles(newFolder(), { saveTopK: -1 });
+  const stopping = { valCheckInterval: 2, earlyStopping: { patience: 9 } };
+  const model = new DivergingModel();
+  const { result } = await run({ ...stopping, model, checkpoints: early });
+  expect(result).toMatchObject({ step: 6, reason: "early-stop", checkpoint: early.newest()?.path });
+  expect(early.newest()?.step).toBe(4);
+});
+
+test("a metric that no checkpoint ever has is named, with the nearest", async () => {
+  const checkpoints = new CheckpointFiles(newFolder(), { monitor: "val_acuracy" });
+  const seen = await errorOf(() => run({ checkpoints, valCheckInterval: 2 }));
+  expect(seen).toMatchObject({
+    message: "there is no metric val_acuracy to choose checkpoints by",
+    suggestions: ["val_accuracy?", expect.stringContaining("reduced_train_loss")],
+  });
+  expect(checkpoints.newest()?.step).toBe(2); // nothing is lost with it
+  const told = Object.assign(new DigitModel(), { metrics: ["loss", "accuracy"] });
+  const early = new CheckpointFiles(newFolder(), { monitor: "val_acuracy" });
+  const error = await errorOf(() => run({ checkpoints: early, model: told }));
+  expect(error).toMatchObject({
+    argument: "monitor",
+    suggestions: ["val_accuracy?", expect.any(String)],
+  });
+  expect(early.newest()).toBeNull();
+  const good = new CheckpointFiles(newFolder(), { monitor: "val_accuracy" });
+  expect((await run({ checkpoints: good, model: told })).result.checkpoint).toContain("accuracy=");
 });
