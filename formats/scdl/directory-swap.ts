@@ -20,6 +20,7 @@ import { hostname } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fromFsError, InvalidArgumentError, StorageError } from "../common/errors.ts";
 import { makeDirectories } from "../common/make-directories.ts";
+import { isRunning, thisProcess } from "../common/process-owner.ts";
 import { syncDirectory } from "../common/sync-directory.ts";
 import { HEADER_FILE } from "./header.ts";
 import {
@@ -80,8 +81,7 @@ export function createTemporary(output: string): string {
     throw fromFsError(error, output);
   }
   try {
-    const owner = { pid: process.pid, host: hostname(), started: processStart(process.pid) };
-    writeFileSync(join(directory, OWNER_FILE), JSON.stringify(owner));
+    writeFileSync(join(directory, OWNER_FILE), JSON.stringify(thisProcess()));
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw fromFsError(error, output);
@@ -161,24 +161,7 @@ function isOwned(directory: string, pid: number): boolean {
     // Written before the mark or removed after it: the name says which process.
   }
   if (typeof owner.host === "string" && owner.host !== hostname()) return true;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: alive and someone else's.
-    return error instanceof Error && "code" in error && error.code !== "ESRCH";
-  }
-  const started = processStart(pid);
-  return owner.started === undefined || started === null || owner.started === started;
-}
-
-/** Start time in clock ticks, which tells a process from a later one of the same number. */
-function processStart(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? null;
-  } catch {
-    return null;
-  }
+  return isRunning(pid, owner.started);
 }
 
 /** Puts the finished temporary directory in the output's place. */

@@ -23,6 +23,7 @@ import { PUBLISHED_METRICS, requireMetricOf } from "./monitored-metric.ts";
 import { withReport } from "./report/run-report.ts";
 import { REPORT_FILE } from "./report/write-report.ts";
 import { ofRank, openRunExecutor, type RunDeviceOptions } from "./run-executor.ts";
+import { RunLock } from "./run-lock.ts";
 import type { Schedule } from "./schedule.ts";
 import { Trainer } from "./trainer.ts";
 import {
@@ -125,7 +126,7 @@ export class TrainingRun<B> {
   /** Of the checkpoint to go on from; 0 for a run that begins. */
   readonly #step: number;
 
-  /** Writes nothing yet. @throws StorageError for a run that is there and is not to be gone on with */
+  /** Writes nothing yet. @throws StorageError for a run that is there and is not to be gone on with, or goes on */
   constructor(options: TrainingRunOptions<B>, experimentName: string) {
     assertRanks(options, options.communicator?.worldSize ?? 1);
     requireMonitored(options, PUBLISHED_METRICS);
@@ -137,15 +138,28 @@ export class TrainingRun<B> {
       saveLast: options.saveLastCheckpoint ?? true,
     });
     this.#isFirst = (options.communicator?.rank ?? 0) === 0;
+    if (this.#isFirst) RunLock.requireFree(this.directory);
     this.#step = this.#isFirst ? (this.#checkpoints.newest()?.step ?? 0) : 0;
-    if (this.#step === 0 || options.resumeIfExists === true) return;
-    throw new StorageError("already-exists", `has a run of ${this.#step} steps`, {
+    if (this.#step > 0 && options.resumeIfExists !== true) throw this.#isThere(this.#step);
+  }
+
+  #isThere(step: number): StorageError {
+    return new StorageError("already-exists", `has a run of ${step} steps`, {
       path: this.directory,
       suggestions: [
         "go on with it: --resume-if-exists",
         "give another --experiment-name or --result-dir",
       ],
     });
+  }
+
+  /** Keeps the folder to this run. @throws StorageError where another one writes, or has written */
+  #takeFolder(): RunLock {
+    const lock = new RunLock(this.directory);
+    const step = this.#checkpoints.list().at(-1)?.step ?? 0;
+    if (step === this.#step) return lock;
+    lock.release();
+    throw this.#isThere(step);
   }
 
   /** Whether it goes on at a checkpoint. */
@@ -175,6 +189,7 @@ export class TrainingRun<B> {
     const weights = restored?.values;
     await using executor = await openRunExecutor(isShared ? ofRank(config) : config);
     const limit = limitBatches(config.limitValBatches);
+    using _lock = this.#isFirst ? this.#takeFolder() : null;
     const logger = this.#openLogger();
     try {
       if (kept !== undefined && this.#isFirst) this.#writeConfig(kept.yaml);
