@@ -9,6 +9,7 @@ import {
   oneLine,
   usageErrorOf,
 } from "./error-text.ts";
+import { lastGiven } from "./last-given.ts";
 import { outputLost } from "./output.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -41,6 +42,7 @@ export abstract class BaseCommand extends Command {
 
   protected override async init(): Promise<void> {
     await super.init();
+    this.argv = lastGiven(this.argv, this.ctor.flags ?? {});
     for (const signal of SIGNALS) process.on(signal, this.#onSignal);
     outputLost.addEventListener("abort", this.#onOutputLost, { once: true });
   }

@@ -43,6 +43,7 @@ export async function commandConfig(
   },
 ): Promise<RunConfig> {
   const { loadRunConfig } = await import("../src/train/config/run-config.ts");
+  const { thisMachine } = await import("../src/train/config/check-machine.ts");
   const { parseSetting } = await import("../src/train/config/set-values.ts");
   const names: Record<string, string> = {};
   const overrides: Record<string, unknown> = {};
@@ -77,6 +78,7 @@ export async function commandConfig(
     ...(typeof path === "string" ? { path } : {}),
     overrides,
     names,
+    machine: thisMachine(),
     onWarning: options.onWarning,
   });
 }

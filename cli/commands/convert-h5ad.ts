@@ -5,6 +5,7 @@ import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { ConvertOptions, ConvertProgress, ConvertResult } from "../../src/convert/options.ts";
 import { BaseCommand } from "../base-command.ts";
 import { oneLine } from "../error-text.ts";
+import { lastGiven } from "../last-given.ts";
 import { operands } from "../operands.ts";
 import { ORIGINAL_FLAGS, pythonInteger, spelledOut } from "../original-flags.ts";
 import { outputName } from "../output-name.ts";
@@ -63,7 +64,7 @@ export default class ConvertH5ad extends BaseCommand {
 
   async run(): Promise<ConvertResult> {
     const known = Object.keys({ ...ConvertH5ad.baseFlags, ...ConvertH5ad.flags });
-    const words = spelledOut(this.argv, [...known, "json"]);
+    const words = lastGiven(spelledOut(this.argv, [...known, "json"]), ConvertH5ad.flags);
     const { raw, flags } = await this.parse(ConvertH5ad, words);
     const inputs = operands(raw);
     if (flags["data-path"] !== undefined) inputs.push(flags["data-path"]);

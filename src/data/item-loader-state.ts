@@ -1,7 +1,7 @@
 import type { Sampler, SamplerDescription } from "../sampling/sampler.ts";
 import { asStateOfRun } from "./longer-run.ts";
 import type { LastBatch } from "./shares.ts";
-import { assertFormat, assertSame, countIn } from "./state-checks.ts";
+import { assertFormat, assertSame, countIn, SAME_BATCHES } from "./state-checks.ts";
 
 const FORMAT = "scdl-item-loader";
 const VERSION = 1;
@@ -40,9 +40,13 @@ export function checkItemState(
     "open the data set that the state was made with",
   ]);
   const batches = { globalBatchSize: state["globalBatchSize"], lastBatch: state["lastBatch"] };
-  assertSame("state-batches", "other batches", batches, { globalBatchSize, lastBatch }, [
-    "keep the global batch size when the number of ranks changes: set globalBatchSize, not batchSize",
-  ]);
+  assertSame(
+    "state-batches",
+    "other batches",
+    batches,
+    { globalBatchSize, lastBatch },
+    SAME_BATCHES,
+  );
   assertSame("state-sampler", "another sampler", state["sampler"], sampler, [
     "make the sampler with the same arguments and seed",
   ]);

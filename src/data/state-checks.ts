@@ -1,5 +1,10 @@
 import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
 
+/** What to do about a state of batches of another size. */
+export const SAME_BATCHES: readonly string[] = [
+  "keep the global batch size: --micro-batch-size times --accumulate-grad-batches times processes, globalBatchSize in code",
+];
+
 /**
  * Throws unless a value that was read back, perhaps from a file, is a state of this format and version.
  * @throws InvalidArgumentError for anything else; IncompatibleError "state-version".

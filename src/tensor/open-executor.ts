@@ -62,6 +62,7 @@ export async function openExecutor(
       throw new NotFoundError("executor-unknown", `there is no executor ${name}`, {
         what: name,
         available: EXECUTORS,
+        suggestions: ["scdl devices shows which of them can run here"],
       });
   }
 }

@@ -122,8 +122,13 @@ async function openData(
   throw new InvalidArgumentError(
     "data",
     data,
-    "expected data, or trainClusterPath and trainDatabasePath",
-    { suggestions: ["--data proteins.fasta", "--train-cluster-path and --train-database-path"] },
+    "there are no proteins to train on: no data, and no clusters with their database",
+    {
+      suggestions: [
+        "--data proteins.fasta (data_config.data)",
+        "or --train-cluster-path and --train-database-path",
+      ],
+    },
   );
 }
 

@@ -315,7 +315,7 @@ export class Trainer<B> implements AsyncDisposable {
   #notFinite(what: string): Promise<TrainingError> {
     const message = `${what}: training stopped after step ${this.step}`;
     const suggestions = [
-      "a smaller learning rate, a longer warm-up, or clipping (maxGradientNorm)",
+      "a smaller learning rate (--lr), a longer warm-up (--warmup-steps), or clipping (--clip-grad)",
     ];
     return this.#error("loss-not-finite", message, suggestions);
   }

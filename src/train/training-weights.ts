@@ -1,7 +1,7 @@
 /** Weights and optimizer state between an executor and checkpoints. */
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { IncompatibleError } from "../../formats/common/errors.ts";
+import { FormatError, IncompatibleError, NotFoundError } from "../../formats/common/errors.ts";
 import { floatTensor } from "../../formats/safetensors/float-values.ts";
 import {
   type SafetensorsCheckpoint,
@@ -159,14 +159,30 @@ export function startingWeights(
   return loadWeights(model, weights, (spec) => initialParameter(spec, seed), options);
 }
 
+const WEIGHTS_ARE =
+  "name a run's folder, a checkpoint of it, or a folder of transformers with config.json and model.safetensors";
+
 /**
  * A run's folder, or the folder of its checkpoints, means the newest. What stands beside the weights is
  * compared with the checksums.
  *
- * @throws FormatError for a damaged checkpoint, with the one before it
+ * @throws NotFoundError for a path that is not there, FormatError for a file of something else, and for
+ *   a damaged checkpoint, with the one before it
  */
 export function findWeights(path: string): string {
-  if (!existsSync(path) || !statSync(path).isDirectory()) return path;
+  if (!existsSync(path)) {
+    throw new NotFoundError("no-such-file", `${path}: expected a checkpoint, there is none`, {
+      what: path,
+      suggestions: [WEIGHTS_ARE],
+    });
+  }
+  if (!statSync(path).isDirectory()) {
+    if (/\.(safetensors|json)$/.test(path)) return path;
+    throw new FormatError("no-checkpoint", "expected a checkpoint, found a file", {
+      path,
+      suggestions: [WEIGHTS_ARE],
+    });
+  }
   const isOne = [WEIGHTS_FILE, WEIGHTS_INDEX_FILE].some((name) => existsSync(join(path, name)));
   const inRun = join(path, CHECKPOINTS);
   const found = isOne ? path : findCheckpoint(existsSync(inRun) ? inRun : path);

@@ -76,6 +76,10 @@ describe("a command", () => {
     expect(flag.stderr).not.toContain("    at ");
   });
 
+  test("takes the last of a flag given twice, as Python's argparse does", async () => {
+    expect(await probe(["--do", "bug", "--do=succeed"])).toMatchObject({ code: 0, stderr: "" });
+  });
+
   test("says that a defect is one, without a stack", async () => {
     const result = await probe(["--do", "bug"]);
     expect(result.code).toBe(1);

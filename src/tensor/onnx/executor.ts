@@ -10,6 +10,7 @@ import type {
 import { HostState } from "../host-state.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
 import type { NamedValue, Program } from "../program.ts";
+import { assertThreads } from "../threads.ts";
 import { DropoutMasks } from "./dropout-masks.ts";
 import type { TensorInfo } from "./messages.ts";
 import { trainingModel } from "./model.ts";
@@ -39,10 +40,10 @@ export class OnnxExecutor implements Executor {
 
   constructor(options: ExecutorOptions = {}) {
     const { threads = availableParallelism(), cachedPrograms = 8 } = options;
-    for (const [name, value] of Object.entries({ threads, cachedPrograms })) {
-      if (Number.isSafeInteger(value) && value >= 1) continue;
-      const message = `${name}: expected a whole number of at least 1, found ${value}`;
-      throw new InvalidArgumentError(name, value, message);
+    assertThreads(threads);
+    if (!(Number.isSafeInteger(cachedPrograms) && cachedPrograms >= 1)) {
+      const message = `cachedPrograms: expected a whole number of at least 1, found ${cachedPrograms}`;
+      throw new InvalidArgumentError("cachedPrograms", cachedPrograms, message);
     }
     this.#threads = threads;
     this.#cachedPrograms = cachedPrograms;

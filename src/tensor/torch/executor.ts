@@ -1,6 +1,7 @@
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
 import { DeviceExecutor, opened } from "../device/executor.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
+import { assertThreads } from "../threads.ts";
 import { requireCuda } from "./cuda-driver.ts";
 import { type FoundLibtorch, findLibtorch } from "./find-libtorch.ts";
 import type { TorchDescription } from "./messages.ts";
@@ -29,10 +30,10 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
    */
   static async open(options: ExecutorOptions = {}): Promise<TorchExecutor> {
     const { cachedPrograms = 8, threads, deterministic = false, tf32 = false } = options;
-    for (const [name, value] of Object.entries({ threads: threads ?? 1, cachedPrograms })) {
-      if (Number.isSafeInteger(value) && value >= 1) continue;
-      const message = `${name}: expected a whole number of at least 1, found ${value}`;
-      throw new InvalidArgumentError(name, value, message);
+    if (threads !== undefined) assertThreads(threads);
+    if (!(Number.isSafeInteger(cachedPrograms) && cachedPrograms >= 1)) {
+      const message = `cachedPrograms: expected a whole number of at least 1, found ${cachedPrograms}`;
+      throw new InvalidArgumentError("cachedPrograms", cachedPrograms, message);
     }
     const { device, index } = parseDevice(options.device ?? "cpu");
     const precision = precisionOf(options.precision ?? "32");

@@ -66,7 +66,13 @@ export function findLibtorch(
   throw new NotFoundError(
     "libtorch-missing",
     "no libtorch: not in LIBTORCH, VIRTUAL_ENV, CONDA_PREFIX, nor does python3 import torch",
-    { what: "libtorch", suggestions: [INSTALL, "or name the folder of one: --libtorch DIR"] },
+    {
+      what: "libtorch",
+      suggestions: [
+        INSTALL,
+        "or name the folder of one: --libtorch DIR, or LIBTORCH in the environment",
+      ],
+    },
   );
 }
 
@@ -120,7 +126,7 @@ export function tooOld(directory: string, version: string): IncompatibleError {
   return new IncompatibleError("libtorch-too-old", message, {
     suggestions: [
       "install a newer one: pip install --upgrade torch",
-      "or name one: --libtorch DIR",
+      "or name one: --libtorch DIR, or LIBTORCH in the environment",
     ],
   });
 }

@@ -27,6 +27,7 @@ const WARMUP_STEPS = 2000;
  */
 export function checkRunConfig(config: RunConfig, options: CheckOptions): RunConfig {
   if (isInferring(options.model)) return checkInference(config, options);
+  checkExperimentName(config, options);
   checkParallel(config, options);
   checkData(config, options);
   const { data_config, training_config, experiment_config, optim_config } = config;
@@ -74,6 +75,19 @@ function precisionOf({ training_config }: RunConfig, { nameOf, onWarning }: Chec
   return "32" as const;
 }
 
+/** A folder below that of results: `run` or `group/run`, nothing that leads out of it. */
+function checkExperimentName({ experiment_config }: RunConfig, { nameOf }: CheckOptions): void {
+  const { experiment_name: name } = experiment_config;
+  const parts = name.split(/[\\/]/);
+  const isName = parts.every((part) => part.trim() !== "" && part !== "." && part !== "..");
+  if (isName && !name.includes("\0")) return;
+  const key = "experiment_config.experiment_name";
+  const message = `${nameOf(key)} ${JSON.stringify(name)}: expected a name of a folder in ${nameOf("experiment_config.result_dir")}`;
+  throw new InvalidArgumentError(key, name, message, {
+    suggestions: [`choose where with ${nameOf("experiment_config.result_dir")}`],
+  });
+}
+
 function checkParallel({ parallel_config }: RunConfig, { nameOf }: CheckOptions): void {
   for (const key of ["tensor_model_parallel_size", "pipeline_model_parallel_size"] as const) {
     if (parallel_config[key] === 1) continue;
@@ -108,6 +122,10 @@ function checkData(config: RunConfig, options: CheckOptions): void {
   );
   const [first, second] = kinds.map((name): RunConfigKey => `data_config.${name}`);
   if (first !== undefined && second !== undefined) throw both(nameOf, first, second);
+  if (data.valid_share === 1) {
+    const message = `${nameOf("data_config.valid_share")} is 1, expected less: nothing is left to train on`;
+    throw new InvalidArgumentError("data_config.valid_share", 1, message);
+  }
   if (data.valid_data !== null && data.valid_share > 0) {
     throw both(nameOf, "data_config.valid_data", "data_config.valid_share");
   }
@@ -248,6 +266,15 @@ function modelOf(config: RunConfig, options: CheckOptions, hasWeights: boolean):
       ["bionemo_model_config.hidden_size", hidden, "is not a multiple of"],
       ["bionemo_model_config.num_attention_heads", heads],
     );
+  }
+  if (model === "esm2" && hidden !== null && heads !== null && (hidden / heads) % 2 !== 0) {
+    const [size, parts] = ["hidden_size", "num_attention_heads"].map((field) =>
+      nameOf(`bionemo_model_config.${field}`),
+    );
+    const message = `${size} ${hidden} and ${parts} ${heads} give heads of ${hidden / heads}, expected an even number: positions are rotated in pairs`;
+    throw new InvalidArgumentError("bionemo_model_config.hidden_size", hidden, message, {
+      suggestions: [`${size} ${2 * hidden}, or another ${parts}`],
+    });
   }
   return filled;
 }

@@ -6,6 +6,8 @@ import type { LimitBatches } from "../../data/infer-samples.ts";
 import { isFieldOf, type RunModel } from "./run-kinds.ts";
 import type { RunConfig } from "./sections.ts";
 
+const HOW_WRITTEN = ["correct the file: `scdl recipe` writes one to compare with"];
+
 /**
  * The sections of a YAML or JSON file. Whole numbers written with a point (`1.0`) stay texts: as a
  * limit of batches they are shares.
@@ -18,7 +20,7 @@ export function readConfigFile(path: string): Record<string, unknown> {
     const line = problem.linePos?.[0].line;
     const place = line === undefined ? "" : `line ${line}: `;
     const message = `${place}expected YAML, found ${problem.message.split("\n")[0]}`;
-    throw new FormatError("bad-config", message, { path });
+    throw new FormatError("bad-config", message, { path, suggestions: HOW_WRITTEN });
   }
   visit(document, {
     Scalar: (_key, node) => {
@@ -31,11 +33,18 @@ export function readConfigFile(path: string): Record<string, unknown> {
     value = document.toJS();
   } catch (error) {
     // Aliases without an anchor, and those that would fill the memory.
-    throw new FormatError("bad-config", String(error).slice(0, 200), { path, cause: error });
+    throw new FormatError("bad-config", String(error).slice(0, 200), {
+      path,
+      cause: error,
+      suggestions: HOW_WRITTEN,
+    });
   }
   if (value === null) return {}; // an empty file
   if (isRecord(value)) return value;
-  throw new FormatError("bad-config", "expected sections, e.g. training_config:", { path });
+  throw new FormatError("bad-config", "expected sections, e.g. training_config:", {
+    path,
+    suggestions: HOW_WRITTEN,
+  });
 }
 
 /** The values of sections by dotted key. @throws InvalidArgumentError for a section that is none */

@@ -2,6 +2,7 @@
 import { closest } from "../../../formats/common/did-you-mean.ts";
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
 import { checkRunConfig } from "./check-config.ts";
+import { checkMachine, type Machine } from "./check-machine.ts";
 import { dottedEntries, readConfigFile } from "./config-file.ts";
 import { type Field, readField } from "./field.ts";
 import { interpolate } from "./interpolate.ts";
@@ -26,6 +27,8 @@ export interface RunConfigOptions {
   /** Default the environment of the process. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly onWarning?: (message: string) => void;
+  /** The machine that is to run it. Default: none, it is not asked whether it can. */
+  readonly machine?: Machine;
 }
 
 /** Where a key that must be given (`???`) is not asked for: something stands in its place. */
@@ -81,16 +84,32 @@ export function loadRunConfig(options: RunConfigOptions): RunConfig {
     const name = ofFile.has(wandb) ? WANDB_SECTION : nameOf(wandb);
     onWarning(`${name}: Weights & Biases gets nothing; the run's metrics.jsonl has the metrics`);
   }
+  const readSource = (key: string): void => {
+    const field = fieldOf(key);
+    if (field !== undefined) read(field, key, resolved(key), nameOf(key));
+  };
   const values: Record<string, Record<string, unknown>> = {};
   for (const key of RUN_CONFIG_KEYS) {
     const [section = "", name = ""] = key.split(".");
     const field = fieldOf(key);
     values[section] ??= {};
-    if (field !== undefined) values[section][name] = read(field, key, resolved(key), nameOf(key));
+    if (field === undefined) continue;
+    const source = written.has(key) ? null : sourceOf(defaultOf(model, key));
+    // A wrong value is told of the key that has it, not of one whose default refers to that.
+    if (source !== null) readSource(source);
+    values[section][name] = read(field, key, resolved(key), nameOf(key));
   }
   // Every section and field was filled above, by its own reader.
   const config = values as unknown as RunConfig;
-  return checkRunConfig(config, { model, nameOf, given: new Set(written.keys()), onWarning });
+  const given: ReadonlySet<string> = new Set(written.keys());
+  const checked = checkRunConfig(config, { model, nameOf, given, onWarning });
+  if (options.machine !== undefined) checkMachine(checked, options.machine, { model, nameOf });
+  return checked;
+}
+
+/** The key that a default refers to: `${a.b}`. */
+function sourceOf(value: unknown): string | null {
+  return typeof value === "string" ? (/^\$\{([\w.]+)\}$/.exec(value)?.[1] ?? null) : null;
 }
 
 function read(field: Field<unknown>, key: string, value: unknown, name: string): unknown {
@@ -129,6 +148,19 @@ export function unknownKey(model: RunModel, key: string): InvalidArgumentError {
     });
   }
   const [section = "", name = ""] = key.split(".");
+  if (name === "" && Object.hasOwn(SECTIONS, section)) {
+    const first = RUN_CONFIG_KEYS.find(
+      (one) => one.startsWith(`${section}.`) && isFieldOf(model, one),
+    );
+    return new InvalidArgumentError(
+      key,
+      undefined,
+      `${section} is a section, expected a key of it`,
+      {
+        suggestions: [`e.g. ${first}=VALUE`],
+      },
+    );
+  }
   if (!Object.hasOwn(SECTIONS, section) && section !== WANDB_SECTION && name === "") {
     return unknownSection(section);
   }

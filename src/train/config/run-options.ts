@@ -2,6 +2,7 @@
 
 import type { InferenceOutput } from "../../infer/inference-outputs.ts";
 import type { EarlyStoppingOptions } from "../early-stopping.ts";
+import { thisMachine } from "./check-machine.ts";
 import { OPTION_KEYS } from "./option-keys.ts";
 import { loadRunConfig } from "./run-config.ts";
 import { isFieldOf, type RunModel } from "./run-kinds.ts";
@@ -123,7 +124,7 @@ export function configOfOptions(
   for (const [option, field] of Object.entries(SIZES)) {
     take(option, `bionemo_model_config.${field}`, size[option]);
   }
-  return loadRunConfig({ model, overrides, names, env: {} });
+  return loadRunConfig({ model, overrides, names, env: {}, machine: thisMachine() });
 }
 
 /** The sizes that a configuration names: without those that the weights have. */

@@ -7,8 +7,10 @@ import type { MaskedBatch } from "../../../src/models/token-batch.ts";
 import { openExecutor } from "../../../src/tensor/index.ts";
 import { CheckpointFiles } from "../../../src/train/checkpoint-files.ts";
 import { constantSchedule } from "../../../src/train/schedule.ts";
+import { trainEsm2 } from "../../../src/train/train-esm2.ts";
 import { Trainer } from "../../../src/train/trainer.ts";
 import { TrainingRun, type TrainingRunOptions } from "../../../src/train/training-run.ts";
+import { findWeights } from "../../../src/train/training-weights.ts";
 import { type DigitBatch, DigitDataModule, DigitModel } from "./digits.fixture.ts";
 import { errorOf, newFolder } from "./digits-run.fixture.ts";
 
@@ -156,6 +158,38 @@ test("an unknown executor is told with those there are, and no folder is made", 
     available: expect.arrayContaining(["onnx", "reference"]),
   });
   expect(existsSync(folder)).toBe(false);
+});
+
+test("more threads than a machine can use are refused before any starts", async () => {
+  expect(await errorOf(() => openExecutor("onnx", { threads: 100_000 }))).toMatchObject({
+    name: "InvalidArgumentError",
+    message: expect.stringMatching(
+      /^threads: expected a whole number from 1 to \d+, found 100000$/,
+    ),
+    suggestions: [expect.stringContaining("as many as this machine has processors")],
+  });
+});
+
+test.each([
+  ["e/nothere", "e/nothere: expected a checkpoint, there is none"],
+  ["package.json5", "package.json5: expected a checkpoint, there is none"],
+  ["LICENSE", "LICENSE: expected a checkpoint, found a file"],
+])("%s is no checkpoint", (path, message) => {
+  expect(() => findWeights(path)).toThrow(
+    expect.objectContaining({
+      message,
+      suggestions: [expect.stringContaining("name a run's folder")],
+    }),
+  );
+});
+
+test("ESM-2 without data is told what to give, and no folder is made", async () => {
+  const resultDir = newFolder();
+  expect(await errorOf(() => trainEsm2({ resultDir }))).toMatchObject({
+    message: expect.stringMatching(/^there are no proteins to train on/),
+    suggestions: [expect.stringContaining("--data "), expect.stringContaining("--train-cluster")],
+  });
+  expect(existsSync(resultDir)).toBe(false);
 });
 
 test.each(["tensorModelParallelSize", "pipelineModelParallelSize"] as const)(

@@ -127,6 +127,59 @@ describe("loadRunConfig", () => {
     expect(() => load(text)).toThrow(message);
   });
 
+  test.each([
+    ["data_config: {max_seq_length: true}", "data_config.max_seq_length: expected a whole number"],
+    ["data_config: {data: a, valid_share: 1}", "data_config.valid_share is 1, expected less"],
+    [
+      "bionemo_model_config: {hidden_size: 12, num_attention_heads: 4}",
+      "bionemo_model_config.hidden_size 12 and bionemo_model_config.num_attention_heads 4 give heads of 3",
+    ],
+    ["training_config: {device: tpu}", "device tpu: there is no such"],
+    ["training_config: {threads: 100000}", "training_config.threads 100000: expected at most 16"],
+    [
+      "data_config: {micro_batch_size: 2000000000, min_seq_length: null}",
+      "data_config.micro_batch_size 2000000000: 2000000000 rows of 3 tokens take at least 42 TiB, this machine has 8.0 GiB",
+    ],
+    [
+      "training_config: {device: cuda}\ndata_config: {micro_batch_size: 200000}",
+      "rows of 1024 tokens take at least 1.4 TiB, no device has more than 1.0 TiB",
+    ],
+    [
+      "parallel_config: {accumulate_grad_batches: 2000000000}",
+      "parallel_config.accumulate_grad_batches 2000000000: 16000000000 rows",
+    ],
+    ["data_config: {max_seq_length: 2000000000}", "8 rows of 2000000000 tokens"],
+    ["experiment_config: {experiment_name: ''}", 'experiment_config.experiment_name "": expected'],
+    ["experiment_config: {experiment_name: ../../n2}", '"../../n2": expected a name of a folder'],
+    ["experiment_config: {experiment_name: a/..}", "expected a name"],
+    ["experiment_config: {experiment_name: /tmp/a}", "expected a name"],
+    ["experiment_config: {experiment_name: .}", "expected a name"],
+  ])("%s is refused on a small machine by the key's name", (text, message) => {
+    const machine = { processors: 2, memoryBytes: 2 ** 33 };
+    const act = () => load(text, { machine, names: { "data_config.min_seq_length": "--min" } });
+    expect(act).toThrow(InvalidArgumentError);
+    expect(act).toThrow(message);
+  });
+
+  test("what a small machine takes, and a name with a folder, is let through", () => {
+    const machine = { processors: 2, memoryBytes: 2 ** 33 };
+    const text =
+      "experiment_config: {experiment_name: group/run.1}\ntraining_config: {threads: 16}\n";
+    expect(load(text, { machine }).experiment_config.experiment_name).toBe("group/run.1");
+  });
+
+  test("a section is not taken for an unknown key", () => {
+    const act = () => load("", { overrides: { optim_config: "3" } });
+    expect(act).toThrow("optim_config is a section, expected a key of it");
+    expect(suggestionsOf(act)).toBe("e.g. optim_config.lr=VALUE");
+  });
+
+  test("a file that is no YAML is to be corrected, not copied again", () => {
+    expect(() => load("a: [")).toThrow(
+      expect.objectContaining({ suggestions: [expect.stringContaining("scdl recipe")] }),
+    );
+  });
+
   test("models are not divided", () => {
     expect(() => load("parallel_config: {tensor_model_parallel_size: 2}")).toThrow(
       UnsupportedFeatureError,
