@@ -23,6 +23,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const LIBRARY = "libtorch_cpu.so";
 const OLDEST = [2, 10] as const;
+/** Commands without `--libtorch` take the variable. */
+const NAME_ONE =
+  "or name the folder of one: LIBTORCH=DIR in the environment, --libtorch DIR of commands that train";
 const INSTALL = "install PyTorch: pip install torch";
 const LOOKUP = `import importlib.util as u; s = u.find_spec("torch"); print(s.origin if s else "")`;
 
@@ -68,10 +71,7 @@ export function findLibtorch(
     "no libtorch: not in LIBTORCH, VIRTUAL_ENV, CONDA_PREFIX, nor does python3 import torch",
     {
       what: "libtorch",
-      suggestions: [
-        INSTALL,
-        "or name the folder of one: --libtorch DIR, or LIBTORCH in the environment",
-      ],
+      suggestions: [INSTALL, NAME_ONE],
     },
   );
 }
@@ -124,10 +124,7 @@ function checked(directory: string, source: string): FoundLibtorch {
 export function tooOld(directory: string, version: string): IncompatibleError {
   const message = `${directory}: expected PyTorch ${OLDEST.join(".")} or newer, found ${version}`;
   return new IncompatibleError("libtorch-too-old", message, {
-    suggestions: [
-      "install a newer one: pip install --upgrade torch",
-      "or name one: --libtorch DIR, or LIBTORCH in the environment",
-    ],
+    suggestions: ["install a newer one: pip install --upgrade torch", NAME_ONE],
   });
 }
 

@@ -77,6 +77,14 @@ test("a state of another data set, sampler or batch size is refused with what di
     "state-batches",
     'lastBatch "keep" instead of "pad"',
   );
+  const fives = new Loader(dataset, stridedSampler(23), { batchSize: 5 });
+  expect(() => fives.loadState(loader.state())).toThrow(
+    expect.objectContaining({
+      suggestions: [
+        expect.stringMatching(/--micro-batch-size .* --accumulate-grad-batches .*globalBatchSize/),
+      ],
+    }),
+  );
   const larger = new Loader(await openSmall(24), stridedSampler(24), { batchSize: 4 });
   expect(() => larger.loadState(loader.state())).toThrow("nObs 23 instead of 24");
 });

@@ -156,6 +156,7 @@ test("an unknown executor is told with those there are, and no folder is made", 
     code: "executor-unknown",
     message: expect.stringContaining("there is no executor cuda"),
     available: expect.arrayContaining(["onnx", "reference"]),
+    suggestions: [expect.stringContaining("scdl devices")],
   });
   expect(existsSync(folder)).toBe(false);
 });
@@ -232,7 +233,12 @@ test("a run has a report, also when it is stopped or ends by an error", async ()
   expect(stopped.report).toBe(join(folder, "run", "report.html"));
   expect(report()).toContain("Stopped after step 3; it can be gone on with.");
   const error = await errorOf(() => runIn(folder, options, 10));
-  expect(error).toMatchObject({ code: "loss-not-finite" });
+  expect(error).toMatchObject({
+    code: "loss-not-finite",
+    suggestions: expect.arrayContaining([
+      expect.stringMatching(/--lr.*--warmup-steps.*--clip-grad/),
+    ]),
+  });
   expect(report()).toContain(`Ended by an error: ${(error as Error).message}`);
   await runIn(folder, options);
   expect(report()).toContain("Ended after its 12 steps.");
