@@ -1,11 +1,13 @@
 /**
  * ESM-2 and Geneformer against transformers: random models of the real architectures, their weights
- * read and written, logits within 2e-5, loss and gradients within 1e-4. Other models in every run.
+ * read and written, logits within 2e-5, also of exports in onnxruntime, loss and gradients within 1e-4.
+ * Other models in every run.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { SafetensorsFile } from "../../formats/safetensors/safetensors-file.ts";
+import { exportOnnx } from "../../src/infer/index.ts";
 import {
   Esm2,
   Geneformer,
@@ -40,7 +42,7 @@ export async function checkModels(tally: Tally, python: string, workspace: strin
     }),
   );
   const ours = KINDS.map((kind) => saved(kind, join(workspace, `${kind}-ours`)));
-  const load = ours.map(({ kind, folder }) => ({ kind, folder, ids: [IDS] }));
+  const load = ours.map(({ kind, folder, exported }) => ({ kind, folder, exported, ids: [IDS] }));
   // Importing torch takes longer than all else: everything is asked at once.
   const answer = (await askOnce(python, DRIVER, { make: theirs, load })) as Answer;
   for (const { name, open } of testedExecutors(python)) {
@@ -71,6 +73,10 @@ export async function checkModels(tally: Tally, python: string, workspace: strin
       const { outputs } = await run(model, values, batch, "predict", executor);
       return [...problems, ...apart("logits", outputs["logits"], logits, 2e-5, 1)];
     });
+    await tally.check(`models: our export of ${kind} in Python's onnxruntime`, async () => {
+      const { logits = [], exported = [] } = answer.loaded[i] ?? {};
+      return apart("logits", exported, logits, 2e-5, 1);
+    });
   }
 }
 
@@ -81,6 +87,8 @@ interface Answer {
     /** Names of tensors that were missing, unexpected, of other shapes. */
     readonly info: Readonly<Record<string, readonly string[]>>;
     readonly logits: readonly number[];
+    /** The same of the file of ONNX. */
+    readonly exported: readonly number[];
   }[];
 }
 
@@ -88,7 +96,9 @@ function saved(kind: (typeof KINDS)[number], folder: string) {
   const model = newModel(kind);
   const values = initialParameters(model.parameters, seedOfRun());
   saveWeights(model, values, folder, { maxShardBytes: 30_000 });
-  return { kind, model, values, folder };
+  const exported = join(folder, "model.onnx");
+  exportOnnx({ checkpointPath: folder, output: exported, batchSize: 2, length: 16 });
+  return { kind, model, values, folder, exported };
 }
 
 function newModel(kind: (typeof KINDS)[number]): Esm2 | Geneformer {

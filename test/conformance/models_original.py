@@ -5,6 +5,8 @@ import random
 import sys
 from pathlib import Path
 
+import numpy
+import onnxruntime
 import torch
 from safetensors.torch import save_file
 from transformers import BertConfig, BertForMaskedLM, EsmConfig, EsmForMaskedLM
@@ -57,13 +59,25 @@ def values(model, batch, path):
     save_file({k: v.detach().contiguous() for k, v in saved.items()}, path)
 
 
-def load(kind, folder, ids):
-    """What from_pretrained says of a folder of ours, and its logits."""
+def load(kind, folder, ids, exported):
+    """What from_pretrained says of a folder of ours, its logits, and those of its export in onnxruntime."""
     kind = {"esm": EsmForMaskedLM, "bert": BertForMaskedLM}[kind]
     model, info = kind.from_pretrained(folder, output_loading_info=True)
     with torch.no_grad():
         logits = model.eval()(input_ids=torch.tensor(ids)).logits
-    return {"info": {k: sorted(map(str, v)) for k, v in info.items()}, "logits": logits.flatten().tolist()}
+    found = run_export(exported, ids)
+    return {"info": {k: sorted(map(str, v)) for k, v in info.items()}, "logits": logits.flatten().tolist(), "exported": found.flatten().tolist()}
+
+
+def run_export(path, ids):
+    """Logits of the rows, each padded to the length that the file has."""
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    batch, length = session.get_inputs()[0].shape
+    text, mask = numpy.ones((batch, length), numpy.int32), numpy.zeros((batch, length), bool)
+    for row, tokens in enumerate(ids):
+        text[row, : len(tokens)], mask[row, : len(tokens)] = tokens, True
+    (logits,) = session.run(["token_logits"], {"input_ids": text, "attention_mask": mask})
+    return logits[: len(ids), : len(ids[0])]
 
 
 request = json.load(sys.stdin)
