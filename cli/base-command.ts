@@ -3,7 +3,6 @@ import { boolean } from "@oclif/core/flags";
 import {
   errorToJson,
   exitCodeOf,
-  exitCodeOfSignal,
   InterruptedError,
   jsonValue,
   oneLine,
@@ -13,6 +12,11 @@ import { lastGiven } from "./last-given.ts";
 import { outputLost } from "./output.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+/**
+ * Signals of the same kind within this time are one: npm and mpirun pass on what the terminal has sent
+ * to every process already.
+ */
+const SAME_SIGNAL_MS = 1000;
 
 /**
  * What every command has in common: `--json`, `--debug`, and a signal that fires on Ctrl-C.
@@ -28,14 +32,28 @@ export abstract class BaseCommand extends Command {
 
   readonly #interruption = new AbortController();
 
-  /** Aborts on the first signal and when nobody reads stdout; a second signal ends the process. */
+  /** When each signal came first. */
+  readonly #signalled = new Map<NodeJS.Signals, number>();
+
+  /**
+   * Aborts on the first signal and when nobody reads stdout. The same signal again, a second or more
+   * later, ends the process.
+   */
   protected get signal(): AbortSignal {
     return this.#interruption.signal;
   }
 
   readonly #onSignal = (signal: NodeJS.Signals): void => {
-    if (this.signal.aborted) process.exit(exitCodeOfSignal(signal));
-    this.#interruption.abort(new InterruptedError(signal));
+    const first = this.#signalled.get(signal);
+    if (first === undefined) {
+      this.#signalled.set(signal, performance.now());
+      this.#interruption.abort(new InterruptedError(signal));
+    } else if (performance.now() - first >= SAME_SIGNAL_MS) {
+      process.stderr.write(`ended at once by a second ${signal}: what was in progress is lost\n`);
+      // As the signal would have without a listener: threads in native code do not survive an exit.
+      for (const name of SIGNALS) process.off(name, this.#onSignal);
+      process.kill(process.pid, signal);
+    }
   };
 
   readonly #onOutputLost = (): void => this.#interruption.abort(outputLost.reason);

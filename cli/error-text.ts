@@ -27,7 +27,7 @@ export class InterruptedError extends Error {
 }
 
 /** 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP, as shells have it. */
-export function exitCodeOfSignal(signal: NodeJS.Signals): number {
+function exitCodeOfSignal(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
@@ -88,12 +88,22 @@ function suggestionsOf(error: unknown): readonly string[] {
   if (error instanceof InvalidArgumentError) {
     return ["the command with --help says what each argument and flag takes"];
   }
-  if (error instanceof NotFoundError) return ["scdl inspect shows what there is"];
+  if (error instanceof NotFoundError && IN_A_DATA_SET.test(error.code)) {
+    return ["scdl inspect shows what there is"];
+  }
   if (error instanceof FormatError) {
-    return ["scdl inspect --verify looks for more damage", "copy or download the file again"];
+    const again = "copy or download the file again";
+    return OF_A_DATA_SET.test(error.path)
+      ? ["scdl inspect --verify looks for more damage", again]
+      : [again];
   }
   return [];
 }
+
+/** Codes of what a data set may lack. */
+const IN_A_DATA_SET = /^no-such-(column|key|matrix|gene|row)/;
+/** Files of data sets, which `scdl inspect` reads. */
+const OF_A_DATA_SET = /\.(h5ad|h5|npy|sch|scdl)$|_features\b/;
 
 /** The parser's message, which it spreads over several lines, as one. */
 function usageText(error: Error): string {

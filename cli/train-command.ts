@@ -3,7 +3,7 @@ import type { RunConfig } from "../src/train/config/sections.ts";
 import type { TrainingRunOptions, TrainingRunResult } from "../src/train/training-run.ts";
 import { BaseCommand } from "./base-command.ts";
 import { commandConfig, type FlagKey, type ParsedFlags } from "./config-flags.ts";
-import { describeError, exitCodeOf, oneLine } from "./error-text.ts";
+import { describeError, exitCodeOf, InterruptedError, oneLine } from "./error-text.ts";
 import { originalWarnings } from "./original-train-flags.ts";
 import { outputName } from "./output-name.ts";
 import { formatCount } from "./progress.ts";
@@ -67,6 +67,11 @@ export abstract class TrainCommand extends BaseCommand {
       maxSteps,
       now: () => performance.now(),
     });
+    const onStop = () => {
+      if (this.signal.reason instanceof InterruptedError)
+        this.log("stopping after this step; Ctrl-C again ends at once, without a checkpoint of it");
+    };
+    this.signal.addEventListener("abort", onStop, { once: true });
     const { openCommunicator } = await import("../src/distributed/open-communicator.ts");
     const communicator = await openCommunicator({ signal: this.signal });
     const { worldSize, name } = communicator;

@@ -20,7 +20,7 @@ export default class InferGeneformer extends BaseCommand {
   static override flags = {
     "data-dir": string({
       multiple: true,
-      aliases: ["data-path", "data"],
+      aliases: ["data", "data-path"],
       summary:
         "Cells, as train geneformer reads them: SCDL data sets, h5ad files (converted while it runs), " +
         "tokens of `tokenize-cells`, shards, or folders of such; several.",

@@ -125,7 +125,8 @@ function isLimit(given: object): given is { share: number } | { batches: number 
 export function readField<T>(field: Field<T>, key: string, given: unknown, name = key): T {
   const value = field.read(given);
   if (value !== undefined) return value;
-  const found = JSON.stringify(given) ?? String(given);
+  // JSON has no NaN and no infinity.
+  const found = (typeof given === "number" ? undefined : JSON.stringify(given)) ?? String(given);
   throw new InvalidArgumentError(
     key,
     given,
