@@ -21,7 +21,8 @@ export const CELL_FLAGS = {
   matrix: string({ ...DATA, summary: "Of h5ad files: raw (default), X or layers/NAME." }),
   vocab: string({
     ...DATA,
-    summary: "BioNeMo's geneformer.vocab. Default: that beside the medians, or made of them.",
+    summary:
+      "BioNeMo's geneformer.vocab. Default: that of the weights, or beside the medians, or made of them.",
   }),
   genes: string({
     ...DATA,

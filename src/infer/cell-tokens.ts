@@ -15,6 +15,7 @@ export interface OpenCellTokensOptions
     | "folder"
     | "signal"
     | "onProgress"
+    | "onWarning"
   > {
   /** Most tokens of a cell. */
   readonly maxLength: number;

@@ -3,6 +3,7 @@ import { Geneformer, openModel } from "../models/index.ts";
 import { runConfigYaml } from "../train/config/config-file.ts";
 import { expandPaths } from "../train/config/expand-paths.ts";
 import { configOfOptions, runOptions } from "../train/config/run-options.ts";
+import { cutToPositions } from "../train/cut-to-positions.ts";
 import { findWeights } from "../train/training-weights.ts";
 import { openCellTokens } from "./cell-tokens.ts";
 import { type InferenceOutput, outputsOf } from "./inference-outputs.ts";
@@ -25,6 +26,8 @@ export interface InferGeneformerOptions extends InferenceOptions {
   readonly genes?: string;
   /** A gene without token is an error, not left out. Default false. */
   readonly includeUnrecognizedVocabInDataset?: boolean;
+  /** Hears of cells that are cut, and of medians that the model was not trained with. */
+  readonly onWarning?: (message: string) => void;
 }
 
 export interface InferredGeneformer extends Omit<InferenceResult, "rows"> {
@@ -39,10 +42,10 @@ export interface InferredGeneformer extends Omit<InferenceResult, "rows"> {
  * @throws StorageError when results are there, IncompatibleError for another model or vocabulary,
  *   NotFoundError without medians
  */
-export async function inferGeneformer(given: InferGeneformerOptions): Promise<InferredGeneformer> {
+export async function inferGeneformer(all: InferGeneformerOptions): Promise<InferredGeneformer> {
+  const { onWarning, ...given } = all;
   const said = configOfOptions("geneformer-infer", { ...given }, {});
   const options = { ...given, ...runOptions("geneformer-infer", said) };
-  const config = runConfigYaml(said, "geneformer-infer");
   const { checkpointPath, dataDir, includeUnrecognizedVocabInDataset, signal } = options;
   const { medians, vocab, genes, matrix } = options;
   const weights = findWeights(checkpointPath);
@@ -53,12 +56,15 @@ export async function inferGeneformer(given: InferGeneformerOptions): Promise<In
     throw new IncompatibleError("other-model", message);
   }
   const { maxPositions, vocabSize } = network.settings;
+  const cut = cutToPositions(said, maxPositions, onWarning);
+  const config = runConfigYaml(cut, "geneformer-infer");
   const outputs = outputsOf(model, options.outputs);
   const open = (folder: string) =>
     openCellTokens(expandPaths(dataDir), {
       ...{ medians, vocab, genes, matrix, includeUnrecognizedVocabInDataset, signal, vocabSize },
-      maxLength: Math.min(said.data_config.seq_length, maxPositions),
+      maxLength: cut.data_config.seq_length,
       weights,
+      onWarning,
       folder,
       onProgress: options.onPreparation,
     });

@@ -22,6 +22,7 @@ import {
   knownDictionaries,
 } from "./gene-dictionaries.ts";
 import { assertShare, holdOut } from "./hold-out.ts";
+import { folderOfWeights, requireTokensOfWeights } from "./same-dictionaries.ts";
 import { isTokens, openTokens, tokenModel } from "./token-inputs.ts";
 
 export interface OpenCellsOptions extends DictionaryOptions {
@@ -154,6 +155,10 @@ async function readerOf(
     const model = await tokenModel(first, vocab);
     const { clsId, eosId, vocabularySha256 } = model;
     genesOfLength(seqLength, model);
+    const { weights } = options;
+    if (weights !== undefined) {
+      requireTokensOfWeights(first.path, model, folderOfWeights(weights));
+    }
     return {
       vocabulary: vocabularyOfTokens(model, first.path),
       ends: { clsId, eosId },

@@ -14,6 +14,7 @@ import { type OpenCellsOptions, openCellData } from "./cell-data.ts";
 import { keptConfig } from "./config/config-file.ts";
 import { expandPaths } from "./config/expand-paths.ts";
 import { configOfOptions, runOptions } from "./config/run-options.ts";
+import { cutToPositions } from "./cut-to-positions.ts";
 import {
   backboneOfWeights,
   type HeadOptions,
@@ -69,6 +70,8 @@ export interface FinetuneGeneformerOptions
   readonly microBatchSize?: number;
   /** Most genes of a cell. Default: the model's positions, at most 2048. */
   readonly seqLength?: number;
+  /** Hears of cells that are cut, and of medians that the weights were not trained with. */
+  readonly onWarning?: (message: string) => void;
   /** Hears how far converting is, before training begins. */
   readonly onPreparation?: (progress: PreparationProgress) => void;
 }
@@ -92,11 +95,11 @@ export async function finetuneGeneformer(
   all: FinetuneGeneformerOptions,
 ): Promise<FinetunedGeneformer> {
   refuseLora(all);
-  const { onPreparation, ...given } = all;
-  const config = configOfOptions("geneformer-finetune", { ...given }, {});
-  const options = { ...given, ...runOptions("geneformer-finetune", config) };
-  const { data_config, training_config: training, optim_config: optim } = config;
-  const { micro_batch_size: microBatchSize } = data_config;
+  const { onPreparation, onWarning, ...given } = all;
+  const said = configOfOptions("geneformer-finetune", { ...given }, {});
+  const options = { ...given, ...runOptions("geneformer-finetune", said) };
+  const { training_config: training, optim_config: optim } = said;
+  const { micro_batch_size: microBatchSize } = said.data_config;
   const maxSteps = training.early_stop_on_step ?? training.max_steps;
   const path = requireWeights(options.restoreFromCheckpointPath);
   const backbone = backboneOfWeights(path);
@@ -105,11 +108,12 @@ export async function finetuneGeneformer(
     throw new IncompatibleError("other-model", message);
   }
   const { padId, maxPositions } = backbone.settings;
-  const seqLength = Math.min(data_config.seq_length, maxPositions);
+  const config = cutToPositions(said, maxPositions, onWarning);
+  const { data_config } = config;
   const run = new TrainingRun<FineTuneBatch>(options, config.experiment_config.experiment_name);
   const places = placesOf(options);
   const { medians, vocab, genes, matrix, includeUnrecognizedVocabInDataset } = options;
-  const { seed, valid_share: validShare } = data_config;
+  const { seed, seq_length: seqLength, valid_share: validShare } = data_config;
   const cellOptions: OpenCellsOptions = {
     validData: places.validData,
     ...{ validShare, medians, vocab, genes, matrix, signal: given.signal, seed, seqLength },
@@ -117,6 +121,8 @@ export async function finetuneGeneformer(
     weights: findWeights(path),
     folder: join(run.directory, "data"),
     isResumed: run.isResumed,
+    checkpoint: run.checkpoint,
+    onWarning,
     onProgress: onPreparation,
   };
   const { communicator } = given;

@@ -9,9 +9,16 @@ import {
   type GeneDictionaries,
   MEDIANS_FILE,
   VOCABULARY_FILE,
+  vocabularyIn,
 } from "../gene-tokens/gene-dictionaries.ts";
 import type { CellInput } from "./cell-inputs.ts";
 import type { PreparationProgress } from "./preparation.ts";
+import {
+  folderOfWeights,
+  otherMedian,
+  requireSameDictionaries,
+  requireSameVocabulary,
+} from "./same-dictionaries.ts";
 
 export interface DictionaryOptions {
   /** A file of medians, or "auto": those of the training cells. Default: `medians.json` beside them. */
@@ -22,9 +29,15 @@ export interface DictionaryOptions {
   readonly genes?: string | undefined;
   /**
    * Of trained weights: the medians that lie in it come before those of the data, and none are computed,
-   * for the model knows its own.
+   * for the model knows its own. Another vocabulary than theirs is refused.
    */
   readonly weights?: string | undefined;
+  /** The run's checkpoint to go on from: other medians are refused, too. */
+  readonly checkpoint?: string | undefined;
+  /** Weights are restored that have no medians of their own: those of these cells would not fit. */
+  readonly isRestored?: boolean | undefined;
+  /** Hears of medians, named, that the weights were not trained with. */
+  readonly onWarning?: ((message: string) => void) | undefined;
   /** Of what is made of the data. */
   readonly folder: string;
   /** What is there is taken, because a run goes on with it. */
@@ -35,7 +48,8 @@ export interface DictionaryOptions {
 
 /**
  * Named, or beside the training data as BioNeMo's preprocessing leaves them. Null for "auto".
- * @throws NotFoundError "no-medians" with what to do; as reading them
+ * @throws NotFoundError "no-medians" with what to do; as reading them; IncompatibleError for another
+ *   vocabulary than that of the weights or of the run
  */
 export async function knownDictionaries(
   places: readonly CellInput[],
@@ -49,11 +63,19 @@ export async function knownDictionaries(
       suggestions: ["leave it out where the checkpoint has them, or name their file"],
     });
   }
-  const known = weights === undefined ? [] : [weights];
+  const own = weights === undefined ? null : folderOfWeights(weights);
+  const known = own === null ? [] : [own];
   const folders = medians === undefined ? [...known, ...foldersOf(places)] : [];
   const isThere = folders.some((path) => existsSync(join(path, MEDIANS_FILE)));
-  if (medians === undefined && !isThere) throw noMedians(places, weights);
-  return findDictionaries(folders, options);
+  if (medians === undefined && !isThere) throw noMedians(places, options);
+  // Medians that are named leave the weights their ids.
+  const vocab = options.vocab ?? (own !== null && medians ? vocabularyIn(own) : null) ?? undefined;
+  const found = await findDictionaries(folders, { medians, vocab });
+  if (own !== null) requireSameVocabulary(found, own);
+  if (options.checkpoint !== undefined) await requireSameDictionaries(found, options.checkpoint);
+  const other = own === null ? null : await otherMedian(found, own);
+  if (other !== null) options.onWarning?.(`${other}: the weights were trained with other medians`);
+  return found;
 }
 
 /** In a data set, and beside it. */
@@ -67,9 +89,19 @@ function foldersOf(places: readonly CellInput[]): string[] {
 
 /**
  * Those of the training cells, which are kept in `folder`.
- * @throws InvalidArgumentError for cells in shards; as `computeGeneMedians`
+ * @throws InvalidArgumentError for cells in shards; as `computeGeneMedians`; IncompatibleError for
+ *   others than those of the run
  */
 export async function computeDictionaries(
+  stored: readonly CellInput[],
+  options: DictionaryOptions,
+): Promise<GeneDictionaries> {
+  const made = await keptDictionaries(stored, options);
+  if (options.checkpoint !== undefined) await requireSameDictionaries(made, options.checkpoint);
+  return made;
+}
+
+async function keptDictionaries(
   stored: readonly CellInput[],
   options: DictionaryOptions,
 ): Promise<GeneDictionaries> {
@@ -101,9 +133,12 @@ export async function computeDictionaries(
   return findDictionaries([folder], { vocab });
 }
 
-function noMedians(places: readonly CellInput[], weights: string | undefined): NotFoundError {
-  if (weights !== undefined) {
-    const what = join(weights, MEDIANS_FILE);
+function noMedians(
+  places: readonly CellInput[],
+  { weights, isRestored }: DictionaryOptions,
+): NotFoundError {
+  if (weights !== undefined || isRestored === true) {
+    const what = join(weights ?? dirname(places[0]?.path ?? ""), MEDIANS_FILE);
     return new NotFoundError("no-medians", `there are no medians of genes: ${what}`, {
       what,
       suggestions: ["name the medians that the model was trained with: --medians"],

@@ -1,10 +1,12 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { IncompatibleError, InvalidArgumentError } from "../../formats/common/errors.ts";
 import { isSwitchedOff } from "../data/infer-samples.ts";
 import { firstRankFirst } from "../distributed/communicator.ts";
 import { placeAmong } from "../distributed/place.ts";
+import { MEDIANS_FILE } from "../gene-tokens/gene-dictionaries.ts";
 import type { GeneformerBatch } from "../gene-tokens/geneformer-data-module.ts";
-import type { CellVocabulary } from "../gene-tokens/masked-cells.ts";
+import type { CellEnds, CellVocabulary } from "../gene-tokens/masked-cells.ts";
 import { MaskedCellsDataModule } from "../gene-tokens/masked-cells-data-module.ts";
 import {
   Geneformer,
@@ -23,8 +25,10 @@ import {
   withSizes,
 } from "./config/run-options.ts";
 import type { RunConfig } from "./config/sections.ts";
+import type { DictionaryOptions } from "./gene-dictionaries.ts";
 import type { PreparationProgress } from "./preparation.ts";
 import { type RunScheduleOptions, scheduleOf } from "./run-schedule.ts";
+import { folderOfWeights } from "./same-dictionaries.ts";
 import {
   batchOfUpdate,
   modelOfWeights,
@@ -32,6 +36,7 @@ import {
   type TrainingRunOptions,
   type TrainingRunResult,
 } from "./training-run.ts";
+import { findWeights } from "./training-weights.ts";
 
 /** As BioNeMo's program has it, which keeps more of the masked genes than its data module does. */
 const RANDOM_TOKEN_PROB = 0.02;
@@ -74,10 +79,14 @@ export interface TrainGeneformerOptions
   readonly matrix?: string;
   /**
    * Medians of genes: pickle, JSON or parquet; "auto" computes those of the training cells into the
-   * run's folder. Default: `medians.json` in or beside the training data. Tokens need none.
+   * run's folder. Default: those of the weights to restore, or `medians.json` in or beside the
+   * training data. Tokens need none.
    */
   readonly medians?: string;
-  /** BioNeMo's `geneformer.vocab`. Default: that beside medians that were found; else made of them. */
+  /**
+   * BioNeMo's `geneformer.vocab`. Default: that of the weights to restore, or beside medians that were
+   * found; else made of them.
+   */
   readonly vocab?: string;
   /** Var column with Ensembl ids. Default: the first there is of feature_id, ensembl_id, the index. */
   readonly genes?: string;
@@ -95,6 +104,8 @@ export interface TrainGeneformerOptions
   readonly microBatchSize?: number;
   /** Genes of every row, padding and [CLS] included. Default 2048. */
   readonly seqLength?: number;
+  /** Hears of medians that the weights were not trained with. */
+  readonly onWarning?: (message: string) => void;
   /** Hears how far converting and medians are, before training begins. */
   readonly onPreparation?: (progress: PreparationProgress) => void;
 }
@@ -114,7 +125,7 @@ export interface TrainedGeneformer extends TrainingRunResult {
  *   the data and the trainer throw
  */
 export async function trainGeneformer(given: TrainGeneformerOptions): Promise<TrainedGeneformer> {
-  const { onPreparation, model: size, ...forRun } = given;
+  const { onPreparation, onWarning, model: size, ...forRun } = given;
   const said = configOfOptions("geneformer", forRun, { ...size });
   const { training_config: training, optim_config: optim, data_config } = said;
   const schedule = scheduleOf(said);
@@ -124,19 +135,23 @@ export async function trainGeneformer(given: TrainGeneformerOptions): Promise<Tr
   const run = new TrainingRun<GeneformerBatch>({ ...forRun, ...options }, experiment_name);
   const { medians, vocab, genes, matrix, includeUnrecognizedVocabInDataset } = options;
   const { seed, seq_length: seqLength, valid_share: validShare } = data_config;
+  const restored = restoredModel(said);
   const { communicator } = given;
   const cellOptions: Parameters<typeof openCellData>[1] = {
     validData: places.validData,
     ...{ validShare, medians, vocab, genes, matrix, signal: given.signal, seed, seqLength },
     includeUnrecognizedVocabInDataset,
+    ...dictionariesOf(restored, options),
     folder: join(run.directory, "data"),
     isResumed: run.isResumed,
+    checkpoint: run.checkpoint,
+    onWarning,
     onProgress: onPreparation,
   };
   // Rank 0 converts files and computes medians; the others find them made.
   using cells = await firstRankFirst(communicator, () => openCellData(places.data, cellOptions));
   const { train, valid, vocabulary, ends, files } = cells;
-  const model = modelOf(said, vocabulary);
+  const model = modelOf(said, vocabulary, ends, restored?.model ?? null);
   const config = withSizes(said, model.settings);
   await using data = new MaskedCellsDataModule({
     ...{ train, valid, vocabulary, maxSteps: training.max_steps, seed, seqLength, ...ends },
@@ -182,18 +197,63 @@ function placesOf({ dataDir, data, validData, limitValBatches }: RunOptions["gen
   return { data: [join(dataDir, "train")], validData: val };
 }
 
-/** Of the sizes that were said, the rest that of the weights or of 10M; with a row for every token. */
-function modelOf(config: RunConfig, vocabulary: CellVocabulary): Geneformer {
+/** What is restored, before anything is read or converted. */
+interface RestoredModel {
+  readonly path: string;
+  readonly model: Geneformer;
+}
+
+/** @throws InvalidArgumentError for rows longer than the model's positions */
+function restoredModel({ bionemo_model_config, data_config }: RunConfig): RestoredModel | null {
+  const { initial_ckpt_path: path } = bionemo_model_config;
+  if (path === null) return null;
+  const model = modelOfWeights(path, Geneformer, "a Geneformer");
+  const { maxPositions } = model.settings;
+  const { seq_length: length } = data_config;
+  if (length <= maxPositions) return { path, model };
+  const message = `seqLength is ${length}, and the model of ${path} has ${maxPositions} positions`;
+  throw new InvalidArgumentError("seqLength", length, message, {
+    suggestions: [`--seq-length ${maxPositions}`],
+  });
+}
+
+/** Restored weights have medians and ids of their own, unless their embedding is left alone. */
+function dictionariesOf(
+  restored: RestoredModel | null,
+  { skipKeysWithThesePrefixes: skipped = [] }: RunOptions["geneformer"],
+): Pick<DictionaryOptions, "weights" | "isRestored"> {
+  if (restored === null) return {};
+  const { path, model } = restored;
+  const isNew = model.parameters.some(
+    ({ name }) =>
+      name.includes("word_embeddings") && skipped.some((prefix) => name.startsWith(prefix)),
+  );
+  if (isNew) return {};
+  const weights = folderOfWeights(findWeights(path));
+  return existsSync(join(weights, MEDIANS_FILE)) ? { weights } : { isRestored: true };
+}
+
+/**
+ * Of the sizes that were said, the rest that of the weights or of 10M; with a row for every token. Mean
+ * embeddings leave special tokens out where cells have them.
+ */
+function modelOf(
+  config: RunConfig,
+  vocabulary: CellVocabulary,
+  { clsId }: CellEnds,
+  restored: Geneformer | null,
+): Geneformer {
   const { initial_ckpt_path: restore, num_layers } = config.bionemo_model_config;
-  const sizes: Partial<GeneformerConfig> = sizesOf(config);
+  const specialTokens = clsId !== null;
+  const sizes: Partial<GeneformerConfig> = { ...sizesOf(config), specialTokens };
   const vocabSize = Math.ceil(vocabulary.vocabSize / EMBEDDING_STEP) * EMBEDDING_STEP;
-  if (restore === null) {
+  if (restored === null) {
     const { layers, hiddenSize, heads } = geneformerConfig("10M");
     const { padId } = vocabulary;
     const maxPositions = config.data_config.seq_length;
     return new Geneformer({ layers, hiddenSize, heads, ...sizes, vocabSize, padId, maxPositions });
   }
-  const { settings } = modelOfWeights(restore, Geneformer, "a Geneformer");
+  const { settings } = restored;
   if (settings.vocabSize >= vocabulary.vocabSize) return new Geneformer({ ...settings, ...sizes });
   if (num_layers !== null) return new Geneformer({ ...settings, ...sizes, vocabSize });
   throw new IncompatibleError(

@@ -125,6 +125,8 @@ export class TrainingRun<B> {
   readonly #isFirst: boolean;
   /** Of the checkpoint to go on from; 0 for a run that begins. */
   readonly #step: number;
+  /** The checkpoint to go on from; undefined for a run that begins. */
+  readonly checkpoint: string | undefined;
 
   /** Writes nothing yet. @throws StorageError for a run that is there and is not to be gone on with, or goes on */
   constructor(options: TrainingRunOptions<B>, experimentName: string) {
@@ -139,7 +141,9 @@ export class TrainingRun<B> {
     });
     this.#isFirst = (options.communicator?.rank ?? 0) === 0;
     if (this.#isFirst) RunLock.requireFree(this.directory);
-    this.#step = this.#isFirst ? (this.#checkpoints.newest()?.step ?? 0) : 0;
+    const newest = this.#isFirst ? this.#checkpoints.newest() : null;
+    this.#step = newest?.step ?? 0;
+    this.checkpoint = newest?.path;
     if (this.#step > 0 && options.resumeIfExists !== true) throw this.#isThere(this.#step);
   }
 

@@ -48,8 +48,9 @@ export default class FinetuneGeneformer extends TrainCommand {
     const resumeIfExists = parsed.flags["resume-if-exists"];
     using lines = new PreparationLines("cells", (line) => this.log(line));
     const onPreparation = lines.update.bind(lines);
+    const onWarning = (message: string) => this.warning(message);
     return await this.train(config, (shared) =>
-      finetuneGeneformer({ ...options, resumeIfExists, ...shared, onPreparation }),
+      finetuneGeneformer({ ...options, resumeIfExists, ...shared, onPreparation, onWarning }),
     );
   }
 }

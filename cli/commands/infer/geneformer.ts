@@ -29,7 +29,9 @@ export default class InferGeneformer extends BaseCommand {
     medians: string({
       summary: "Medians of genes. Default: those in the checkpoint, or the data.",
     }),
-    vocab: string({ summary: "geneformer.vocab. Default: that beside the medians." }),
+    vocab: string({
+      summary: "geneformer.vocab. Default: that of the checkpoint, or beside the medians.",
+    }),
     genes: string({ summary: "Var column with Ensembl ids. Default: as in train." }),
     "include-unrecognized-vocab-in-dataset": boolean({
       summary: "A gene without token is an error, not left out.",
@@ -49,6 +51,7 @@ export default class InferGeneformer extends BaseCommand {
     const result = await inferGeneformer({
       ...options,
       overwrite: parsed.flags.overwrite,
+      onWarning,
       signal: this.signal,
       onPreparation: lines.update.bind(lines),
       onProgress: ({ done, total }) =>

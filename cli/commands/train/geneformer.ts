@@ -28,7 +28,7 @@ export default class TrainGeneformer extends TrainCommand {
       ...DATA,
       summary:
         "Medians of genes: pickle, JSON or parquet; or auto, those of the training cells. Default: " +
-        "medians.json in the training data or beside it. Tokens need none.",
+        "those of the weights to restore, else medians.json in the training data or beside it.",
     }),
     "seq-length": integer({ ...DATA, min: 2, default: 2048, summary: "Genes of a row." }),
     layout: option({
@@ -55,8 +55,9 @@ export default class TrainGeneformer extends TrainCommand {
     const resumeIfExists = parsed.flags["resume-if-exists"];
     using lines = new PreparationLines("cells", (line) => this.log(line));
     const onPreparation = lines.update.bind(lines);
+    const onWarning = (message: string) => this.warning(message);
     return await this.train(config, (shared) =>
-      trainGeneformer({ ...options, resumeIfExists, ...shared, onPreparation }),
+      trainGeneformer({ ...options, resumeIfExists, ...shared, onPreparation, onWarning }),
     );
   }
 }

@@ -79,7 +79,11 @@ export class Geneformer implements TrainableModel<MaskedBatch>, Backbone {
     throw new IncompatibleError(
       "too-long",
       `a sequence of ${longest} tokens in the batch: the model has ${maxPositions} positions`,
-      { suggestions: ["cut the sequences, with maxLength of the data module"] },
+      {
+        suggestions: [
+          `cut the sequences: --seq-length ${maxPositions}, or seqLength of the data module`,
+        ],
+      },
     );
   }
 

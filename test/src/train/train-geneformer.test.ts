@@ -126,10 +126,13 @@ test("what is missing or does not go together is named before a run's folder is 
     /are 36 and 36 steps, more than numSteps 60/,
   );
   const weights = join(folder, "whole", "checkpoints");
-  const restore = { medians: join(folder, "many.json"), restoreFromCheckpointPath: weights };
+  const vocab = join(folder, "many.vocab");
+  GeneTokenizer.fromMediansAndGenes(new Map(numbered(150))).saveVocab(vocab);
+  const medians = join(folder, "many.json");
+  const restore = { medians, vocab, restoreFromCheckpointPath: weights };
   await expect(
     trainGeneformer({ ...WITHOUT_SIZE, experimentName: "refused", ...restore }),
-  ).rejects.toThrow(/the model has 128 tokens, the vocabulary 155/);
+  ).rejects.toThrow(/ENSG30 is none of the checkpoint, token 35 of the vocabulary given/);
   expect(() => readFileSync(join(folder, "refused", "metrics.jsonl"))).toThrow(/ENOENT/);
 });
 
