@@ -2,7 +2,6 @@
  * Memory over many steps of a small ESM-2: flat.ts STEPS DEVICE. Prints tensors that are not freed and,
  * for a GPU, bytes in use on it, after a tenth of the steps and at the end.
  */
-import { spawnSync } from "node:child_process";
 import { Esm2, initialParameters } from "../../../src/models/index.ts";
 import { executorOfDevice } from "../../../src/tensor/index.ts";
 import { TorchExecutor } from "../../../src/tensor/torch/executor.ts";
@@ -11,6 +10,7 @@ import {
   ModelPrograms,
   parameterValues,
 } from "../../../src/train/model-programs.ts";
+import { usedMiB } from "./used-memory.ts";
 
 const [steps = "1000", name = "torch-cpu"] = process.argv.slice(2);
 const { device } = executorOfDevice(name);
@@ -39,12 +39,3 @@ for (let step = 1; step <= Number(steps); step++) {
   seen.push({ step, liveTensors, rssMiB, usedMiB: device === "cpu" ? null : usedMiB() });
 }
 console.log(JSON.stringify({ seen }));
-
-/** Of all GPUs, as the driver's program says. */
-function usedMiB(): number | null {
-  const asked = spawnSync("nvidia-smi", [
-    "--query-gpu=memory.used",
-    "--format=csv,noheader,nounits",
-  ]);
-  return asked.status === 0 ? Number.parseInt(asked.stdout.toString(), 10) : null;
-}

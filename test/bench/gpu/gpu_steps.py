@@ -2,7 +2,8 @@
 
 Prints {"seconds": [...], "losses": [...], "tflops": model arithmetic of a step}; random weights, fused AdamW,
 clipping, all logits, fused attention. MODEL "matmul" measures products of bfloat16 matrices instead. With a
-MODEL that ends with "-lengths" a step is BATCH proteins drawn at random from lengths.json, padded to the longest.
+MODEL that ends with "-lengths" a step is BATCH proteins drawn at random from lengths.json, padded to the longest;
+with "-padded" they are padded to LENGTH; with "-sorted" they are neighbours in the order of lengths.
 """
 
 import json
@@ -13,7 +14,7 @@ import torch
 
 given, batch, length, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 precision, device, mode = sys.argv[5], sys.argv[6], sys.argv[7]
-name = given.removesuffix("-lengths")
+name = given.removesuffix("-lengths").removesuffix("-padded").removesuffix("-sorted")
 cuda = device.startswith("cuda")
 wait = torch.cuda.synchronize if cuda else (lambda: None)
 torch.manual_seed(0)
@@ -67,9 +68,15 @@ losses = []
 tokens = batch * length
 if given != name:
     lengths = torch.tensor(json.load(open("lengths.json")))
-    drawn = [lengths[torch.randperm(len(lengths))[:batch]] for _ in range(steps + 3)]
+    lengths = lengths if given.endswith("-lengths") else lengths.clamp(max=length)
+    if given.endswith("-sorted"):
+        groups = lengths.sort().values[: len(lengths) // batch * batch].reshape(-1, batch)
+        drawn = [groups[int(torch.randint(len(groups), ()))] for _ in range(steps + 3)]
+    else:
+        drawn = [lengths[torch.randperm(len(lengths))[:batch]] for _ in range(steps + 3)]
+    widths = [length if given.endswith("-padded") else int(some.max()) for some in drawn]
     tokens = float(sum(some.sum() for some in drawn[3:])) / steps
-    batches = iter([(torch.arange(int(some.max()))[None] < some[:, None]).long().to(device) for some in drawn])
+    batches = iter([(torch.arange(width)[None] < some[:, None]).long().to(device) for width, some in zip(widths, drawn)])
 
 
 def step():

@@ -9,21 +9,54 @@ export interface GpuWork {
   readonly steps: number;
 }
 
-export const GPU_WORKS: readonly GpuWork[] = [
-  { part: "8M", model: "esm2-8M", batch: 32, length: 512, steps: 30 },
-  { part: "35M", model: "esm2-35M", batch: 32, length: 512, steps: 20 },
-  { part: "150M", model: "esm2-150M", batch: 16, length: 1024, steps: 15 },
-  { part: "650M", model: "esm2-650M", batch: 16, length: 1024, steps: 8 },
-  { part: "packed", model: "esm2-650M-lengths", batch: 16, length: 1024, steps: 10 },
-  { part: "geneformer-10M", model: "geneformer-10M", batch: 8, length: 2048, steps: 15 },
-  { part: "geneformer-106M", model: "geneformer-106M", batch: 8, length: 2048, steps: 10 },
-];
+interface Works {
+  /** Beside PyTorch, to measure steps. */
+  readonly works: readonly GpuWork[];
+  /** Beside PyTorch, to compare losses and gradients. */
+  readonly correctness: readonly GpuWork[];
+  /** With data module and trainer: memory, and the share of a step that waits for data. */
+  readonly long: readonly GpuWork[];
+}
+
+/** In the order of what they tell: the last ones are left out when the time is over. */
+export const GPU: Works = {
+  correctness: [
+    { part: "correctness", model: "esm2-8M", batch: 8, length: 128, steps: 50 },
+    { part: "correctness", model: "geneformer-10M", batch: 8, length: 256, steps: 50 },
+    { part: "correctness-650M", model: "esm2-650M", batch: 4, length: 256, steps: 5 },
+  ],
+  works: [
+    { part: "650M", model: "esm2-650M", batch: 16, length: 1024, steps: 8 },
+    { part: "packed", model: "esm2-650M-lengths", batch: 16, length: 1024, steps: 10 },
+    { part: "padded", model: "esm2-650M-padded", batch: 16, length: 1024, steps: 8 },
+    { part: "sorted", model: "esm2-650M-sorted", batch: 16, length: 1024, steps: 20 },
+    { part: "150M", model: "esm2-150M", batch: 16, length: 1024, steps: 15 },
+    { part: "8M", model: "esm2-8M", batch: 32, length: 512, steps: 30 },
+    { part: "35M", model: "esm2-35M", batch: 32, length: 512, steps: 20 },
+    { part: "geneformer-10M", model: "geneformer-10M", batch: 8, length: 2048, steps: 15 },
+    { part: "geneformer-106M", model: "geneformer-106M", batch: 8, length: 2048, steps: 10 },
+  ],
+  long: [
+    { part: "long", model: "esm2-150M", batch: 16, length: 1024, steps: 1000 },
+    { part: "long-8M", model: "esm2-8M", batch: 32, length: 512, steps: 1000 },
+  ],
+};
 
 /** The same parts in sizes that a processor does in seconds. */
-export const TRIAL_WORKS: readonly GpuWork[] = [
-  { part: "8M", model: "esm2-8M", batch: 2, length: 32, steps: 2 },
-  { part: "packed", model: "esm2-8M-lengths", batch: 2, length: 512, steps: 2 },
-  { part: "geneformer-10M", model: "geneformer-10M", batch: 1, length: 64, steps: 1 },
-];
+export const TRIAL: Works = {
+  correctness: [
+    { part: "correctness", model: "esm2-8M", batch: 4, length: 32, steps: 10 },
+    { part: "correctness", model: "geneformer-10M", batch: 2, length: 32, steps: 3 },
+  ],
+  works: [
+    { part: "packed", model: "esm2-8M-lengths", batch: 2, length: 512, steps: 2 },
+    { part: "padded", model: "esm2-8M-padded", batch: 2, length: 512, steps: 2 },
+    { part: "sorted", model: "esm2-8M-sorted", batch: 2, length: 512, steps: 2 },
+    { part: "8M", model: "esm2-8M", batch: 2, length: 32, steps: 2 },
+    { part: "geneformer-10M", model: "geneformer-10M", batch: 1, length: 64, steps: 1 },
+  ],
+  long: [{ part: "long", model: "esm2-8M", batch: 2, length: 64, steps: 20 }],
+};
 
+/** What can be asked for; the first alone unless more are. */
 export const PRECISIONS = ["bf16-mixed", "32"] as const;
