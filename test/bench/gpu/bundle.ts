@@ -36,7 +36,9 @@ writeFileSync(join(target, "lengths.json"), JSON.stringify(await lengthsOf(prote
 for (const path of ["src", "formats", "test/bench/gpu", "fixtures/tensor/ops.json"]) copy(path);
 copy("test/src/tensor/golden.fixture.ts");
 copy("package.json");
-copy("node_modules/koffi");
+// The data module reads Parquet, too.
+const ARROW = ["apache-arrow", "flatbuffers", "tslib"];
+for (const name of ["koffi", ...ARROW]) copy(`node_modules/${name}`);
 const native = `koffi-linux-${process.arch}`;
 copy(`node_modules/@koromix/${native}`);
 // 126 MB, a quarter of it packed; Python, which is there, unpacks it.
