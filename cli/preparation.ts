@@ -1,4 +1,4 @@
-import type { PreparationProgress } from "../src/train/preparation.ts";
+import type { PreparationProgress } from "../src/train/data/preparation.ts";
 import { formatCount, ProgressLine } from "./progress.ts";
 
 const DONE = { reading: "read", converting: "converted", medians: "computed medians of" };

@@ -1,6 +1,6 @@
 import type { RunModel } from "../src/train/config/run-kinds.ts";
 import type { RunConfig } from "../src/train/config/sections.ts";
-import type { TrainingRunOptions, TrainingRunResult } from "../src/train/training-run.ts";
+import type { TrainingRunOptions, TrainingRunResult } from "../src/train/runs/training-run.ts";
 import { BaseCommand } from "./base-command.ts";
 import { commandConfig, type FlagKey, type ParsedFlags } from "./config-flags.ts";
 import { describeError, exitCodeOf, InterruptedError, oneLine } from "./error-text.ts";

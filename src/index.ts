@@ -127,13 +127,14 @@ export {
   verifyCheckpoint,
   type WriteCheckpointOptions,
   writeCheckpoint,
-} from "./train/checkpoint.ts";
+} from "./train/checkpoints/checkpoint.ts";
 export {
   CheckpointFiles,
   type CheckpointFilesOptions,
   type CheckpointInfo,
   findCheckpoint,
-} from "./train/checkpoint-files.ts";
+} from "./train/checkpoints/checkpoint-files.ts";
+export type { TrainerState } from "./train/checkpoints/trainer-file.ts";
 export { runConfigYaml } from "./train/config/config-file.ts";
 export { expandFileRange } from "./train/config/file-range.ts";
 export { loadRunConfig, type RunConfigOptions } from "./train/config/run-config.ts";
@@ -156,7 +157,7 @@ export {
   PearsonMetric,
   PerplexityMetric,
   SpearmanMetric,
-} from "./train/metrics.ts";
+} from "./train/metrics/metrics.ts";
 export {
   type CosineAnnealingOptions,
   type CosineDecayOptions,
@@ -169,5 +170,4 @@ export {
   type WarmupAnnealOptions,
   warmupAnnealDecayHold,
 } from "./train/schedule.ts";
-export type { TrainerState } from "./train/trainer-file.ts";
 export * from "./webdataset/index.ts";

@@ -1,6 +1,6 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import { MaskedCells } from "../gene-tokens/masked-cells.ts";
-import { type OpenCellsOptions, openCellData } from "../train/cell-data.ts";
+import { type OpenCellsOptions, openCellData } from "../train/data/cell-data.ts";
 import type { TokenSource } from "./token-source.ts";
 
 export interface OpenCellTokensOptions

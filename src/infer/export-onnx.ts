@@ -9,7 +9,7 @@ import {
 import { makeDirectories } from "../../formats/common/make-directories.ts";
 import { Geneformer, openModel, parameterCount } from "../models/index.ts";
 import { exportedModel } from "../tensor/index.ts";
-import { findWeights, startingWeights } from "../train/training-weights.ts";
+import { findWeights, startingWeights } from "../train/checkpoints/training-weights.ts";
 import { type InferenceOutput, outputsOf } from "./inference-outputs.ts";
 import { modelOutput, neededParameters, predictProgram } from "./outputs.ts";
 

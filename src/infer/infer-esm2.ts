@@ -1,8 +1,8 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import { openModel } from "../models/index.ts";
+import { findWeights } from "../train/checkpoints/training-weights.ts";
 import { runConfigYaml } from "../train/config/config-file.ts";
 import { configOfOptions, runOptions } from "../train/config/run-options.ts";
-import { findWeights } from "../train/training-weights.ts";
 import { type InferenceOutput, outputsOf } from "./inference-outputs.ts";
 import { ProteinTokens } from "./protein-tokens.ts";
 import { type InferenceOptions, type InferenceResult, runInference } from "./run-inference.ts";

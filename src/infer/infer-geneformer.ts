@@ -1,10 +1,10 @@
 import { IncompatibleError } from "../../formats/common/errors.ts";
 import { Geneformer, openModel } from "../models/index.ts";
+import { findWeights } from "../train/checkpoints/training-weights.ts";
 import { runConfigYaml } from "../train/config/config-file.ts";
 import { expandPaths } from "../train/config/expand-paths.ts";
 import { configOfOptions, runOptions } from "../train/config/run-options.ts";
-import { cutToPositions } from "../train/cut-to-positions.ts";
-import { findWeights } from "../train/training-weights.ts";
+import { cutToPositions } from "../train/data/cut-to-positions.ts";
 import { openCellTokens } from "./cell-tokens.ts";
 import { type InferenceOutput, outputsOf } from "./inference-outputs.ts";
 import { type InferenceOptions, type InferenceResult, runInference } from "./run-inference.ts";

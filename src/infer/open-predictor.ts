@@ -6,8 +6,8 @@ import {
   type TrainableModel,
 } from "../models/index.ts";
 import { openExecutor } from "../tensor/index.ts";
+import { startingWeights } from "../train/checkpoints/training-weights.ts";
 import { parameterValues } from "../train/model-programs.ts";
-import { startingWeights } from "../train/training-weights.ts";
 import {
   INPUT_IDS,
   modelOutput,

@@ -3,7 +3,7 @@ import {
   type OpenProteinRowsOptions,
   openProteinRows,
   type ProteinRows,
-} from "../train/protein-rows.ts";
+} from "../train/data/protein-rows.ts";
 import type { TokenSource } from "./token-source.ts";
 
 /** Proteins as ESM-2's tokens, made when they are asked for. */

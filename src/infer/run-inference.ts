@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import { writeSmallFile } from "../../formats/common/output-file.ts";
 import type { Label } from "../proteins/label-map.ts";
-import type { PreparationProgress } from "../train/preparation.ts";
+import type { PreparationProgress } from "../train/data/preparation.ts";
 import { type AnyModel, type OpenPredictor, openPredictor, padIdOf } from "./open-predictor.ts";
 import { ParquetSink } from "./parquet-sink.ts";
 import { batchesOf, byLength } from "./predict-tokens.ts";

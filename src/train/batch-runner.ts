@@ -2,10 +2,10 @@ import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { TrainableModel } from "../models/model.ts";
 import type { Executor, ParameterState, RunOutputs } from "../tensor/index.ts";
 import { type LossReduction, lossFactors } from "./loss-reduction.ts";
+import type { StepClock } from "./metrics/step-times.ts";
 import { isEmptyBatch } from "./micro-batches.ts";
 import { GRADIENT_SEED, type ModelPrograms, type ProgramMode } from "./model-programs.ts";
-import type { RankSums, Replicas } from "./replicas.ts";
-import type { StepClock } from "./step-times.ts";
+import type { RankSums, Replicas } from "./ranks/replicas.ts";
 
 export interface BatchRunnerOptions<B> {
   readonly model: TrainableModel<B>;

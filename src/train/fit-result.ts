@@ -1,5 +1,5 @@
 import type { Scalars } from "./loggers/logger.ts";
-import type { StepTimes } from "./step-times.ts";
+import type { StepTimes } from "./metrics/step-times.ts";
 
 export interface FitOptions {
   /** Ends the run after the step in progress, with a checkpoint: nothing is thrown. */

@@ -1,7 +1,7 @@
+import type { TrainerState } from "./checkpoints/trainer-file.ts";
 import type { EarlyStoppingState } from "./early-stopping.ts";
 import type { Scalars } from "./loggers/logger.ts";
-import type { ResumedRun } from "./resumed-run.ts";
-import type { TrainerState } from "./trainer-file.ts";
+import type { ResumedRun } from "./runs/resumed-run.ts";
 
 /** What is known of one update. */
 export interface DoneStep {

@@ -14,7 +14,7 @@ import type { DataModule } from "../data/data-module.ts";
 import type { Communicator } from "../distributed/communicator.ts";
 import type { TrainableModel } from "../models/model.ts";
 import type { Executor, OptimizerSettings } from "../tensor/index.ts";
-import type { CheckpointFiles } from "./checkpoint-files.ts";
+import type { CheckpointFiles } from "./checkpoints/checkpoint-files.ts";
 import type { EarlyStoppingOptions } from "./early-stopping.ts";
 import type { Logger, Scalars } from "./loggers/logger.ts";
 import type { LossReduction } from "./loss-reduction.ts";

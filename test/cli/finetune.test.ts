@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { temporaryDirectory } from "../helpers/bundle.ts";
 import { REPOSITORY_ROOT, runProcess, runScdl } from "../helpers/run-process.ts";
 import { fixture } from "../src/models/model-fixture.ts";
-import { labelledProteins } from "../src/train/labelled-proteins.fixture.ts";
+import { labelledProteins } from "../src/train/data/labelled-proteins.fixture.ts";
 
 test("scdl finetune esm2 takes the words of finetune_esm2 and says what of the weights it used", async () => {
   const folder = temporaryDirectory();

@@ -5,7 +5,7 @@ import { defaultRng } from "../../src/random/numpy-generator.ts";
 import { AMINO_ACID_IDS, ESM_TOKENS } from "../../src/tokenize/esm-tokens.ts";
 import { temporaryDirectory } from "../helpers/bundle.ts";
 import { runScdl } from "../helpers/run-process.ts";
-import { cellsOfKinds } from "../src/train/cells.fixture.ts";
+import { cellsOfKinds } from "../src/train/data/cells.fixture.ts";
 
 /** 24 proteins of random residues. */
 function proteins(folder: string): string {

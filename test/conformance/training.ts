@@ -24,8 +24,8 @@ import {
   type TrainableModel,
 } from "../../src/models/index.ts";
 import { type Esm2Batch, Esm2DataModule } from "../../src/proteins/esm2-data-module.ts";
-import { writeCheckpoint } from "../../src/train/checkpoint.ts";
-import { openProteins } from "../../src/train/protein-data.ts";
+import { writeCheckpoint } from "../../src/train/checkpoints/checkpoint.ts";
+import { openProteins } from "../../src/train/data/protein-data.ts";
 import { cosineAnnealing, type Schedule, warmupAnnealDecayHold } from "../../src/train/schedule.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { writeGeneDataset } from "../helpers/gene-dataset.ts";

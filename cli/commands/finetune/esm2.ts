@@ -1,6 +1,6 @@
 import { integer, option, string } from "@oclif/core/flags";
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
-import type { FinetunedEsm2 } from "../../../src/train/finetune-esm2.ts";
+import type { FinetunedEsm2 } from "../../../src/train/runs/finetune-esm2.ts";
 import { CONFIG_FLAGS } from "../../config-flags.ts";
 import { FINE_TUNE_FLAGS, TOKEN_HEAD_FLAGS } from "../../fine-tune-flags.ts";
 import { ORIGINAL_FINETUNE_FLAGS } from "../../original-train-flags.ts";
@@ -68,7 +68,7 @@ export default class FinetuneEsm2 extends TrainCommand {
     const config = await this.configOf("esm2-finetune", given, FINETUNE_ESM2_KEYS);
     assertSameTask(flags, config.data_config.task_type);
     const { runOptions } = await import("../../../src/train/config/run-options.ts");
-    const { finetuneEsm2 } = await import("../../../src/train/finetune-esm2.ts");
+    const { finetuneEsm2 } = await import("../../../src/train/runs/finetune-esm2.ts");
     const options = runOptions("esm2-finetune", config);
     const resumeIfExists = flags["resume-if-exists"];
     return this.train(config, (shared) => finetuneEsm2({ ...options, resumeIfExists, ...shared }));

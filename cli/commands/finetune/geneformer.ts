@@ -1,5 +1,5 @@
 import { integer, option, string } from "@oclif/core/flags";
-import type { FinetunedGeneformer } from "../../../src/train/finetune-geneformer.ts";
+import type { FinetunedGeneformer } from "../../../src/train/runs/finetune-geneformer.ts";
 import { CELL_FLAGS } from "../../cell-flags.ts";
 import { CONFIG_FLAGS } from "../../config-flags.ts";
 import { FINE_TUNE_FLAGS } from "../../fine-tune-flags.ts";
@@ -43,7 +43,7 @@ export default class FinetuneGeneformer extends TrainCommand {
     const parsed = await this.parse(FinetuneGeneformer);
     const config = await this.configOf("geneformer-finetune", parsed, FINETUNE_GENEFORMER_KEYS);
     const { runOptions } = await import("../../../src/train/config/run-options.ts");
-    const { finetuneGeneformer } = await import("../../../src/train/finetune-geneformer.ts");
+    const { finetuneGeneformer } = await import("../../../src/train/runs/finetune-geneformer.ts");
     const options = runOptions("geneformer-finetune", config);
     const resumeIfExists = parsed.flags["resume-if-exists"];
     using lines = new PreparationLines("cells", (line) => this.log(line));

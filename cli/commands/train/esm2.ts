@@ -1,5 +1,5 @@
 import { integer, option, string } from "@oclif/core/flags";
-import type { TrainedEsm2 } from "../../../src/train/train-esm2.ts";
+import type { TrainedEsm2 } from "../../../src/train/runs/train-esm2.ts";
 import { CONFIG_FLAGS } from "../../config-flags.ts";
 import { number } from "../../number-flag.ts";
 import { ORIGINAL_ESM2_FLAGS } from "../../original-train-flags.ts";
@@ -66,7 +66,7 @@ export default class TrainEsm2 extends TrainCommand {
     const parsed = await this.parse(TrainEsm2);
     const config = await this.configOf("esm2", parsed, ESM2_KEYS);
     const { runOptions, sizesOf } = await import("../../../src/train/config/run-options.ts");
-    const { trainEsm2 } = await import("../../../src/train/train-esm2.ts");
+    const { trainEsm2 } = await import("../../../src/train/runs/train-esm2.ts");
     const options = { ...runOptions("esm2", config), model: sizesOf(config) };
     const resumeIfExists = parsed.flags["resume-if-exists"];
     using lines = new PreparationLines("proteins", (line) => this.log(line));

@@ -1,5 +1,5 @@
 import { integer, option, string } from "@oclif/core/flags";
-import type { TrainedGeneformer } from "../../../src/train/train-geneformer.ts";
+import type { TrainedGeneformer } from "../../../src/train/runs/train-geneformer.ts";
 import { CELL_FLAGS } from "../../cell-flags.ts";
 import { CONFIG_FLAGS } from "../../config-flags.ts";
 import { ORIGINAL_GENEFORMER_FLAGS } from "../../original-train-flags.ts";
@@ -50,7 +50,7 @@ export default class TrainGeneformer extends TrainCommand {
     const parsed = await this.parse(TrainGeneformer);
     const config = await this.configOf("geneformer", parsed, GENEFORMER_KEYS);
     const { runOptions, sizesOf } = await import("../../../src/train/config/run-options.ts");
-    const { trainGeneformer } = await import("../../../src/train/train-geneformer.ts");
+    const { trainGeneformer } = await import("../../../src/train/runs/train-geneformer.ts");
     const options = { ...runOptions("geneformer", config), model: sizesOf(config) };
     const resumeIfExists = parsed.flags["resume-if-exists"];
     using lines = new PreparationLines("cells", (line) => this.log(line));

@@ -2,7 +2,7 @@ import { arch, cpus, platform } from "node:os";
 import { stringify } from "yaml";
 import { ScdlError } from "../../../formats/common/errors.ts";
 import type { FitResult } from "../fit-result.ts";
-import { packageVersion } from "../package-version.ts";
+import { packageVersion } from "../runs/package-version.ts";
 import type { ReportText } from "./report-page.ts";
 import { writeReport } from "./write-report.ts";
 

@@ -9,7 +9,7 @@ import { Esm2, type Esm2Size } from "../../../src/models/index.ts";
 import { clustersFromArrays } from "../../../src/proteins/clusters-from-arrays.ts";
 import { Esm2DataModule } from "../../../src/proteins/esm2-data-module.ts";
 import { openExecutor } from "../../../src/tensor/index.ts";
-import { CheckpointFiles } from "../../../src/train/checkpoint-files.ts";
+import { CheckpointFiles } from "../../../src/train/checkpoints/checkpoint-files.ts";
 import { constantSchedule } from "../../../src/train/schedule.ts";
 import { Trainer } from "../../../src/train/trainer.ts";
 

@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { simulateH5ad } from "../../../src/simulate/simulate-h5ad.ts";
 import type { Request } from "../../../src/tensor/onnx/messages.ts";
 import { RequestThread } from "../../../src/tensor/request-thread.ts";
-import { trainEsm2 } from "../../../src/train/train-esm2.ts";
-import { trainGeneformer } from "../../../src/train/train-geneformer.ts";
+import { trainEsm2 } from "../../../src/train/runs/train-esm2.ts";
+import { trainGeneformer } from "../../../src/train/runs/train-geneformer.ts";
 
 const [model = "esm2", steps = "30"] = process.argv.slice(2);
 const numSteps = Number(steps);

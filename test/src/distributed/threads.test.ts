@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { threadsOfRank } from "../../../src/distributed/threads.ts";
-import { ofRank } from "../../../src/train/run-executor.ts";
+import { ofRank } from "../../../src/train/runs/run-executor.ts";
 
 test.each([
   // The machine's processors are divided.

@@ -8,10 +8,10 @@ import { GeneTokenizer } from "../../../src/gene-tokens/gene-tokenizer.ts";
 import { CellTokenizer, tokenizeToDisk } from "../../../src/gene-tokens/index.ts";
 import { type InferGeneformerOptions, inferGeneformer } from "../../../src/infer/index.ts";
 import { simulateH5ad } from "../../../src/simulate/simulate-h5ad.ts";
-import { verifyCheckpoint } from "../../../src/train/checkpoint.ts";
+import { verifyCheckpoint } from "../../../src/train/checkpoints/checkpoint.ts";
 import { trainGeneformer } from "../../../src/train/index.ts";
 import { fixture } from "../models/model-fixture.ts";
-import { cellsOfKinds } from "../train/cells.fixture.ts";
+import { cellsOfKinds } from "../train/data/cells.fixture.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "scdl-infer-geneformer-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -14,7 +14,7 @@ import {
   saveWeights,
   TokenModel,
 } from "../../../src/models/index.ts";
-import { PearsonMetric } from "../../../src/train/metrics.ts";
+import { PearsonMetric } from "../../../src/train/metrics/metrics.ts";
 import { fixture, readTensors, relativeError, runModel } from "./model-fixture.ts";
 
 const expected = readTensors("heads.safetensors");

@@ -5,12 +5,12 @@ import { DataModule, type ResumableBatches } from "../../../src/data/data-module
 import { Esm2, Geneformer } from "../../../src/models/index.ts";
 import type { MaskedBatch } from "../../../src/models/token-batch.ts";
 import { openExecutor } from "../../../src/tensor/index.ts";
-import { CheckpointFiles } from "../../../src/train/checkpoint-files.ts";
+import { CheckpointFiles } from "../../../src/train/checkpoints/checkpoint-files.ts";
+import { findWeights } from "../../../src/train/checkpoints/training-weights.ts";
+import { trainEsm2 } from "../../../src/train/runs/train-esm2.ts";
+import { TrainingRun, type TrainingRunOptions } from "../../../src/train/runs/training-run.ts";
 import { constantSchedule } from "../../../src/train/schedule.ts";
-import { trainEsm2 } from "../../../src/train/train-esm2.ts";
 import { Trainer } from "../../../src/train/trainer.ts";
-import { TrainingRun, type TrainingRunOptions } from "../../../src/train/training-run.ts";
-import { findWeights } from "../../../src/train/training-weights.ts";
 import { type DigitBatch, DigitDataModule, DigitModel } from "./digits.fixture.ts";
 import { errorOf, newFolder } from "./digits-run.fixture.ts";
 

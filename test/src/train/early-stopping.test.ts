@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { CheckpointFiles } from "../../../src/train/checkpoint-files.ts";
+import { CheckpointFiles } from "../../../src/train/checkpoints/checkpoint-files.ts";
 import { EarlyStopping } from "../../../src/train/early-stopping.ts";
 import { errorOf, newFolder, type Run, run } from "./digits-run.fixture.ts";
 

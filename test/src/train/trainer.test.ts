@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { expect, test } from "vitest";
-import { CheckpointFiles } from "../../../src/train/checkpoint-files.ts";
+import { CheckpointFiles } from "../../../src/train/checkpoints/checkpoint-files.ts";
 import { constantSchedule } from "../../../src/train/schedule.ts";
 import type { TrainerOptions } from "../../../src/train/trainer-options.ts";
 import type { TrainingError } from "../../../src/train/training-error.ts";

@@ -1,0 +1,25 @@
+import { defaultOf, type RunConfig } from "../config/sections.ts";
+
+/**
+ * The configuration with the length that cells really have: the model's positions at most. A length
+ * above them, unless it is the default, is worth a warning.
+ */
+export function cutToPositions(
+  config: RunConfig,
+  maxPositions: number,
+  onWarning: ((message: string) => void) | undefined,
+): RunConfig {
+  const { data_config, bionemo_model_config } = config;
+  const { seq_length: length } = data_config;
+  if (length <= maxPositions) return config;
+  if (length !== defaultOf("geneformer", "data_config.seq_length")) {
+    onWarning?.(
+      `seqLength is ${length}: the model has ${maxPositions} positions, cells are cut to ${maxPositions}`,
+    );
+  }
+  return {
+    ...config,
+    data_config: { ...data_config, seq_length: maxPositions },
+    bionemo_model_config: { ...bionemo_model_config, seq_length: maxPositions },
+  };
+}

@@ -1,0 +1,174 @@
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { SafetensorsFile } from "../../../../formats/safetensors/safetensors-file.ts";
+import { writeGeneMedians } from "../../../../src/gene-tokens/gene-medians.ts";
+import { GeneTokenizer } from "../../../../src/gene-tokens/gene-tokenizer.ts";
+import { CellTokenizer, tokenizeToDisk } from "../../../../src/gene-tokens/index.ts";
+import { inferGeneformer } from "../../../../src/infer/index.ts";
+import { findWeights } from "../../../../src/train/checkpoints/training-weights.ts";
+import {
+  finetuneGeneformer,
+  type TrainGeneformerOptions,
+  trainGeneformer,
+} from "../../../../src/train/index.ts";
+import { cellsOfKinds } from "./cells.fixture.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "scdl-geneformer-vocabulary-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const at = (name: string) => join(folder, name);
+const [dataDir, other, vocab, medians] = ["cells", "others", "own.vocab", "two.json"].map(at) as [
+  string,
+  string,
+  string,
+  string,
+];
+const GENES = Array.from({ length: 30 }, (_, i) => `ENSG${i}`);
+/** The same genes, the first two the other way round. */
+const SWAPPED = ["ENSG1", "ENSG0", ...GENES.slice(2)];
+const mediansOf = (genes: readonly string[], median = 1) =>
+  new Map(genes.map((gene) => [gene, median]));
+
+const model = {
+  layers: 1,
+  hiddenSize: 16,
+  heads: 2,
+  intermediateSize: 32,
+  layout: "bert",
+} as const;
+const begin: TrainGeneformerOptions = {
+  ...{ dataDir, resultDir: folder, seqLength: 12, numSteps: 2, threads: 1 },
+  executor: "reference",
+};
+const { dataDir: _, ...withoutData } = begin;
+const run = at("geneformer");
+const restore = { restoreFromCheckpointPath: run, experimentName: "restored" };
+const finetune = { ...begin, ...restore, label: "kind", experimentName: "tuned" };
+const infer = { checkpointPath: run, dataDir: join(dataDir, "val"), threads: 1, overwrite: true };
+const DIFFERS = /ENSG0 is token 5 of the checkpoint, token 6 of the vocabulary given/;
+
+beforeAll(async () => {
+  await cellsOfKinds(dataDir);
+  await cellsOfKinds(other);
+  rmSync(join(other, "train", "medians.json"));
+  writeGeneMedians(join(other, "train", "medians.json"), mediansOf(SWAPPED));
+  writeGeneMedians(medians, mediansOf(GENES, 2));
+  GeneTokenizer.fromMediansAndGenes(mediansOf(SWAPPED)).saveVocab(vocab);
+  await trainGeneformer({ ...begin, model });
+}, 60_000);
+
+test("a run goes on with its own genes and medians", async () => {
+  const on = { ...begin, model, numSteps: 3, resumeIfExists: true };
+  const refused = (more: Partial<TrainGeneformerOptions>) =>
+    expect(trainGeneformer({ ...on, ...more })).rejects;
+  await refused({ vocab }).toMatchObject({
+    code: "vocabulary",
+    message: expect.stringMatching(DIFFERS),
+    suggestions: expect.arrayContaining([expect.stringContaining("--vocab")]),
+  });
+  await refused({ dataDir: other }).toThrow(DIFFERS);
+  await refused({ medians }).toMatchObject({
+    code: "medians",
+    message: expect.stringContaining("the median of ENSG0 is 1 in the checkpoint, 2 here"),
+  });
+  expect((await trainGeneformer(on)).step).toBe(3);
+}, 60_000);
+
+test("restored weights are trained with their own genes, whatever the data have beside them", async () => {
+  const refused = (more: Partial<TrainGeneformerOptions>) =>
+    expect(trainGeneformer({ ...begin, ...restore, ...more })).rejects;
+  await refused({ vocab }).toThrow(DIFFERS);
+  await refused({ medians: "auto" }).toThrow("used with those it was trained with");
+  const restored = await trainGeneformer({ ...begin, ...restore, dataDir: other });
+  const own = readFileSync(join(restored.checkpoint ?? "", "geneformer.vocab"), "utf8");
+  expect(own).toContain('"ENSG0": 5');
+  const warnings: string[] = [];
+  const named = {
+    medians,
+    experimentName: "named",
+    onWarning: (text: string) => warnings.push(text),
+  };
+  await trainGeneformer({ ...begin, ...restore, ...named });
+  expect(warnings).toEqual([expect.stringContaining("trained with other medians")]);
+
+  const tokens = async (genes: readonly string[], output: string) => {
+    const { vocabulary } = GeneTokenizer.fromMediansAndGenes(mediansOf(genes));
+    const ranks = {
+      vocabulary,
+      medians: mediansOf(genes),
+      encoding: "bionemo",
+      eos: false,
+    } as const;
+    await tokenizeToDisk([join(dataDir, "val")], new CellTokenizer(ranks), { output });
+    return trainGeneformer({ ...withoutData, ...restore, data: output, experimentName: "tokens" });
+  };
+  await expect(tokens(SWAPPED, at("swapped"))).rejects.toMatchObject({ code: "vocabulary" });
+  expect((await tokens(GENES, at("tokens"))).step).toBe(2);
+}, 60_000);
+
+test("weights without medians, as transformers writes, do not lead to those of the data", async () => {
+  rmSync(join(other, "train", "medians.json"));
+  const weights = findWeights(run);
+  mkdirSync(at("plain"));
+  for (const name of ["config.json", "model.safetensors"]) {
+    copyFileSync(join(weights, name), join(folder, "plain", name));
+  }
+  const plain = { ...begin, dataDir: other, restoreFromCheckpointPath: at("plain") };
+  const refused = trainGeneformer({ ...plain, experimentName: "of-plain" });
+  await expect(refused).rejects.toMatchObject({
+    code: "no-medians",
+    suggestions: ["name the medians that the model was trained with: --medians"],
+  });
+}, 60_000);
+
+test("finetune and infer refuse another vocabulary and say where cells are cut", async () => {
+  const resultsPath = at("embeddings");
+  await expect(finetuneGeneformer({ ...finetune, vocab })).rejects.toThrow(DIFFERS);
+  await expect(inferGeneformer({ ...infer, resultsPath, vocab })).rejects.toThrow(DIFFERS);
+  const warnings: string[] = [];
+  const onWarning = (text: string) => warnings.push(text);
+  const long = { seqLength: 128, onWarning };
+  const tuned = await finetuneGeneformer({ ...finetune, ...long });
+  expect(readFileSync(join(tuned.directory, "config.yaml"), "utf8")).toContain("seq_length: 12\n");
+  await inferGeneformer({ ...infer, ...long, resultsPath });
+  const cut = expect.stringContaining("has 12 positions, cells are cut to 12");
+  expect(warnings).toEqual([cut, cut]);
+  await inferGeneformer({ ...infer, onWarning, resultsPath });
+  expect(warnings.length).toBe(2);
+  expect(readFileSync(join(resultsPath, "predictions.yaml"), "utf8")).toContain("seq_length: 12\n");
+}, 60_000);
+
+test("rows longer than the restored model are refused before data are looked at", async () => {
+  const nowhere = {
+    ...withoutData,
+    ...restore,
+    data: at("nowhere"),
+    experimentName: "long",
+    seqLength: 128,
+  };
+  await expect(trainGeneformer(nowhere)).rejects.toMatchObject({
+    message: expect.stringContaining("has 12 positions"),
+    suggestions: ["--seq-length 12"],
+  });
+});
+
+test("a model of cells that begin with [CLS] leaves it out of the mean, in either layout", async () => {
+  const resultsPath = at("means");
+  const outputs = ["embeddings", "hidden_states", "input_ids"] as const;
+  const { path } = await inferGeneformer({ ...infer, resultsPath, outputs });
+  using file = SafetensorsFile.open(path);
+  const [embeddings, hidden] = ["embeddings", "hidden_states"].map((name) =>
+    file.readFloat32(name),
+  );
+  expect(file.read("input_ids").data[0]).toBe(0); // [CLS]
+  // 11 tokens; the first and the last do not count.
+  const mean = Array.from({ length: 16 }, (_, i) => {
+    const of = Array.from(
+      { length: 9 },
+      (_, token) => hidden?.[(token + 1) * 16 + i] ?? Number.NaN,
+    );
+    return of.reduce((a, b) => a + b) / 9;
+  });
+  for (const [i, value] of mean.entries()) expect(embeddings?.[i]).toBeCloseTo(value, 5);
+}, 60_000);
