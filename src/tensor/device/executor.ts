@@ -13,19 +13,22 @@ import type { Answers, Description, Request } from "./messages.ts";
 import { plainProgram } from "./plan.ts";
 import { DeviceState } from "./state.ts";
 
+/** Who answers: a thread, or a test in its place. */
+type Requests<D extends Description> = Pick<RequestThread<Request, Answers<D>>, "send" | "close">;
+
 /**
  * What executors have in common whose states lie on a device: a thread has the runtime, the programs
  * and the states; this side numbers them.
  */
 export abstract class DeviceExecutor<D extends Description> implements Executor {
   abstract readonly name: string;
-  readonly thread: RequestThread<Request, Answers<D>>;
+  readonly thread: Requests<D>;
   /** Programs that the thread has, the one used last at the end. */
   readonly #programs = new Map<Program, number>();
   readonly #cachedPrograms: number;
   #ids = 0;
 
-  protected constructor(thread: RequestThread<Request, Answers<D>>, cachedPrograms = 8) {
+  protected constructor(thread: Requests<D>, cachedPrograms = 8) {
     this.thread = thread;
     this.#cachedPrograms = cachedPrograms;
   }

@@ -263,6 +263,9 @@ export class Binding {
   }
 }
 
+/** What {@link Libtorch} needs of them: another implementation can stand for the library. */
+export type LibtorchFunctions = Pick<Binding, keyof Binding>;
+
 function sizesOf(shape: Shape): BigInt64Array {
   return BigInt64Array.from(shape.length === 0 ? [0] : shape, BigInt);
 }

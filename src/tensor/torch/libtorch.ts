@@ -1,6 +1,6 @@
 import type { HostArray, Shape } from "../program.ts";
 import { ArgumentStack } from "./arguments.ts";
-import { Binding } from "./binding.ts";
+import { Binding, type LibtorchFunctions } from "./binding.ts";
 import type { FoundLibtorch } from "./find-libtorch.ts";
 import type { OperatorName } from "./operators.ts";
 import { type Argument, type Device, Tensor } from "./tensor.ts";
@@ -30,16 +30,22 @@ export interface DTypes {
 export class Libtorch {
   readonly device: Device;
   readonly dtypes: DTypes;
-  readonly binding: Binding;
+  readonly binding: LibtorchFunctions;
   readonly #stack: ArgumentStack;
   readonly #callables: Readonly<Record<OperatorName, Callable>>;
   readonly #numbers = new Map<number, Tensor>();
   #fresh: Tensor[] = [];
   #live = 0;
 
-  constructor(found: FoundLibtorch, device: "cpu" | "cuda", index: number) {
+  /** @param binding stands for the library's functions, without loading it */
+  constructor(
+    found: FoundLibtorch,
+    device: "cpu" | "cuda",
+    index: number,
+    binding?: LibtorchFunctions,
+  ) {
     const operators = verifyOperators(found.directory, found.version);
-    this.binding = new Binding(found, device === "cuda");
+    this.binding = binding ?? new Binding(found, device === "cuda");
     this.#stack = new ArgumentStack(this.binding);
     this.#callables = callables(operators);
     this.device = { type: this.binding.number(`aoti_torch_device_type_${device}`), index };

@@ -1,6 +1,7 @@
 import type { PlainNamed, PlainProgram } from "../device/plan.ts";
 import type { DeviceRuntime, ResidentProgram } from "../device/session.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import type { LibtorchFunctions } from "./binding.ts";
 import { Libtorch } from "./libtorch.ts";
 import { LossScale } from "./loss-scale.ts";
 import type { ThreadSettings, TorchDescription } from "./messages.ts";
@@ -19,9 +20,10 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   readonly #lossScale: LossScale | null;
   readonly #lasting = new Map<string, Tensor>();
 
-  constructor(settings: ThreadSettings) {
+  /** @param binding stands for the library's functions */
+  constructor(settings: ThreadSettings, binding?: LibtorchFunctions) {
     const { libtorch, device, index } = settings;
-    this.#torch = new Libtorch(libtorch, device, index);
+    this.#torch = new Libtorch(libtorch, device, index, binding);
     setSwitches(this.#torch, settings);
     this.#lowDType = lowDType(settings.precision, this.#torch.dtypes);
     this.#lossScale = settings.precision === "16-mixed" ? new LossScale() : null;
