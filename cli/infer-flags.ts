@@ -3,6 +3,7 @@ import { boolean, integer, option, string } from "@oclif/core/flags";
 import type { InferenceOutput } from "../src/infer/inference-outputs.ts";
 import type { RunOptions } from "../src/train/config/run-options.ts";
 import { CONFIG_FLAGS, commandConfig, type FlagKey, type ParsedFlags } from "./config-flags.ts";
+import { DEVICE_FLAGS } from "./device-flags.ts";
 import { outputName } from "./output-name.ts";
 
 const OUTPUTS = { helpGroup: "OUTPUT" };
@@ -33,7 +34,7 @@ export function inferFlags(rows: string) {
       summary: "All rows together, or files of --micro-batch-size rows.",
     })(),
     "micro-batch-size": integer({ min: 1, default: 8, summary: `${rows} run at a time.` }),
-    threads: integer({ min: 1, summary: "Default: what the machine offers." }),
+    ...DEVICE_FLAGS,
     ...CONFIG_FLAGS,
     overwrite: boolean({ ...OUTPUTS, summary: "Replace results that are there." }),
   };
@@ -55,6 +56,9 @@ const INFER_KEYS: Readonly<Record<string, FlagKey>> = {
   format: "inference_config.format",
   "prediction-interval": "inference_config.prediction_interval",
   "micro-batch-size": "data_config.micro_batch_size",
+  device: "training_config.device",
+  precision: "training_config.precision",
+  libtorch: "training_config.libtorch",
   threads: "training_config.threads",
 };
 

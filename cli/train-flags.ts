@@ -3,13 +3,13 @@ import { boolean, integer, option, string } from "@oclif/core/flags";
 import type { LimitBatches } from "../src/data/infer-samples.ts";
 import type { RunModel } from "../src/train/config/run-kinds.ts";
 import { defaultOf, type RunConfigKey } from "../src/train/config/sections.ts";
+import { DEVICE_FLAGS } from "./device-flags.ts";
 import { number } from "./number-flag.ts";
 import { TRAINER_FLAGS } from "./trainer-flags.ts";
 
 export const DATA = { helpGroup: "DATA" };
 export const MODEL = { helpGroup: "MODEL" };
 export const STEPS = { helpGroup: "STEPS" };
-const DEVICE = { helpGroup: "DEVICE" };
 const RESULTS = { helpGroup: "RESULTS" };
 
 export interface TrainDefaults {
@@ -106,21 +106,7 @@ export function trainFlags(defaults: TrainDefaults) {
       summary: "Batches of a validation; a number with a point is a share of the data, 1.0 all.",
     }),
     seed: integer({ ...STEPS, min: 0, default: 42, summary: "Of order, masks and weights." }),
-    device: string({
-      ...DEVICE,
-      default: "cpu",
-      summary: "cpu, torch-cpu, cuda, cuda:N, webgpu, tfjs: see `scdl devices`.",
-    }),
-    precision: string({
-      ...DEVICE,
-      default: "32",
-      summary: "Of products: 32, bf16-mixed, 16-mixed; on the device cpu always 32.",
-    }),
-    libtorch: string({
-      ...DEVICE,
-      summary: "Folder of the PyTorch to run on. Default: LIBTORCH, or the one that is found.",
-    }),
-    threads: integer({ ...DEVICE, min: 1, summary: "Default: what the machine offers." }),
+    ...DEVICE_FLAGS,
     "result-dir": string({ ...RESULTS, default: "results", summary: "Folder of runs." }),
     "experiment-name": string({
       ...RESULTS,

@@ -5,9 +5,9 @@ import {
   type TokenBatch,
   type TrainableModel,
 } from "../models/index.ts";
-import { openExecutor } from "../tensor/index.ts";
 import { startingWeights } from "../train/checkpoints/training-weights.ts";
 import { parameterValues } from "../train/model-programs.ts";
+import { openRunExecutor, type RunDeviceOptions } from "../train/runs/run-executor.ts";
 import {
   INPUT_IDS,
   modelOutput,
@@ -30,8 +30,8 @@ export interface OpenPredictor extends AsyncDisposable {
 
 export interface OpenPredictorOptions {
   readonly outputs: readonly string[];
-  readonly executor: string | undefined;
-  readonly threads: number | undefined;
+  /** What it runs on. */
+  readonly place: RunDeviceOptions;
   /** Compiled programs kept at a time, each with its memory. Default: the executor's. */
   readonly cachedPrograms?: number;
   readonly signal: AbortSignal | undefined;
@@ -56,7 +56,7 @@ function positionsOf(model: AnyModel): number | undefined {
 export async function openPredictor(
   given: AnyModel,
   checkpointPath: string,
-  { outputs, executor: name, threads, cachedPrograms, signal }: OpenPredictorOptions,
+  { outputs, place, cachedPrograms, signal }: OpenPredictorOptions,
 ): Promise<OpenPredictor> {
   // proof: "predict" asks a batch for its tokens alone, which batches of every model have
   const model = given as unknown as TrainableModel<TokenBatch & LabelledBatch>;
@@ -73,10 +73,10 @@ export async function openPredictor(
     ...(weightNotes === undefined ? {} : { weightNotes }),
   };
   const { values: weights } = startingWeights(needed, checkpointPath, 0);
-  const executor = await openExecutor(name, {
-    ...(threads === undefined ? {} : { threads }),
-    ...(cachedPrograms === undefined ? {} : { cachedPrograms }),
-  });
+  const executor = await openRunExecutor(
+    place,
+    cachedPrograms === undefined ? {} : { cachedPrograms },
+  );
   try {
     const state = await executor.createState(parameterValues(needed), { inferenceOnly: true });
     await state.write("values", weights);

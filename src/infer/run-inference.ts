@@ -3,6 +3,7 @@ import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import { writeSmallFile } from "../../formats/common/output-file.ts";
 import type { Label } from "../proteins/label-map.ts";
 import type { PreparationProgress } from "../train/data/preparation.ts";
+import type { RunDeviceOptions } from "../train/runs/run-executor.ts";
 import { type AnyModel, type OpenPredictor, openPredictor, padIdOf } from "./open-predictor.ts";
 import { ParquetSink } from "./parquet-sink.ts";
 import { batchesOf, byLength } from "./predict-tokens.ts";
@@ -14,7 +15,7 @@ import type { TokenSource } from "./token-source.ts";
 export type PredictionFormat = "safetensors" | "parquet" | "npy";
 
 /** How inference goes and what it writes, whatever the model. */
-export interface InferenceOptions {
+export interface InferenceOptions extends RunDeviceOptions {
   /** A checkpoint, a run's folder, or what transformers wrote. */
   readonly checkpointPath: string;
   /** Folder to write. */
@@ -31,8 +32,6 @@ export interface InferenceOptions {
   readonly predictionInterval?: "epoch" | "batch";
   /** Rows run at a time. Default 8. */
   readonly microBatchSize?: number;
-  readonly executor?: string;
-  readonly threads?: number;
   /** Replace results that are there. Default false. */
   readonly overwrite?: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -72,7 +71,7 @@ export async function runInference(
   outputs: readonly string[],
   options: InferenceOptions & { readonly config: string },
 ): Promise<InferenceResult> {
-  const { checkpointPath, resultsPath, executor, threads, signal } = options;
+  const { checkpointPath, resultsPath, signal } = options;
   const { format = "safetensors", microBatchSize = 8, predictionInterval } = options;
   if (!(Number.isSafeInteger(microBatchSize) && microBatchSize > 0)) {
     const message = `microBatchSize is ${microBatchSize}, expected a whole number above 0`;
@@ -84,7 +83,7 @@ export async function runInference(
     // Longest first, a length does not come back; in windows or files of few rows it does.
     const isSorted = format !== "parquet" && predictionInterval !== "batch";
     const cached = isSorted ? { cachedPrograms: 1 } : {};
-    const opening = { outputs, executor, threads, signal, ...cached };
+    const opening = { ...cached, place: options, outputs, signal };
     await using predictor = await openPredictor(model, checkpointPath, opening);
     const labels = "backbone" in model ? model.settings.labels : null;
     const run = new InferenceRun({

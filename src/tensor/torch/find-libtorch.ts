@@ -25,7 +25,7 @@ const LIBRARY = "libtorch_cpu.so";
 const OLDEST = [2, 10] as const;
 /** Commands without `--libtorch` take the variable. */
 const NAME_ONE =
-  "or name the folder of one: LIBTORCH=DIR in the environment, --libtorch DIR of commands that train";
+  "or name the folder of one: LIBTORCH=DIR in the environment, --libtorch DIR of commands that train or infer";
 const INSTALL = "install PyTorch: pip install torch";
 const LOOKUP = `import importlib.util as u; s = u.find_spec("torch"); print(s.origin if s else "")`;
 

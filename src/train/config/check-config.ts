@@ -153,7 +153,8 @@ function checkData(config: RunConfig, options: CheckOptions): void {
 }
 
 /** Inference has weights, data, and a place for what it writes. */
-function checkInference(config: RunConfig, { nameOf }: CheckOptions): RunConfig {
+function checkInference(config: RunConfig, options: CheckOptions): RunConfig {
+  const { nameOf } = options;
   const { bionemo_model_config: model, data_config: data, inference_config: inference } = config;
   const needed: readonly Named[] = [
     ["bionemo_model_config.initial_ckpt_path", model.initial_ckpt_path],
@@ -168,7 +169,10 @@ function checkInference(config: RunConfig, { nameOf }: CheckOptions): RunConfig 
   }
   const outputs: readonly string[] = INFERENCE_OUTPUTS;
   const unknown = inference.outputs?.find((output) => !outputs.includes(output));
-  if (unknown === undefined) return config;
+  if (unknown === undefined) {
+    const precision = precisionOf(config, options);
+    return { ...config, training_config: { ...config.training_config, precision } };
+  }
   const name = nameOf("inference_config.outputs");
   const message = `${name}: there is no output ${unknown}`;
   throw new InvalidArgumentError("inference_config.outputs", unknown, message, {

@@ -92,6 +92,9 @@ const INFERENCE_OPTIONS = {
   format: "inference_config.format",
   predictionInterval: "inference_config.prediction_interval",
   microBatchSize: "data_config.micro_batch_size",
+  device: "training_config.device",
+  precision: "training_config.precision",
+  libtorch: "training_config.libtorch",
   executor: "training_config.executor",
   threads: "training_config.threads",
 } as const;

@@ -34,10 +34,17 @@ export function ofRank<T extends RunDeviceOptions>(
     : { ...options, threads };
 }
 
-/** @throws what `openDevice()` throws, UnsupportedFeatureError for a precision that `cpu` has not */
-export async function openRunExecutor(options: RunDeviceOptions): Promise<Executor> {
+/**
+ * @param more what the run itself wants of it
+ * @throws what `openDevice()` throws, UnsupportedFeatureError for a precision that `cpu` has not
+ */
+export async function openRunExecutor(
+  options: RunDeviceOptions,
+  more: Pick<ExecutorOptions, "cachedPrograms"> = {},
+): Promise<Executor> {
   const { device = "cpu", precision = "32", libtorch, executor, threads } = options;
   const given: ExecutorOptions = {
+    ...more,
     precision,
     ...(threads === undefined ? {} : { threads }),
     ...(libtorch === undefined ? {} : { libtorch }),

@@ -2,13 +2,14 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
 import { SafetensorsFile } from "../../../formats/safetensors/safetensors-file.ts";
-import { inferEsm2, predictTokens } from "../../../src/infer/index.ts";
+import { type InferEsm2Options, inferEsm2, predictTokens } from "../../../src/infer/index.ts";
 import { type Esm2, openModel } from "../../../src/models/index.ts";
 import { openExecutor } from "../../../src/tensor/index.ts";
 import { RequestThread } from "../../../src/tensor/request-thread.ts";
 import { parameterValues } from "../../../src/train/model-programs.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 import { fixture, readTensors, relativeError, weightsFor } from "../models/model-fixture.ts";
+import { TORCH_DEVICES } from "../tensor/torch.fixture.ts";
 
 const model = openModel(fixture("esm2")) as Esm2; // the fixture is one
 const expected = readTensors("esm2/expected.safetensors");
@@ -87,6 +88,33 @@ test("inferEsm2 writes results in the order of the file, whatever runs together"
   expect(readFileSync(join(folder, "results-4", "ids.txt"), "utf8")).toBe("p0\np1\np2\np3\np4\n");
   await expect(inferEsm2(four.options)).rejects.toMatchObject({ code: "already-exists" });
 });
+
+test.each(TORCH_DEVICES.map((device) => (device === "cpu" ? "torch-cpu" : device)))(
+  "inferEsm2 on %s gives the outputs of cpu, and runs in bfloat16",
+  async (device) => {
+    const folder = temporaryDirectory();
+    const dataPath = join(folder, "proteins.fasta");
+    writeFileSync(dataPath, ">a\nMKTVRQERLKSIVRI\n>b\nMAV\n>c\nGGSGGSRILER\n");
+    const outputs = ["embeddings", "token_logits"] as const;
+    const read = async (place: Pick<InferEsm2Options, "device" | "precision">, name: string) => {
+      const resultsPath = join(folder, name);
+      const options = { checkpointPath: fixture("esm2"), dataPath, resultsPath, outputs };
+      const { path } = await inferEsm2({ ...options, ...place, microBatchSize: 2, threads: 1 });
+      using file = SafetensorsFile.open(path);
+      return outputs.map((output) => file.read(output).data as Float32Array); // F32, as all outputs
+    };
+    const expected = await read({}, "cpu");
+    const found = await read({ device }, "float32");
+    const low = await read({ device, precision: "bf16-mixed" }, "bfloat16");
+    for (const [at, values] of expected.entries()) {
+      expect(relativeError(found[at] ?? [], values)).toBeLessThan(1e-5);
+      expect(low[at]).not.toEqual(found[at]);
+      expect(relativeError(low[at] ?? [], values)).toBeLessThan(3e-2);
+    }
+    const kept = readFileSync(join(folder, "bfloat16", "predictions.yaml"), "utf8");
+    expect(kept).toMatch(new RegExp(`precision: bf16-mixed\\n(.*\\n)*.*device: ${device}\\n`));
+  },
+);
 
 test("an output that the model does not have is refused with those it has", async () => {
   await using executor = await openExecutor("reference");
