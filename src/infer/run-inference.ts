@@ -1,7 +1,8 @@
 import { join } from "node:path";
-import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { InvalidArgumentError, ScdlError } from "../../formats/common/errors.ts";
 import { writeSmallFile } from "../../formats/common/output-file.ts";
 import type { Label } from "../proteins/label-map.ts";
+import { outOfMemoryOf } from "../tensor/out-of-memory.ts";
 import type { PreparationProgress } from "../train/data/preparation.ts";
 import type { RunDeviceOptions } from "../train/runs/run-executor.ts";
 import { type AnyModel, type OpenPredictor, openPredictor, padIdOf } from "./open-predictor.ts";
@@ -174,12 +175,12 @@ class InferenceRun {
 
   /** Rows of like length together, and all of them before the next window. */
   async #window(sink: PredictionSink, { begin, end }: Range): Promise<void> {
-    const { source, predictor, onProgress, signal } = this.#parts;
+    const { source, onProgress, signal } = this.#parts;
     const order = byLength(end - begin, begin, (row) => source.mostTokens(row));
     for (const rows of batchesOf(order, this.#batchSize)) {
       signal?.throwIfAborted();
       const tokens = rows.map((row) => source.tokens(row));
-      for (const [at, values] of (await predictor.predict(tokens)).entries()) {
+      for (const [at, values] of (await this.#predict(tokens)).entries()) {
         // proof: one result for each row
         sink.add({ row: rows[at] as number, tokens: tokens[at] as Int32Array, values });
       }
@@ -187,6 +188,20 @@ class InferenceRun {
       onProgress?.({ done: this.#done, total: source.length });
     }
     await sink.endWindow();
+  }
+
+  /** @throws ScdlError "out-of-memory" with the rows that did not fit */
+  async #predict(tokens: readonly Int32Array[]): ReturnType<OpenPredictor["predict"]> {
+    try {
+      return await this.#parts.predictor.predict(tokens);
+    } catch (error) {
+      const missing = outOfMemoryOf(error);
+      if (missing === null) throw error;
+      const longest = Math.max(...tokens.map(({ length }) => length));
+      const message = `${missing.message}, for ${tokens.length} rows of up to ${longest} tokens`;
+      const suggestions = smallerBatches(this.#batchSize);
+      throw new ScdlError("out-of-memory", message, { suggestions, cause: missing });
+    }
   }
 
   #windowRows(range: Range): number {
@@ -199,6 +214,15 @@ class InferenceRun {
     const batches = Math.max(1, Math.floor(WINDOW_BYTES / each / this.#batchSize));
     return batches * this.#batchSize;
   }
+}
+
+function smallerBatches(microBatchSize: number): readonly string[] {
+  const now = `a smaller --micro-batch-size (it is ${microBatchSize})`;
+  return [
+    ...(microBatchSize === 1 ? [] : [now]),
+    "shorter rows: --max-seq-length, --seq-length",
+    "embeddings alone: logits and hidden states are of every token",
+  ];
 }
 
 function longestOf(source: TokenSource, { begin, end }: Range): number {

@@ -33,8 +33,23 @@ export interface Executor extends AsyncDisposable {
   compile(program: Program, options?: CompileOptions): Promise<Executable>;
   /** Allocates a state for parameters, all zero. Parameters are those of one or more programs. */
   createState(parameters: readonly NamedValue[], options?: StateOptions): Promise<ParameterState>;
+  /**
+   * Memory of the device now and the most since the last call, of executors that count it; null where
+   * it was not asked for with `countMemory`.
+   */
+  takeMemoryUse?(): Promise<MemoryUse | null>;
   /** Frees programs, states and threads; pending runs reject. */
   close(): Promise<void>;
+}
+
+/** Memory of a device as its allocator counts it, of one executor. */
+export interface MemoryUse {
+  /** Of tensors that are alive, and of the workspaces of kernels. */
+  readonly allocatedBytes: number;
+  /** The most of it at a time. */
+  readonly peakBytes: number;
+  /** Taken from the device, with what is kept for later; 0 on the CPU, which keeps nothing. */
+  readonly reservedBytes: number;
 }
 
 export interface CompileOptions {

@@ -12,6 +12,7 @@ export type {
   CompileOptions,
   Executable,
   Executor,
+  MemoryUse,
   ParameterState,
   RunInputs,
   RunOptions,
@@ -41,6 +42,7 @@ export type {
   UpdateOptions,
   UpdateResult,
 } from "./optimizer.ts";
+export { collectPeakMemory, type PeakMemory, type PeakMemoryOptions } from "./peak-memory.ts";
 export {
   type ConstantValue,
   elementCount,

@@ -17,6 +17,8 @@ export interface ExecutorOptions {
   readonly deterministic?: boolean;
   /** Of `torch` on CUDA: products of float32 with 10 bits of mantissa. Default: false. */
   readonly tf32?: boolean;
+  /** Of `torch`: counts what is allocated, for `takeMemoryUse()`; 1 µs an allocation. Default: false. */
+  readonly countMemory?: boolean;
   /** Of `tfjs`: "node-gpu", "node", "wasm" or "cpu". Default: the first of these that is installed. */
   readonly backend?: string;
 }

@@ -1,4 +1,6 @@
+import type { ScdlError } from "../../formats/common/errors.ts";
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
+import { outOfMemoryOf } from "../tensor/out-of-memory.ts";
 import { BatchRunner } from "./batch-runner.ts";
 import { CheckpointSaver } from "./checkpoints/checkpoint-saver.ts";
 import { snapshot } from "./checkpoints/snapshot.ts";
@@ -16,8 +18,9 @@ import { OptimizerShards } from "./ranks/optimizer-shards.ts";
 import { Replicas } from "./ranks/replicas.ts";
 import { RunPlace } from "./run-place.ts";
 import { momentsOf, resumeRun } from "./runs/resumed-run.ts";
+import { smallerModel, smallerSteps } from "./smaller.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
-import { TrainingError } from "./training-error.ts";
+import { TrainingError, type TrainingErrorCode } from "./training-error.ts";
 import { validate } from "./validation.ts";
 
 const CHOICE = "to choose checkpoints by";
@@ -80,15 +83,17 @@ export class Trainer<B> implements AsyncDisposable {
   /**
    * Trains to `maxSteps`.
    *
-   * @throws TrainingError when a loss or a gradient is not finite (checkpoints stay as they are) or
-   *   the data ends; IncompatibleError for a checkpoint of another model, other data or another seed;
+   * @throws TrainingError when a loss or a gradient is not finite (checkpoints stay as they are),
+   *   the data ends or memory does not suffice; IncompatibleError for a checkpoint of another model, other data or another seed;
    *   FormatError for a damaged one; StorageError when a checkpoint cannot be written; RankError when
    *   another rank is lost or has failed; what the data module throws.
    */
   async fit({ signal }: FitOptions = {}): Promise<FitResult> {
     try {
       return await this.#fit(signal);
-    } catch (error) {
+    } catch (thrown) {
+      const missing = outOfMemoryOf(thrown);
+      const error = missing === null ? thrown : await this.#outOfMemory(missing);
       this.#replicas.abort(error);
       throw error;
     }
@@ -320,15 +325,25 @@ export class Trainer<B> implements AsyncDisposable {
     return this.#error("loss-not-finite", message, suggestions);
   }
 
+  #outOfMemory(missing: ScdlError): Promise<TrainingError> {
+    const { model, microBatchSize } = this.#options;
+    const isOfSteps = this.#state !== null;
+    const what = isOfSteps ? `step ${this.step + 1}` : "the weights";
+    const message = `${missing.message}, for ${what}: training stopped after step ${this.step}`;
+    const suggestions = isOfSteps ? smallerSteps(microBatchSize) : smallerModel(model.parameters);
+    return this.#error("out-of-memory", message, suggestions, missing);
+  }
+
   async #error(
-    code: "loss-not-finite" | "data-ended",
+    code: TrainingErrorCode,
     message: string,
     suggestions: readonly string[] = [],
+    cause?: unknown,
   ): Promise<TrainingError> {
     await this.#saver?.settle();
     const checkpoint = this.#saver?.newest ?? null;
     const others = code === "loss-not-finite" ? this.#beforeThisStep() : [];
-    const given = { step: this.step, checkpoint, suggestions: [...suggestions, ...others] };
+    const given = { step: this.step, checkpoint, suggestions: [...suggestions, ...others], cause };
     return new TrainingError(code, message, given);
   }
 

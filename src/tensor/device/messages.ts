@@ -1,4 +1,4 @@
-import type { RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
+import type { MemoryUse, RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import type { PlainNamed, PlainProgram } from "./plan.ts";
 
@@ -7,6 +7,7 @@ type Arrays = ReadonlyMap<string, Float32Array>;
 /** Questions to a thread that has programs and states on a device, by what they ask. */
 export type Request =
   | { readonly kind: "describe" }
+  | { readonly kind: "memory" }
   | { readonly kind: "load"; readonly program: number; readonly plain: PlainProgram }
   | { readonly kind: "unload"; readonly program: number }
   | {
@@ -45,6 +46,7 @@ export type Request =
 
 export interface Answers<D = Description> {
   readonly describe: D;
+  readonly memory: MemoryUse | null;
   readonly load: null;
   readonly unload: null;
   readonly create: null;

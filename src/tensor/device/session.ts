@@ -1,4 +1,4 @@
-import type { RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
+import type { MemoryUse, RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import type { Answer, Description, Request } from "./messages.ts";
 import type { PlainNamed, PlainProgram } from "./plan.ts";
@@ -21,6 +21,8 @@ export interface ResidentProgram<S> {
 /** A library that runs programs on a device, loaded in the thread. */
 export interface DeviceRuntime<S extends ResidentState, D extends Description> {
   describe(): Soon<D>;
+  /** Memory now, and the most since the last call; null where it is not counted. */
+  takeMemoryUse?(): MemoryUse | null;
   load(program: PlainProgram): Soon<ResidentProgram<S>>;
   create(parameters: readonly PlainNamed[], trained: readonly string[]): Soon<S>;
   update(state: S, optimizer: OptimizerSettings, options: UpdateOptions): Soon<UpdateResult>;
@@ -52,6 +54,8 @@ export class DeviceSession<S extends ResidentState, D extends Description> {
     switch (request.kind) {
       case "describe":
         return runtime.describe();
+      case "memory":
+        return runtime.takeMemoryUse?.() ?? null;
       case "load":
         this.#programs.set(request.program, await runtime.load(request.plain));
         return null;

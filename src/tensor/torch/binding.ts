@@ -1,6 +1,9 @@
+import { availableMemory } from "node:process";
 import type { HostArray, Shape } from "../program.ts";
+import { freeCudaBytes } from "./cuda-driver.ts";
 import { errorOfLibtorch } from "./errors.ts";
 import { type FoundLibtorch, tooOld } from "./find-libtorch.ts";
+import { MemoryReports } from "./memory-reports.ts";
 import {
   loadKoffi,
   loadLibraries,
@@ -33,7 +36,13 @@ export class Binding {
   readonly #free: NativeFunction;
   readonly #push: NativeFunction;
 
-  constructor({ directory, version }: FoundLibtorch, cuda: boolean) {
+  /** What the allocators report; null where nobody listens. */
+  readonly memory: MemoryReports | null;
+  readonly #cuda: boolean;
+
+  /** @param countsMemory whether allocations are counted, for {@link memory} */
+  constructor({ directory, version }: FoundLibtorch, cuda: boolean, countsMemory = false) {
+    this.#cuda = cuda;
     const libraries = ["libtorch_cpu.so", ...(cuda ? ["libtorch_cuda.so"] : [])];
     this.#library = loadLibraries(directory, libraries);
     if (!this.#has(NEEDED)) throw tooOld(directory, version);
@@ -50,12 +59,18 @@ export class Binding {
     ]);
     this.#free = this.#library.func("aoti_torch_delete_tensor_object", "int32", [POINTER]);
     this.#push = this.#library.func("torch_list_push_back", "int32", [POINTER, "uint64"]);
+    // Since 2.13 errors say themselves what was asked for.
+    const device = this.number(`aoti_torch_device_type_${cuda ? "cuda" : "cpu"}`);
+    const listens = countsMemory || this.#what === null;
+    this.memory = listens ? MemoryReports.open(device, countsMemory) : null;
     // Gradients are programs here: libtorch is to record nothing for its own.
     this.#library.func("aoti_torch_grad_mode_set_enabled", "void", ["bool"])(false);
   }
 
   /** Calls an operator; `words` has the arguments, afterwards the results. */
   call(name: Buffer, overload: Buffer, words: Uint32Array): void {
+    // An operator may do with less where an allocation fails: that one is no reason of a later error.
+    this.memory?.takeFailure();
     const status: number = this.#dispatch(name, overload, words, this.#versionBits);
     if (status !== 0) throw this.#error(name.toString("latin1", 0, name.length - 1));
   }
@@ -259,7 +274,10 @@ export class Binding {
 
   #error(what: string): Error {
     const message: unknown = this.#what?.();
-    return errorOfLibtorch(what, typeof message === "string" ? message : null);
+    return errorOfLibtorch(what, typeof message === "string" ? message : null, {
+      failed: this.memory?.takeFailure() ?? null,
+      freeBytes: () => (this.#cuda ? freeCudaBytes() : availableMemory()),
+    });
   }
 }
 

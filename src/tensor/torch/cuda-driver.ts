@@ -82,3 +82,11 @@ export function requireCuda(
     available: found.devices.map((_, at) => `cuda:${at}`),
   });
 }
+
+/** Bytes that the GPU of this thread has left, of all processes; null where the driver does not say. */
+export function freeCudaBytes(): number | null {
+  const bytes = new BigUint64Array(2);
+  const ask = systemLibrary("libcuda.so.1")?.func("cuMemGetInfo_v2", "int", ["void *", "void *"]);
+  const status: unknown = ask?.(bytes.subarray(0, 1), bytes.subarray(1));
+  return status === 0 ? Number(bytes[0] ?? 0n) : null;
+}

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
 import { DeviceExecutor, opened } from "../device/executor.ts";
+import type { MemoryUse } from "../executor.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
 import { assertThreads } from "../threads.ts";
 import { requireCuda } from "./cuda-driver.ts";
@@ -30,6 +31,7 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
    */
   static async open(options: ExecutorOptions = {}): Promise<TorchExecutor> {
     const { cachedPrograms = 8, threads, deterministic = false, tf32 = false } = options;
+    const { countMemory = false } = options;
     if (threads !== undefined) assertThreads(threads);
     if (!(Number.isSafeInteger(cachedPrograms) && cachedPrograms >= 1)) {
       const message = `cachedPrograms: expected a whole number of at least 1, found ${cachedPrograms}`;
@@ -39,10 +41,14 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
     const precision = precisionOf(options.precision ?? "32");
     const libtorch = findLibtorch(options.libtorch);
     if (device === "cuda") requireCuda(libtorch, index);
-    const settings = { device, index, precision, deterministic, tf32, threads: threads ?? null };
-    const thread = new TorchThread({ ...settings, libtorch });
+    const switches = { deterministic, tf32, countMemory, threads: threads ?? null };
+    const thread = new TorchThread({ ...switches, device, index, precision, libtorch });
     await opened(thread);
     return new TorchExecutor(thread, libtorch, cachedPrograms);
+  }
+
+  takeMemoryUse(): Promise<MemoryUse | null> {
+    return this.thread.send<"memory">({ kind: "memory" });
   }
 }
 

@@ -37,15 +37,19 @@ export class Libtorch {
   #fresh: Tensor[] = [];
   #live = 0;
 
-  /** @param binding stands for the library's functions, without loading it */
+  /**
+   * @param binding stands for the library's functions, without loading it
+   * @param countsMemory whether allocations are counted, see {@link Binding.memory}
+   */
   constructor(
     found: FoundLibtorch,
     device: "cpu" | "cuda",
     index: number,
     binding?: LibtorchFunctions,
+    countsMemory = false,
   ) {
     const operators = verifyOperators(found.directory, found.version);
-    this.binding = binding ?? new Binding(found, device === "cuda");
+    this.binding = binding ?? new Binding(found, device === "cuda", countsMemory);
     this.#stack = new ArgumentStack(this.binding);
     this.#callables = callables(operators);
     this.device = { type: this.binding.number(`aoti_torch_device_type_${device}`), index };

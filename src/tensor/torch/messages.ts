@@ -16,6 +16,7 @@ export interface ThreadSettings {
   readonly precision: Precision;
   readonly deterministic: boolean;
   readonly tf32: boolean;
+  readonly countMemory: boolean;
   /** Threads of one operation on the CPU; null for libtorch's own choice. */
   readonly threads: number | null;
 }

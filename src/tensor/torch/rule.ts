@@ -82,9 +82,17 @@ export class Run {
     return remembered(this.#shared, key, () => this.torch.keep(make()));
   }
 
-  /** Made once in the life of the executor. */
-  lasting(key: string, make: () => Tensor): Tensor {
-    return remembered(this.#lasting, key, () => this.torch.keep(make()));
+  /**
+   * A table made once in the life of the executor: at least the rows asked for. One that has too few is
+   * made again, rounded up, so that lengths that keep changing do not each leave one behind.
+   */
+  lastingTable(key: string, rows: number, make: (rows: number) => Tensor): Tensor {
+    const known = this.#lasting.get(key);
+    if (known !== undefined && this.torch.sizeOf(known, 0) >= rows) return known;
+    const made = this.torch.keep(make(2 ** Math.ceil(Math.log2(Math.max(rows, 1)))));
+    this.torch.release(known);
+    this.#lasting.set(key, made);
+    return made;
   }
 
   /** Frees all that is left. */

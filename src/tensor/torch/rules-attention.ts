@@ -199,10 +199,13 @@ function tablesFor(
   const table = (name: "cos" | "sin") =>
     run.shared(`${name} ${length} ${size} ${base} ${inverse} ${dtype}${rows}`, () => {
       const sign = name === "sin" && inverse ? -1 : 1;
-      const made = run.lasting(`${name} ${length} ${size} ${base} ${sign}`, () =>
-        torch.upload(rotaryTable(name, length, size, base, sign), [length, size]),
+      const made = run.lastingTable(`${name} ${size} ${base} ${sign}`, length, (rows) =>
+        torch.upload(rotaryTable(name, rows, size, base, sign), [rows, size]),
       );
-      const taken = positions === undefined ? made : torch.one("embedding", made, positions);
+      const taken =
+        positions === undefined
+          ? torch.one("slice", made, 0, 0, length)
+          : torch.one("embedding", made, positions);
       const shape = [positions === undefined ? 1 : batch, length, 1, size];
       return torch.cast(torch.one("reshape", taken, shape), dtype);
     });

@@ -1,7 +1,10 @@
+import { UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import type { PlainNamed, PlainProgram } from "../device/plan.ts";
 import type { DeviceRuntime, ResidentProgram } from "../device/session.ts";
+import type { MemoryUse } from "../executor.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import type { LibtorchFunctions } from "./binding.ts";
+import type { FoundLibtorch } from "./find-libtorch.ts";
 import { Libtorch } from "./libtorch.ts";
 import { LossScale } from "./loss-scale.ts";
 import type { ThreadSettings, TorchDescription } from "./messages.ts";
@@ -18,12 +21,15 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   readonly #lowDType: number | null;
   /** Of float16 alone. */
   readonly #lossScale: LossScale | null;
+  readonly #countsMemory: boolean;
   readonly #lasting = new Map<string, Tensor>();
 
   /** @param binding stands for the library's functions */
   constructor(settings: ThreadSettings, binding?: LibtorchFunctions) {
-    const { libtorch, device, index } = settings;
-    this.#torch = new Libtorch(libtorch, device, index, binding);
+    const { libtorch, device, index, countMemory } = settings;
+    this.#torch = new Libtorch(libtorch, device, index, binding, countMemory);
+    if (countMemory && this.#torch.binding.memory === null) throw notCounted(libtorch);
+    this.#countsMemory = countMemory;
     setSwitches(this.#torch, settings);
     this.#lowDType = lowDType(settings.precision, this.#torch.dtypes);
     this.#lossScale = settings.precision === "16-mixed" ? new LossScale() : null;
@@ -32,6 +38,10 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   describe(): TorchDescription {
     const { liveTensors, binding } = this.#torch;
     return { liveTensors, interfaceVersion: binding.version };
+  }
+
+  takeMemoryUse(): MemoryUse | null {
+    return this.#countsMemory ? (this.#torch.binding.memory?.takeUse() ?? null) : null;
   }
 
   load(program: PlainProgram): ResidentProgram<TensorState> {
@@ -59,4 +69,11 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   afterRequest(): void {
     this.#torch.sweep();
   }
+}
+
+function notCounted({ directory, version }: FoundLibtorch): UnsupportedFeatureError {
+  const message = `${directory}: the allocators of PyTorch ${version} report in another way than is known`;
+  return new UnsupportedFeatureError("memory", message, {
+    suggestions: ["open it without countMemory", "take PyTorch 2.11 or 2.15"],
+  });
 }
