@@ -5,6 +5,7 @@ import { type Executor, type ExecutorOptions, openExecutor } from "../../src/ten
 import { requireCuda } from "../../src/tensor/torch/cuda-driver.ts";
 import { findLibtorch } from "../../src/tensor/torch/find-libtorch.ts";
 import { REPOSITORY_ROOT, runProcess } from "../helpers/run-process.ts";
+import { SimulatedGpu, torchService } from "./cuda-program/executor.ts";
 import type { Tally } from "./tally.ts";
 
 export interface TestedExecutor {
@@ -12,6 +13,8 @@ export interface TestedExecutor {
   readonly name: string;
   /** Whether it is the first, with which names of checks need no addition. */
   readonly isUsual: boolean;
+  /** Whether it computes operation by operation in Python what a GPU would: slow. */
+  readonly isSimulated?: boolean;
   open(options?: ExecutorOptions): Promise<Executor>;
 }
 
@@ -31,12 +34,18 @@ export function testedExecutors(python: string): readonly TestedExecutor[] {
     open: (options = {}) =>
       openExecutor("torch", { threads: 1, device, libtorch: found.directory, ...options }),
   });
+  const simulated: TestedExecutor = {
+    name: "torch's program for CUDA",
+    isUsual: false,
+    isSimulated: true,
+    open: async (options) => new SimulatedGpu(torchService(python), found, options),
+  };
   try {
     requireCuda(found, 0);
-    return [ONNX, torch("cpu"), torch("cuda")];
+    return [ONNX, torch("cpu"), torch("cuda"), simulated];
   } catch (error) {
     if (process.env["SCDL_REQUIRE_GPU"] === "1") throw error;
-    return [ONNX, torch("cpu")];
+    return [ONNX, torch("cpu"), simulated];
   }
 }
 
@@ -55,8 +64,9 @@ export async function checkTorch(tally: Tally, python: string, workspace: string
     const files = [
       "test/src/tensor/torch-executor.test.ts",
       "test/src/tensor/torch-schemas.test.ts",
+      "test/src/tensor/cuda-program.test.ts",
     ];
-    const env = { ...process.env, LIBTORCH: environmentOf(python) };
+    const env = { ...process.env, LIBTORCH: environmentOf(python), SCDL_TORCH_PYTHON: python };
     mkdirSync(workspace, { recursive: true });
     const output = join(workspace, "report.json");
     const { code, stderr } = await runProcess(

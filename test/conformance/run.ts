@@ -11,6 +11,7 @@ import { REPOSITORY_ROOT } from "../helpers/run-process.ts";
 import { differences, dumpH5ad, type Json } from "./anndata.ts";
 import { checkArchives } from "./archives.ts";
 import { checkCellTokens } from "./cell-tokens.ts";
+import { checkCudaProgram } from "./cuda-program/checks.ts";
 import { checkDivergences, checkTable } from "./divergences.ts";
 import { preparePython } from "./environment.ts";
 import { checkTorch } from "./executors.ts";
@@ -55,6 +56,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkOrders(tally, python, join(workspace, "orders"));
   await checkEsmTokens(tally, python);
   await checkTorch(tally, python, join(workspace, "torch"));
+  await checkCudaProgram(tally, python);
   await checkModels(tally, python, join(workspace, "models"));
   await checkSafetensors(tally, python, join(workspace, "safetensors"));
   await checkWebDataset(tally, python, join(workspace, "webdataset"));

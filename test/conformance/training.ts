@@ -93,13 +93,15 @@ async function check<B extends TokenBatch>(
     threads: 1,
   });
   for (const executor of testedExecutors(python)) {
+    const [all, few] = executor.isSimulated === true ? [3, 2] : [steps, 10];
     await tally.check(`${run.name}, ${executor.name}`, async () => {
-      const [theirs, ours] = await Promise.all([answer, losses(run, executor)]);
-      return compared(ours, theirs as readonly number[], FLOAT32);
+      const first = { ...run, steps: Math.min(all, steps) };
+      const [theirs, ours] = await Promise.all([answer, losses(first, executor)]);
+      return compared(ours, (theirs as readonly number[]).slice(0, first.steps), FLOAT32);
     });
     if (executor.isUsual) continue;
     await tally.check(`${run.name}, ${executor.name} with bfloat16`, async () => {
-      const short = { ...run, steps: Math.min(10, steps) };
+      const short = { ...run, steps: Math.min(few, steps) };
       const ours = await losses(short, executor, "bf16-mixed");
       return compared(ours, ((await answer) as readonly number[]).slice(0, short.steps), BFLOAT16);
     });

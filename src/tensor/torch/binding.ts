@@ -217,7 +217,7 @@ export class Binding {
   }
 
   /** A function of libtorch's C++ side by its symbol, or null where this version has none. */
-  symbol(name: string, result: string, types: readonly string[]): NativeFunction | null {
+  symbol(name: string, result: string, types: readonly string[]): LibtorchMethod | null {
     return this.#has(name) ? this.#library.func(name, result, [...types]) : null;
   }
 
@@ -280,6 +280,9 @@ export class Binding {
     });
   }
 }
+
+/** By its symbol. */
+export type LibtorchMethod = (...given: readonly unknown[]) => unknown;
 
 /** What {@link Libtorch} needs of them: another implementation can stand for the library. */
 export type LibtorchFunctions = Pick<Binding, keyof Binding>;

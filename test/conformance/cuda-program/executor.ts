@@ -1,0 +1,50 @@
+/** The executor `torch` as on a GPU, in this thread, on the functions of the service. */
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DeviceExecutor } from "../../../src/tensor/device/executor.ts";
+import { DeviceSession } from "../../../src/tensor/device/session.ts";
+import type { ExecutorOptions } from "../../../src/tensor/open-executor.ts";
+import type { FoundLibtorch } from "../../../src/tensor/torch/find-libtorch.ts";
+import type { ThreadSettings, TorchDescription } from "../../../src/tensor/torch/messages.ts";
+import { precisionOf } from "../../../src/tensor/torch/precision.ts";
+import { TorchRuntime } from "../../../src/tensor/torch/torch-runtime.ts";
+import { verifyOperators } from "../../../src/tensor/torch/verified-operators.ts";
+import { SimulatedBinding } from "./binding.ts";
+import { TorchService } from "./service.ts";
+
+/** What it was not proven on: a GPU. */
+export class SimulatedGpu extends DeviceExecutor<TorchDescription> {
+  readonly name = "torch";
+  readonly binding: SimulatedBinding;
+
+  constructor(service: TorchService, libtorch: FoundLibtorch, options: ExecutorOptions = {}) {
+    const binding = new SimulatedBinding(
+      service,
+      verifyOperators(libtorch.directory, libtorch.version),
+    );
+    const { deterministic = false, precision = "32" } = options;
+    const settings: ThreadSettings = {
+      ...({ libtorch, device: "cuda", index: 0, threads: null } as const),
+      ...{ deterministic, tf32: false, countMemory: false, precision: precisionOf(precision) },
+    };
+    const session = new DeviceSession(() => new TorchRuntime(settings, binding));
+    super({
+      // proof: the session answers a request by its kind
+      send: async (request) => (await session.handle(request)) as never,
+      close: async () => {},
+    });
+    this.binding = binding;
+  }
+}
+
+let running: { readonly python: string; readonly service: TorchService } | null = null;
+
+/** The one process of this Python that all executors share. */
+export function torchService(python: string): TorchService {
+  if (running?.python !== python) {
+    const folder = mkdtempSync(join(tmpdir(), "scdl-torch-"));
+    running = { python, service: new TorchService(python, folder) };
+  }
+  return running.service;
+}
