@@ -27,6 +27,11 @@ export interface Executor extends AsyncDisposable {
   /** The name `openExecutor` knows it by. */
   readonly name: string;
   /**
+   * Training steps worth asking for before the values of the first are there: the device does not stand
+   * still in between. Their updates take a `guard`. Absent: 1.
+   */
+  readonly stepsInFlight?: number;
+  /**
    * Prepares a program. The result is cached: the same `Program` object gives the same executable
    * until newer ones push it out; a program pushed out is compiled again when it runs.
    */

@@ -52,11 +52,25 @@ export interface UpdateOptions {
    * gradients. Default: all that are trained.
    */
   readonly only?: ReadonlySet<string>;
+  /**
+   * For an update that is asked for before the results of what it follows are known: what else must be
+   * well for anything to change. A run that throws forbids it too. Only executors with
+   * `stepsInFlight` look at it.
+   */
+  readonly guard?: UpdateGuardOptions;
+}
+
+/** See {@link UpdateOptions.guard}. */
+export interface UpdateGuardOptions {
+  /** Scalar outputs that must be finite in every run since `zeroGradients()`. */
+  readonly outputs: readonly string[];
+  /** Whether the update before must have been applied. */
+  readonly update: boolean;
 }
 
 export interface UpdateResult {
   /** Global norm of the gradients, after the factor and before clipping. */
   readonly gradientNorm: number;
-  /** False when the norm is NaN or infinite: nothing was changed. */
+  /** False when the norm is NaN or infinite, or the guard forbade it: nothing was changed. */
   readonly applied: boolean;
 }

@@ -15,6 +15,17 @@ type Reply<A> =
   | { readonly id: number; readonly answer: A }
   | { readonly id: number; readonly error: ErrorMessage };
 
+/** An answer that is not there yet: the request after it is begun before. */
+export class Late<A> {
+  readonly answer: Promise<A>;
+
+  constructor(answer: Promise<A>) {
+    this.answer = answer;
+    // Whoever drops it does not want its error either.
+    answer.catch(() => {});
+  }
+}
+
 interface Pending<A> {
   readonly resolve: (answer: A) => void;
   readonly reject: (error: Error) => void;
@@ -76,25 +87,31 @@ export class RequestThread<
   }
 }
 
+type Handle<R, A> = (request: R) => A | Late<A> | Promise<A | Late<A>>;
+
 /**
- * The thread's side: answers every request by `handle`, in order. Memory of an answer that `moved`
- * names goes over without a copy.
+ * The thread's side: works on every request by `handle`, one after another. Memory of an answer that
+ * `moved` names goes over without a copy.
  *
  * @param name stands in for the path in errors that have none
  */
 export function serveRequests<R, A>(
   name: string,
-  handle: (request: R) => A | Promise<A>,
+  handle: Handle<R, A>,
   moved: (answer: A) => readonly ArrayBuffer[] = () => [],
 ): void {
   let last: Promise<void> = Promise.resolve();
   parentPort?.on("message", ({ id, request }: Envelope<R>) => {
+    const reply = (answer: A) => parentPort?.postMessage({ id, answer }, [...moved(answer)]);
+    const fail = (error: unknown) =>
+      parentPort?.postMessage({ id, error: errorToMessage(error, name) });
     last = last.then(async () => {
       try {
-        const answer = await handle(request);
-        parentPort?.postMessage({ id, answer }, [...moved(answer)]);
+        const made = await handle(request);
+        if (made instanceof Late) made.answer.then(reply).catch(fail);
+        else reply(made);
       } catch (error) {
-        parentPort?.postMessage({ id, error: errorToMessage(error, name) });
+        fail(error);
       }
     });
   });

@@ -1,9 +1,12 @@
 import type { MemoryUse, RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import type { Late } from "../request-thread.ts";
 import type { Answer, Description, Request } from "./messages.ts";
 import type { PlainNamed, PlainProgram } from "./plan.ts";
 
 type Soon<T> = T | Promise<T>;
+/** Some devices are still at work when the next request begins. */
+type SoonOrLate<T> = Soon<T | Late<T>>;
 
 /** Parameters, gradients and moments on a device, as its thread holds them. */
 export interface ResidentState {
@@ -14,7 +17,7 @@ export interface ResidentState {
 }
 
 export interface ResidentProgram<S> {
-  run(state: S, inputs: RunInputs, options: Required<RunOptions>): Soon<RunOutputs>;
+  run(state: S, inputs: RunInputs, options: Required<RunOptions>): SoonOrLate<RunOutputs>;
   close(): Soon<void>;
 }
 
@@ -25,7 +28,7 @@ export interface DeviceRuntime<S extends ResidentState, D extends Description> {
   takeMemoryUse?(): MemoryUse | null;
   load(program: PlainProgram): Soon<ResidentProgram<S>>;
   create(parameters: readonly PlainNamed[], trained: readonly string[]): Soon<S>;
-  update(state: S, optimizer: OptimizerSettings, options: UpdateOptions): Soon<UpdateResult>;
+  update(state: S, optimizer: OptimizerSettings, options: UpdateOptions): SoonOrLate<UpdateResult>;
   /** Called after every request, also one that failed. */
   afterRequest(): void;
 }
@@ -41,7 +44,7 @@ export class DeviceSession<S extends ResidentState, D extends Description> {
     this.#open = open;
   }
 
-  async handle(request: Request): Promise<Answer<D>> {
+  async handle(request: Request): Promise<Answer<D> | Late<Answer<D>>> {
     this.#runtime ??= await this.#open();
     try {
       return await this.#answer(request, this.#runtime);
@@ -50,7 +53,10 @@ export class DeviceSession<S extends ResidentState, D extends Description> {
     }
   }
 
-  async #answer(request: Request, runtime: DeviceRuntime<S, D>): Promise<Answer<D>> {
+  async #answer(
+    request: Request,
+    runtime: DeviceRuntime<S, D>,
+  ): Promise<Answer<D> | Late<Answer<D>>> {
     switch (request.kind) {
       case "describe":
         return runtime.describe();

@@ -35,6 +35,8 @@ export class Binding {
   readonly #duplicate: NativeFunction;
   readonly #free: NativeFunction;
   readonly #push: NativeFunction;
+  /** In the library for CUDA. */
+  #stream: NativeFunction | undefined;
 
   /** What the allocators report; null where nobody listens. */
   readonly memory: MemoryReports | null;
@@ -180,9 +182,34 @@ export class Binding {
     return this.#handle();
   }
 
-  copy(to: number, from: number): void {
+  /** @param isAsked a copy between device and pinned memory is only asked for, not waited for */
+  copy(to: number, from: number, isAsked = false): void {
     const copy = this.#function("aoti_torch_copy_", [POINTER, POINTER, "int32"]);
-    this.#check(copy(to, from, 0), "copy_");
+    this.#check(copy(to, from, isAsked ? 1 : 0), "copy_");
+  }
+
+  /**
+   * A tensor in memory of the host that the device copies from and to by itself; null where this
+   * version cannot make one. libtorch keeps the memory of freed ones for the next, and gives it out only
+   * when the device is done with it.
+   */
+  emptyPinned(shape: Shape, dtype: number): number | null {
+    const name = "aoti_torch_empty_strided_pinned";
+    if (!this.#functions.has(name) && !this.#has(name)) return null;
+    const types = ["int64", "void *", "void *", "int32", "int32", "int32", "void *"];
+    const make = this.#function(name, types);
+    const [sizes, strides] = [sizesOf(shape), stridesOf(shape)];
+    this.#check(make(shape.length, sizes, strides, dtype, 0, 0, this.#words), "empty_pinned");
+    return this.#handle();
+  }
+
+  /** What a device of CUDA works off in order: an address, 0 for the one that there always is. */
+  cudaStream(index: number): number {
+    this.#stream ??= loadKoffi()
+      .load(null)
+      .func("aoti_torch_get_current_cuda_stream", "int32", ["int32", "void *"]);
+    this.#check(this.#stream(index, this.#words), "get_current_cuda_stream");
+    return this.#handle();
   }
 
   dtypeOf(x: number): number {

@@ -4,20 +4,33 @@ import { fillDropoutMaskFast } from "../update/dropout-kernel.ts";
 import type { Libtorch } from "./libtorch.ts";
 import type { Tensor } from "./tensor.ts";
 
-type MaskMaker = (torch: Libtorch, shape: Shape, rate: number, key: DropoutKey) => Tensor;
+type MaskMaker = (
+  torch: Libtorch,
+  shape: Shape,
+  rate: number,
+  key: DropoutKey,
+  /** Remembers what is the same in every mask. */
+  lasting?: (key: string, make: () => Tensor) => Tensor,
+) => Tensor;
 
 /** The mask of `dropout-bits.ts`, filled by the processor. */
 export const dropoutMaskOnHost: MaskMaker = (torch, shape, rate, key) => {
   const bits = new Uint8Array(elementCount(shape));
   fillDropoutMaskFast(bits, rate, key);
-  return torch.isCuda ? torch.upload(bits, shape) : torch.fromHost(bits, shape);
+  return torch.isCuda ? torch.stage(bits, shape) : torch.fromHost(bits, shape);
 };
 
 /**
  * The same mask by the device's integer operations. int32 products wrap; `>>` is arithmetic, so the
  * bits that it brings in are masked out.
  */
-export const dropoutMaskOnDevice: MaskMaker = (torch, shape, rate, key) => {
+export const dropoutMaskOnDevice: MaskMaker = (
+  torch,
+  shape,
+  rate,
+  key,
+  lasting = (_, make) => make(),
+) => {
   const { k0, k1 } = dropoutKeys(key);
   const count = elementCount(shape);
   const words = Math.ceil(count / 2);
@@ -32,7 +45,8 @@ export const dropoutMaskOnDevice: MaskMaker = (torch, shape, rate, key) => {
     z = one("mul", fold(z, 13), 0xc2b2_ae35 | 0);
     return fold(z, 16);
   };
-  const bits = mix(one("bitwiseXor", mix(consecutive(torch, k0, words)), k1));
+  const low = lasting("consecutive numbers", () => torch.upload(LOW, [1, ROW]));
+  const bits = mix(one("bitwiseXor", mix(consecutive(torch, k0, words, low)), k1));
   const halves = torch.one("stack", [one("bitwiseAnd", bits, 0xffff), shifted(bits, 16)], 1);
   const kept = torch.one("ge", halves, integer(dropoutThreshold(rate)));
   const flat = torch.one("reshape", kept, [2 * words]);
@@ -41,17 +55,13 @@ export const dropoutMaskOnDevice: MaskMaker = (torch, shape, rate, key) => {
 };
 
 const ROW = 2 ** 16;
+const LOW = Int32Array.from({ length: ROW }, (_, at) => at);
 
 /** `count` int32 numbers from `first` on: high and low halves joined, for want of a sum of integers. */
-function consecutive(torch: Libtorch, first: number, count: number): Tensor {
+function consecutive(torch: Libtorch, first: number, count: number, lows: Tensor): Tensor {
   const low = first & (ROW - 1);
   const rows = Math.ceil((low + count) / ROW);
   const highs = Int32Array.from({ length: rows }, (_, row) => ((first >> 16) + row) << 16);
-  const lows = Int32Array.from({ length: ROW }, (_, at) => at);
-  const grid = torch.one(
-    "bitwiseXor",
-    torch.upload(highs, [rows, 1]),
-    torch.upload(lows, [1, ROW]),
-  );
+  const grid = torch.one("bitwiseXor", torch.stage(highs, [rows, 1]), lows);
   return torch.one("slice", torch.one("reshape", grid, [rows * ROW]), 0, low, low + count);
 }

@@ -15,12 +15,20 @@ import { TorchThread } from "./thread.ts";
  */
 export class TorchExecutor extends DeviceExecutor<TorchDescription> {
   readonly name = "torch";
+  /** On a GPU one that it computes, one that its thread asks for, and one that waits for the thread. */
+  readonly stepsInFlight: number;
   /** What was found and is used. */
   readonly libtorch: FoundLibtorch;
 
-  private constructor(thread: TorchThread, libtorch: FoundLibtorch, cachedPrograms: number) {
+  private constructor(
+    thread: TorchThread,
+    libtorch: FoundLibtorch,
+    device: "cpu" | "cuda",
+    cachedPrograms: number,
+  ) {
     super(thread, cachedPrograms);
     this.libtorch = libtorch;
+    this.stepsInFlight = device === "cuda" ? 3 : 2;
   }
 
   /**
@@ -44,7 +52,7 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
     const switches = { deterministic, tf32, countMemory, threads: threads ?? null };
     const thread = new TorchThread({ ...switches, device, index, precision, libtorch });
     await opened(thread);
-    return new TorchExecutor(thread, libtorch, cachedPrograms);
+    return new TorchExecutor(thread, libtorch, device, cachedPrograms);
   }
 
   takeMemoryUse(): Promise<MemoryUse | null> {

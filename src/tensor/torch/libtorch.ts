@@ -22,6 +22,9 @@ export interface DTypes {
   readonly bool: number;
 }
 
+/** Batches and sums are below it, weights and what models give out are not. */
+const PINNED_BYTES = 16 * 2 ** 20;
+
 /**
  * libtorch through its stable C interface: tensors and operators, on one device.
  *
@@ -36,6 +39,7 @@ export class Libtorch {
   readonly #numbers = new Map<number, Tensor>();
   #fresh: Tensor[] = [];
   #live = 0;
+  #waits = 0;
 
   /**
    * @param binding stands for the library's functions, without loading it
@@ -72,6 +76,11 @@ export class Libtorch {
   /** Tensors that are not freed: what a leak would show in. */
   get liveTensors(): number {
     return this.#live;
+  }
+
+  /** How often the host has waited for the device, see {@link stage} and {@link takeOut}. */
+  get waits(): number {
+    return this.#waits;
   }
 
   /** Calls an operator with one result. Arguments that are left away have the schema's defaults. */
@@ -130,19 +139,50 @@ export class Libtorch {
     return tensor;
   }
 
-  /** The array's values in memory of the device. */
+  /** The array's values in memory of the device; waits for it. */
   upload(array: HostArray, shape: Shape): Tensor {
     const host = this.fromHost(array, shape);
-    return this.isCuda ? this.toDevice(host) : this.#own(this.binding.clone(host.handle));
+    this.#waits++;
+    if (!this.isCuda) return this.#own(this.binding.clone(host.handle));
+    return this.one("toCopy", host, null, null, this.device);
   }
 
-  toDevice(x: Tensor): Tensor {
-    return this.one("toCopy", x, null, null, this.device);
+  /** The array's values in memory of the device, as {@link upload} has them, without waiting. */
+  stage(array: HostArray, shape: Shape): Tensor {
+    const host = this.fromHost(array, shape);
+    if (!this.isCuda) return this.#own(this.binding.clone(host.handle));
+    const pinned = this.#pinned(array.byteLength, shape, this.#dtypeOfArray(array));
+    if (pinned === null) return this.upload(array, shape);
+    this.binding.copy(pinned.handle, host.handle);
+    return this.one("toCopy", pinned, null, null, this.device, null, true);
   }
 
   /** Copies a tensor out; waits until it is computed. */
   download(x: Tensor, into: HostArray, shape: Shape): void {
+    this.#waits++;
     this.binding.copy(this.fromHost(into, shape).handle, x.handle);
+  }
+
+  /**
+   * Asks for a copy of a tensor in `into`, which has it once `arrived()` was called, after the device
+   * has come so far. Large ones are waited for.
+   */
+  takeOut(x: Tensor, into: HostArray, shape: Shape): { arrived(): void } {
+    const isSmall = into.byteLength <= PINNED_BYTES;
+    const pinned = this.isCuda ? this.#pinned(into.byteLength, shape, this.dtypeOf(x)) : null;
+    if (pinned === null) {
+      // Where the host computes there is nothing to wait for.
+      if (this.isCuda || !isSmall) this.#waits++;
+      this.binding.copy(this.fromHost(into, shape).handle, x.handle);
+      return { arrived: () => {} };
+    }
+    this.binding.copy(pinned.handle, x.handle, true);
+    this.keep(pinned);
+    const arrived = () => {
+      this.binding.copy(this.fromHost(into, shape).handle, pinned.handle);
+      this.release(pinned);
+    };
+    return { arrived };
   }
 
   /** Overwrites a tensor with the array's values. */
@@ -220,6 +260,12 @@ export class Libtorch {
 
   #unpack(list: number): Tensor[] {
     return this.binding.listItems(list).map((handle) => this.#own(handle));
+  }
+
+  /** Null for what is too large for memory that the system cannot move. */
+  #pinned(bytes: number, shape: Shape, dtype: number): Tensor | null {
+    const handle = bytes > PINNED_BYTES ? null : this.binding.emptyPinned(shape, dtype);
+    return handle === null ? null : this.#own(handle);
   }
 
   #dtypeOfArray(array: HostArray): number {

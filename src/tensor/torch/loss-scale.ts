@@ -1,4 +1,5 @@
 import type { RunOutputs } from "../executor.ts";
+import type { Late } from "../request-thread.ts";
 import type { Libtorch } from "./libtorch.ts";
 import type { TensorState } from "./tensor-state.ts";
 import { globalNorm } from "./update.ts";
@@ -20,8 +21,15 @@ export class LossScale {
     return this.#factor;
   }
 
-  /** Calls `run` until its gradients are finite, or the factor is 1 and cannot be the reason. */
-  find(state: TensorState, torch: Libtorch, run: (factor: number) => RunOutputs): RunOutputs {
+  /**
+   * Calls `run` until its gradients are finite, or the factor is 1 and cannot be the reason: the host
+   * waits for each.
+   */
+  find(
+    state: TensorState,
+    torch: Libtorch,
+    run: (factor: number) => RunOutputs | Late<RunOutputs>,
+  ): RunOutputs | Late<RunOutputs> {
     for (;;) {
       const before = state.heldGradients();
       try {

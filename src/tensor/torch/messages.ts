@@ -6,6 +6,8 @@ import type { Precision } from "./precision.ts";
 export interface TorchDescription extends Description {
   /** Of libtorch's C interface, e.g. "2.11". */
   readonly interfaceVersion: string;
+  /** How often the thread has waited for the device until now. Steps of a training add none. */
+  readonly waits: number;
 }
 
 /** Given to the thread when it starts. */

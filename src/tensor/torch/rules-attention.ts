@@ -105,7 +105,7 @@ function packedOf(
   const bounds = () =>
     run.shared(`bounds of ${own?.id}`, () => {
       const ends = Int32Array.from([0, ...ranges.map(({ end }) => end)]);
-      return torch.upload(ends, [ends.length]);
+      return torch.stage(ends, [ends.length]);
     });
   return { q, k, v, ranges, bounds, scale };
 }

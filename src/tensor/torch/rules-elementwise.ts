@@ -46,7 +46,8 @@ export const ELEMENTWISE_RULES = {
   dropoutMask: ({ attributes }, _, run) => {
     const { rate, layer, shape } = attributes;
     const make = run.torch.isCuda ? dropoutMaskOnDevice : dropoutMaskOnHost;
-    return [make(run.torch, shape, rate, { ...run.key, layer })];
+    const lasting = run.lasting.bind(run);
+    return [make(run.torch, shape, rate, { ...run.key, layer }, lasting)];
   },
   dropout: ({ attributes }, [x, mask], { torch }) => [
     torch.one("dropoutBackward", x, mask, 1 / (1 - attributes.rate)),

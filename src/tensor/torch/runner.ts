@@ -1,6 +1,8 @@
 import { type PlainNode, type PlainProgram, type Plan, planOf } from "../device/plan.ts";
 import type { RunInputs, RunOptions, RunOutputs } from "../executor.ts";
 import { elementCount, type HostArray, newHostArray } from "../program.ts";
+import type { Late } from "../request-thread.ts";
+import type { Arrivals } from "./arrivals.ts";
 import type { Libtorch } from "./libtorch.ts";
 import { type Operands, type Rule, type Rules, Run } from "./rule.ts";
 import { ATTENTION_RULES } from "./rules-attention.ts";
@@ -33,9 +35,11 @@ export class Runner {
   readonly #program: PlainProgram;
   readonly #plan: Plan;
   readonly #constants: ReadonlyMap<number, Tensor>;
+  readonly #arrivals: Arrivals;
 
-  constructor(torch: Libtorch, program: PlainProgram) {
+  constructor(torch: Libtorch, program: PlainProgram, arrivals: Arrivals) {
     this.#torch = torch;
+    this.#arrivals = arrivals;
     this.#program = program;
     this.#plan = planOf(program);
     this.#constants = new Map(
@@ -49,14 +53,14 @@ export class Runner {
 
   /**
    * Runs it with a state's values and adds the gradients to the state's. Tensors are freed after the
-   * last operation that needs them; only outputs are waited for.
+   * last operation that needs them. Nothing is waited for: outputs come when the device has computed them.
    */
   run(
     state: TensorState,
     inputs: RunInputs,
     key: Required<RunOptions>,
     precision: RunPrecision,
-  ): RunOutputs {
+  ): RunOutputs | Late<RunOutputs> {
     const torch = this.#torch;
     const { lowDType, lasting, lossScale } = precision;
     const run = new Run(torch, key, lowDType, lasting, this.#byId(inputs));
@@ -100,7 +104,7 @@ export class Runner {
         for (const id of this.#plan.forgotten[at] ?? []) run.forget(id);
         torch.sweep();
       }
-      return this.#outputs(values);
+      return this.#outputs(values, state);
     } finally {
       run.end();
       for (const id of own) torch.release(values.get(id));
@@ -132,7 +136,7 @@ export class Runner {
   #input(array: HostArray | undefined, shape: readonly number[]): Tensor {
     if (array === undefined) throw new Error("an input was not given");
     return this.#torch.isCuda
-      ? this.#torch.upload(array, shape)
+      ? this.#torch.stage(array, shape)
       : this.#torch.fromHost(array, shape);
   }
 
@@ -153,18 +157,21 @@ export class Runner {
     }
   }
 
-  #outputs(values: ReadonlyMap<number, Tensor>): RunOutputs {
-    const torch = this.#torch;
+  #outputs(values: ReadonlyMap<number, Tensor>, state: TensorState): RunOutputs | Late<RunOutputs> {
     const outputs: Record<string, HostArray> = {};
-    for (const { name, value } of this.#program.outputs) {
-      const array = newHostArray(value.dtype, elementCount(value.shape));
-      const tensor = values.get(value.id);
+    const copies = this.#program.outputs.map(({ name, value: { id, dtype, shape } }) => {
+      const array = newHostArray(dtype, elementCount(shape));
+      const tensor = values.get(id);
       if (tensor === undefined) throw new Error(`the output ${name} was not computed`);
-      torch.download(tensor, array, value.shape);
       outputs[name] = array;
-      torch.sweep();
-    }
-    return outputs;
+      const isLoss = this.hasGradients && dtype === "float32" && shape.length === 0;
+      if (isLoss) state.guard.ran(name, tensor);
+      return this.#torch.takeOut(tensor, array, shape);
+    });
+    return this.#arrivals.after(() => {
+      for (const copy of copies) copy.arrived();
+      return outputs;
+    });
   }
 }
 

@@ -3,9 +3,11 @@ import type { StateKind } from "../executor.ts";
 import { elementCount } from "../program.ts";
 import type { Libtorch } from "./libtorch.ts";
 import type { Tensor } from "./tensor.ts";
+import { UpdateGuard } from "./update-guard.ts";
 
 /** Parameters, gradients and moments of a model on the device. */
 export class TensorState {
+  readonly guard: UpdateGuard;
   readonly #torch: Libtorch;
   readonly #parameters: ReadonlyMap<string, PlainNamed["value"]>;
   readonly #trained: ReadonlySet<string>;
@@ -19,6 +21,7 @@ export class TensorState {
 
   constructor(torch: Libtorch, parameters: readonly PlainNamed[], trained: readonly string[]) {
     this.#torch = torch;
+    this.guard = new UpdateGuard(torch);
     this.#parameters = new Map(parameters.map(({ name, value }) => [name, value]));
     this.#trained = new Set(trained);
     for (const { name } of parameters) this.#zero("values", name);
@@ -84,6 +87,7 @@ export class TensorState {
   }
 
   zeroGradients(): void {
+    this.guard.begin();
     this.#free("gradients");
   }
 
@@ -109,6 +113,7 @@ export class TensorState {
   }
 
   close(): void {
+    this.guard.close();
     for (const kind of ["values", "gradients", "first", "second"] as const) this.#free(kind);
   }
 

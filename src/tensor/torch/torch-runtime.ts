@@ -3,7 +3,11 @@ import type { PlainNamed, PlainProgram } from "../device/plan.ts";
 import type { DeviceRuntime, ResidentProgram } from "../device/session.ts";
 import type { MemoryUse } from "../executor.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import type { Late } from "../request-thread.ts";
+import { Arrivals } from "./arrivals.ts";
 import type { LibtorchFunctions } from "./binding.ts";
+import { CudaQueue, cudaEvents } from "./cuda-queue.ts";
+import { type DeviceQueue, HOST_QUEUE } from "./device-queue.ts";
 import type { FoundLibtorch } from "./find-libtorch.ts";
 import { Libtorch } from "./libtorch.ts";
 import { LossScale } from "./loss-scale.ts";
@@ -23,21 +27,30 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   readonly #lossScale: LossScale | null;
   readonly #countsMemory: boolean;
   readonly #lasting = new Map<string, Tensor>();
+  readonly #arrivals: Arrivals;
 
-  /** @param binding stands for the library's functions */
-  constructor(settings: ThreadSettings, binding?: LibtorchFunctions) {
+  /**
+   * @param binding stands for the library's functions; all that it is asked for is done at once
+   * @param queue stands for the device's
+   */
+  constructor(settings: ThreadSettings, binding?: LibtorchFunctions, queue?: DeviceQueue) {
     const { libtorch, device, index, countMemory } = settings;
-    this.#torch = new Libtorch(libtorch, device, index, binding, countMemory);
-    if (countMemory && this.#torch.binding.memory === null) throw notCounted(libtorch);
+    const torch = new Libtorch(libtorch, device, index, binding, countMemory);
+    if (countMemory && torch.binding.memory === null) throw notCounted(libtorch);
+    this.#torch = torch;
     this.#countsMemory = countMemory;
-    setSwitches(this.#torch, settings);
+    const hasStream = torch.isCuda && binding === undefined;
+    const own = () =>
+      hasStream ? new CudaQueue(cudaEvents(), () => torch.binding.cudaStream(index)) : HOST_QUEUE;
+    this.#arrivals = new Arrivals(queue ?? own());
+    setSwitches(torch, settings);
     this.#lowDType = lowDType(settings.precision, this.#torch.dtypes);
     this.#lossScale = settings.precision === "16-mixed" ? new LossScale() : null;
   }
 
   describe(): TorchDescription {
-    const { liveTensors, binding } = this.#torch;
-    return { liveTensors, interfaceVersion: binding.version };
+    const { liveTensors, binding, waits } = this.#torch;
+    return { liveTensors, interfaceVersion: binding.version, waits };
   }
 
   takeMemoryUse(): MemoryUse | null {
@@ -45,14 +58,19 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   }
 
   load(program: PlainProgram): ResidentProgram<TensorState> {
-    const runner = new Runner(this.#torch, program);
+    const runner = new Runner(this.#torch, program, this.#arrivals);
     const precision = { lowDType: this.#lowDType, lasting: this.#lasting };
     const scale = runner.hasGradients ? this.#lossScale : null;
     return {
       run: (state, inputs, options) => {
         const run = (lossScale: number) =>
           runner.run(state, inputs, options, { ...precision, lossScale });
-        return scale === null ? run(1) : scale.find(state, this.#torch, run);
+        try {
+          return scale === null ? run(1) : scale.find(state, this.#torch, run);
+        } catch (error) {
+          state.guard.runLost();
+          throw error;
+        }
       },
       close: () => runner.close(),
     };
@@ -62,12 +80,22 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
     return new TensorState(this.#torch, parameters, trained);
   }
 
-  update(state: TensorState, optimizer: OptimizerSettings, options: UpdateOptions): UpdateResult {
-    return updateOnDevice(state, optimizer, options, this.#torch);
+  update(
+    state: TensorState,
+    optimizer: OptimizerSettings,
+    options: UpdateOptions,
+  ): UpdateResult | Late<UpdateResult> {
+    try {
+      return updateOnDevice(state, optimizer, options, this.#torch, this.#arrivals);
+    } catch (error) {
+      state.guard.updateLost();
+      throw error;
+    }
   }
 
   afterRequest(): void {
     this.#torch.sweep();
+    this.#arrivals.look();
   }
 }
 

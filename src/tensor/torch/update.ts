@@ -1,25 +1,30 @@
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import type { Late } from "../request-thread.ts";
 import { factorsFor, usesFirst } from "../update/host-update.ts";
+import type { Arrivals } from "./arrivals.ts";
 import type { Libtorch } from "./libtorch.ts";
 import type { Tensor } from "./tensor.ts";
 import type { TensorState } from "./tensor-state.ts";
 
 /**
  * An update with libtorch's fused optimizers. The norm, the clipping and the decision to leave all as
- * it is when the norm is not finite are the device's; the host waits only for the norm, at the end.
+ * it is are the device's; the host is told later.
  */
 export function updateOnDevice(
   state: TensorState,
   optimizer: OptimizerSettings,
   options: UpdateOptions,
   torch: Libtorch,
-): UpdateResult {
-  const { gradientFactor = 1, maxGradientNorm } = options;
+  arrivals: Arrivals,
+): UpdateResult | Late<UpdateResult> {
+  const { gradientFactor = 1, maxGradientNorm, guard } = options;
   const { trained } = state;
   if (trained.length === 0) return { gradientNorm: 0, applied: true };
+  if (state.guard.forbids(guard)) return { gradientNorm: Number.NaN, applied: false };
   const gradients = state.all("gradients", trained);
   const norm = torch.one("mul", globalNorm(gradients, torch), torch.number(gradientFactor));
-  const finite = torch.one("isfinite", norm);
+  const health = state.guard.check(norm, guard);
+  const finite = torch.one("isfinite", health);
   const skipped = torch.one("toCopy", torch.one("logicalNot", finite), torch.dtypes.float32);
   const factor = clipFactor(norm, gradientFactor, maxGradientNorm, torch);
   const scaled = factor === null ? gradients : torch.many("foreachMul", gradients, factor);
@@ -29,11 +34,13 @@ export function updateOnDevice(
     apply(state, names, byName, skipped, { optimizer, options }, torch);
   }
   state.valuesChanged();
-  const read = new Float32Array(1);
-  torch.download(norm, read, []);
-  torch.sweep();
-  const [gradientNorm = Number.NaN] = read;
-  return { gradientNorm, applied: Number.isFinite(gradientNorm) };
+  const told = new Float32Array(2);
+  const copy = torch.takeOut(torch.one("stack", [norm, health], 0), told, [2]);
+  return arrivals.after(() => {
+    copy.arrived();
+    const [gradientNorm = Number.NaN, isWell] = told;
+    return { gradientNorm, applied: isWell === 0 };
+  });
 }
 
 /** Of all gradients together; float32 [] on the device. */

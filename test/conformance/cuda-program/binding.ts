@@ -158,6 +158,14 @@ export class SimulatedBinding implements LibtorchFunctions {
     memory.set(Buffer.from(bytes, "base64"));
   }
 
+  emptyPinned(shape: Shape, dtype: number): number {
+    return this.#made("full", shape, 0, dtype, [this.number("aoti_torch_device_type_cpu"), 0]);
+  }
+
+  cudaStream(): number {
+    return 0;
+  }
+
   dtypeOf(x: number): number {
     return this.#served(x).dtype;
   }

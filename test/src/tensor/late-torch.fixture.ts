@@ -1,0 +1,25 @@
+/** The executor torch on the CPU as it is on a GPU: values come later, when the device likes. */
+
+import { DeviceExecutor } from "../../../src/tensor/device/executor.ts";
+import type { Answers, Request } from "../../../src/tensor/device/messages.ts";
+import { RequestThread } from "../../../src/tensor/request-thread.ts";
+import type { ThreadSettings, TorchDescription } from "../../../src/tensor/torch/messages.ts";
+import { LIBTORCH } from "./torch.fixture.ts";
+
+export class LateTorch extends DeviceExecutor<TorchDescription> {
+  readonly name = "torch";
+  readonly stepsInFlight: number;
+
+  constructor(stepsInFlight = 3) {
+    const libtorch = LIBTORCH;
+    if (libtorch === null) throw new Error("no libtorch");
+    const settings: ThreadSettings = {
+      ...{ libtorch, device: "cpu", index: 0, precision: "32", threads: 1 },
+      ...{ deterministic: false, tf32: false, countMemory: false },
+    };
+    const file = new URL("./late-torch-worker.fixture.ts", import.meta.url);
+    const ended = new Error("the thread has ended");
+    super(new RequestThread<Request, Answers<TorchDescription>>(file, settings, ended));
+    this.stepsInFlight = stepsInFlight;
+  }
+}
