@@ -39,6 +39,7 @@ export type {
   AdamSettings,
   OptimizerSettings,
   SgdSettings,
+  UpdateGuardOptions,
   UpdateOptions,
   UpdateResult,
 } from "./optimizer.ts";

@@ -48,9 +48,11 @@ export class BatchRunner<B> {
    * Leaves the gradient of the batch of all ranks in the state, see {@link LossReduction}. A batch
    * without anything to count has gradient 0.
    *
-   * @param step updates done before
+   * @param step updates asked for before
+   * @param ahead runs that may be asked for before the first of them is done
+   * @returns what gives the sums, once they are known
    */
-  async accumulate(batch: B, step: number): Promise<BatchSums> {
+  async accumulate(batch: B, step: number, ahead: number): Promise<() => Promise<BatchSums>> {
     const { model, state, seed, clock, replicas } = this.#options;
     const parts = this.#divide(batch);
     clock.charge("host");
@@ -58,8 +60,9 @@ export class BatchRunner<B> {
     const { all, begin } = await replicas.share(counts, batch);
     clock.charge("exchange");
     const factors = lossFactors(this.#options.lossReduction, all).slice(begin);
-    await state.zeroGradients();
-    const sums: Record<string, number> = {};
+    const zeroed = state.zeroGradients();
+    const runs: Promise<RunOutputs>[] = [];
+    await roomFor(ahead, [zeroed]);
     let [tokens, paddedTokens] = [0, 0];
     clock.charge("host");
     for (const [at, part] of parts.entries()) {
@@ -69,17 +72,25 @@ export class BatchRunner<B> {
       const microBatch = begin + at;
       const inputs = { ...model.inputs(part, size, "train"), [GRADIENT_SEED]: seedOfGradient };
       clock.charge("host");
-      const outputs = await state.run(executable, inputs, { seed, step, microBatch });
+      runs.push(state.run(executable, inputs, { seed, step, microBatch }));
+      await roomFor(ahead, runs);
       clock.charge("run");
-      addScalars(sums, outputs);
       paddedTokens += size.batch * size.length;
       tokens += model.tokenCount?.(part) ?? size.batch * size.length;
     }
     clock.charge("host");
     await replicas.sumGradients(state);
-    const summed = await replicas.sum(sums, [this.#rows(batch), tokens, paddedTokens]);
     clock.charge("exchange");
-    return sumsOf(summed, total(all));
+    const numbers = [this.#rows(batch), tokens, paddedTokens];
+    return async () => {
+      await zeroed;
+      const sums: Record<string, number> = {};
+      for (const run of runs) addScalars(sums, await run);
+      clock.charge("run");
+      const summed = await replicas.sum(sums, numbers);
+      clock.charge("exchange");
+      return sumsOf(summed, total(all));
+    };
   }
 
   /** Forward pass without dropout and gradients. */
@@ -150,6 +161,12 @@ export class BatchRunner<B> {
     clock.charge("compile");
     return executable;
   }
+}
+
+/** Waits until no more than `ahead` - 1 of the promises are open; errors of the others are seen later. */
+async function roomFor(ahead: number, asked: readonly Promise<unknown>[]): Promise<void> {
+  asked.at(-1)?.catch(() => {});
+  await asked.at(-ahead);
 }
 
 /** Adds `from` to `sums`, name by name. */

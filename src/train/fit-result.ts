@@ -2,7 +2,7 @@ import type { Scalars } from "./loggers/logger.ts";
 import type { StepTimes } from "./metrics/step-times.ts";
 
 export interface FitOptions {
-  /** Ends the run after the step in progress, with a checkpoint: nothing is thrown. */
+  /** Ends the run after the steps in progress, with a checkpoint: nothing is thrown. */
   readonly signal?: AbortSignal | undefined;
 }
 

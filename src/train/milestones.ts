@@ -2,6 +2,8 @@
 export interface Milestones {
   validatesAfter(step: number): boolean;
   savesAfter(step: number): boolean;
+  /** Whether one of both follows. */
+  follow(step: number): boolean;
 }
 
 /** The last step is one of both. */
@@ -13,8 +15,11 @@ export function milestonesOf(options: {
   readonly saveEveryNSteps?: number;
 }): Milestones {
   const { maxSteps, valCheckInterval = maxSteps, saveEveryNSteps = valCheckInterval } = options;
+  const validatesAfter = (step: number) => step % valCheckInterval === 0 || step === maxSteps;
+  const savesAfter = (step: number) => step % saveEveryNSteps === 0 || step === maxSteps;
   return {
-    validatesAfter: (step) => step % valCheckInterval === 0 || step === maxSteps,
-    savesAfter: (step) => step % saveEveryNSteps === 0 || step === maxSteps,
+    validatesAfter,
+    savesAfter,
+    follow: (step) => validatesAfter(step) || savesAfter(step),
   };
 }

@@ -3,7 +3,8 @@ import { addGradients, type NamedValue, type Program, ProgramBuilder } from "../
 
 /** float32 []: what the gradient of the summed loss is multiplied by, 1 / count of the step. */
 export const GRADIENT_SEED = "gradient_seed";
-const LOSS = "loss";
+/** The output that the summed loss is. */
+export const LOSS = "loss";
 /** Programs kept; an executor keeps fewer of them compiled. */
 const KEPT = 64;
 

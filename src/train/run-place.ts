@@ -9,6 +9,8 @@ export interface DoneStep {
   readonly learningRate: number;
   readonly gradientNorm: number;
   readonly rows: number;
+  /** Of its batch: the data may be further. */
+  readonly epoch: number;
 }
 
 /** Where a run stands: its counts, and the newest value of every metric. */
@@ -33,7 +35,7 @@ export class RunPlace {
     this.isSaved = true;
   }
 
-  trained({ loss, learningRate, gradientNorm, rows }: DoneStep): void {
+  trained({ loss, learningRate, gradientNorm, rows, epoch }: DoneStep): void {
     this.step++;
     this.isSaved = false;
     this.consumedSamples += rows;
@@ -42,7 +44,7 @@ export class RunPlace {
       reduced_train_loss: loss,
       lr: learningRate,
       grad_norm: gradientNorm,
-      epoch: this.epoch,
+      epoch,
       consumed_samples: this.consumedSamples,
     };
   }

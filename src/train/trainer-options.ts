@@ -24,7 +24,10 @@ import type { Schedule } from "./schedule.ts";
 export interface TrainStep<B> {
   /** Updates done, this one included. */
   readonly step: number;
-  /** The batch; its arrays are read only, and only during the call. */
+  /**
+   * The batch; its arrays are read only, and only during the call. With an executor that has
+   * `stepsInFlight` later ones were made by then: a loader that uses memory again has taken its back.
+   */
   readonly batch: B;
   /** Mean loss over the batch, before the update. */
   readonly loss: number;

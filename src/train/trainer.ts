@@ -1,4 +1,3 @@
-import type { ScdlError } from "../../formats/common/errors.ts";
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
 import { outOfMemoryOf } from "../tensor/out-of-memory.ts";
 import { BatchRunner } from "./batch-runner.ts";
@@ -18,9 +17,9 @@ import { OptimizerShards } from "./ranks/optimizer-shards.ts";
 import { Replicas } from "./ranks/replicas.ts";
 import { RunPlace } from "./run-place.ts";
 import { momentsOf, resumeRun } from "./runs/resumed-run.ts";
-import { smallerModel, smallerSteps } from "./smaller.ts";
+import { StepsInFlight } from "./steps-in-flight.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
-import { TrainingError, type TrainingErrorCode } from "./training-error.ts";
+import { dataEnded, lossNotFinite, memoryMissing, type StoppedRun } from "./training-error.ts";
 import { validate } from "./validation.ts";
 
 const CHOICE = "to choose checkpoints by";
@@ -93,7 +92,7 @@ export class Trainer<B> implements AsyncDisposable {
       return await this.#fit(signal);
     } catch (thrown) {
       const missing = outOfMemoryOf(thrown);
-      const error = missing === null ? thrown : await this.#outOfMemory(missing);
+      const error = missing === null ? thrown : await memoryMissing(missing, this.#stopped);
       this.#replicas.abort(error);
       throw error;
     }
@@ -215,49 +214,42 @@ export class Trainer<B> implements AsyncDisposable {
   }
 
   async #steps(runner: BatchRunner<B>): Promise<void> {
-    const ended = () => this.#error("data-ended", "the training data has ended");
+    const steps = this.#stepsInFlight(runner);
     const loader = this.#options.data.trainLoader();
-    for await (const batch of epochsOf(loader, this.#place, ended)) {
-      this.#clock.charge("data");
-      await this.#train(runner, batch);
-      await this.#afterStep(runner);
-      if (this.#isOver) break;
+    const ended = async () => {
+      await steps.see();
+      return dataEnded(this.#stopped);
+    };
+    try {
+      for await (const batch of epochsOf(loader, this.#place, ended)) {
+        this.#clock.charge("data");
+        await steps.take(batch);
+        if (steps.areSeen) await this.#afterStep(runner);
+        this.#saver?.check();
+        if (this.#isOver) break;
+      }
+    } finally {
+      await steps.see();
     }
   }
 
-  async #train(runner: BatchRunner<B>, batch: B): Promise<void> {
-    const { model, schedule, maxGradientNorm, observer, logger } = this.#options;
-    const { logEveryNSteps = 1, maxSteps, profileStep } = this.#options;
-    const sums = await runner.accumulate(batch, this.#place.step);
-    const loss = model.reduce(sums.sums, Math.max(sums.count, 1))["loss"] ?? Number.NaN;
-    const next = this.#place.step + 1;
-    if (!Number.isFinite(loss)) throw await this.#notFinite(`the loss of step ${next} is ${loss}`);
-    const learningRate = schedule(this.#place.step);
-    const clipping = maxGradientNorm === undefined ? {} : { maxGradientNorm };
-    const given = { step: next, learningRate, ...clipping };
-    const state = this.#state as ParameterState; // proof: fit() has made it
-    const shards = this.#shards;
-    const part = shards === null ? {} : { only: shards.mine };
-    const { gradientNorm, applied } = await state.update(this.#optimizer, { ...given, ...part });
-    if (!applied)
-      throw await this.#notFinite(`the gradient norm of step ${next} is ${gradientNorm}`);
-    this.#clock.charge("update");
-    await shards?.shareValues(state);
-    this.#clock.charge("exchange");
-    this.#place.trained({ loss, learningRate, gradientNorm, rows: sums.rows });
-    this.#log.count(sums);
-    const { step, consumedSamples } = this.#place;
-    const { tokens, paddedTokens } = sums;
-    const event = { step, batch, loss, learningRate, gradientNorm, consumedSamples };
-    observer?.trained?.({ ...event, tokens, paddedTokens });
-    if (step % logEveryNSteps === 0 || step === maxSteps) {
-      logger?.log(step, this.#log.line(this.#place.metrics));
-    }
-    this.#clock.charge("log");
-    if (step === profileStep) {
-      const { forward, both } = await runner.profile(batch, step - 1);
-      logger?.log(step, { forward_ms: forward, backward_ms: Math.max(0, both - forward) });
-    }
+  #stepsInFlight(runner: BatchRunner<B>): StepsInFlight<B> {
+    const replicas = this.#replicas;
+    const { executor } = this.#options;
+    return new StepsInFlight({
+      ...this.#options,
+      runner,
+      state: this.#state as ParameterState, // proof: fit() has made it
+      optimizer: this.#optimizer,
+      shards: this.#shards,
+      place: this.#place,
+      milestones: this.#milestones,
+      clock: this.#clock,
+      log: this.#log,
+      // Ranks stop together: each is to know the losses of all before it goes on.
+      limit: replicas.isAlone ? (executor.stepsInFlight ?? 1) : 1,
+      notFinite: (what) => lossNotFinite(what, this.#stopped),
+    });
   }
 
   /** Validation and checkpoint, where they are due. */
@@ -266,7 +258,6 @@ export class Trainer<B> implements AsyncDisposable {
     const isDue = validationDue || this.#milestones.validatesAfter(step);
     if (isDue) await this.#validate(runner);
     if (!this.#place.validationDue && this.#milestones.savesAfter(step)) await this.#save();
-    this.#saver?.check();
   }
 
   async #validate(runner: BatchRunner<B>): Promise<void> {
@@ -291,7 +282,10 @@ export class Trainer<B> implements AsyncDisposable {
       throw error;
     }
     if (diverged === null || this.#earlyStopping?.isOver === true) return;
-    throw await this.#notFinite(`the validation loss of step ${this.step} is ${diverged}`);
+    throw await lossNotFinite(
+      `the validation loss of step ${this.step} is ${diverged}`,
+      this.#stopped,
+    );
   }
 
   /** Of a model that does not say its metrics, once they are seen. */
@@ -317,42 +311,12 @@ export class Trainer<B> implements AsyncDisposable {
     this.#clock.charge("checkpoint");
   }
 
-  #notFinite(what: string): Promise<TrainingError> {
-    const message = `${what}: training stopped after step ${this.step}`;
-    const suggestions = [
-      "a smaller learning rate (--lr), a longer warm-up (--warmup-steps), or clipping (--clip-grad)",
-    ];
-    return this.#error("loss-not-finite", message, suggestions);
-  }
-
-  #outOfMemory(missing: ScdlError): Promise<TrainingError> {
-    const { model, microBatchSize } = this.#options;
-    const isOfSteps = this.#state !== null;
-    const what = isOfSteps ? `step ${this.step + 1}` : "the weights";
-    const message = `${missing.message}, for ${what}: training stopped after step ${this.step}`;
-    const suggestions = isOfSteps ? smallerSteps(microBatchSize) : smallerModel(model.parameters);
-    return this.#error("out-of-memory", message, suggestions, missing);
-  }
-
-  async #error(
-    code: TrainingErrorCode,
-    message: string,
-    suggestions: readonly string[] = [],
-    cause?: unknown,
-  ): Promise<TrainingError> {
-    await this.#saver?.settle();
-    const checkpoint = this.#saver?.newest ?? null;
-    const others = code === "loss-not-finite" ? this.#beforeThisStep() : [];
-    const given = { step: this.step, checkpoint, suggestions: [...suggestions, ...others], cause };
-    return new TrainingError(code, message, given);
-  }
-
-  /** A checkpoint of the weights that the loss is of may be as bad as it. */
-  #beforeThisStep(): readonly string[] {
-    const kept = this.#saver === null ? [] : (this.#options.checkpoints?.list() ?? []);
-    const [before, newest] = kept.slice(-2);
-    if (before === undefined || newest?.step !== this.step) return [];
-    return [`if it is not the data, remove ${newest.path}, and go on from ${before.path}`];
+  get #stopped(): StoppedRun {
+    const { checkpoints, microBatchSize, model } = this.#options;
+    const { parameters } = model;
+    const hasWeights = this.#state !== null;
+    const told = { step: this.step, saver: this.#saver, checkpoints, microBatchSize };
+    return { ...told, parameters, hasWeights };
   }
 }
 

@@ -63,6 +63,8 @@ export async function checkTorch(tally: Tally, python: string, workspace: string
     const vitest = join(REPOSITORY_ROOT, "node_modules", "vitest", "vitest.mjs");
     const files = [
       "test/src/tensor/torch-executor.test.ts",
+      "test/src/tensor/torch-late.test.ts",
+      "test/src/train/steps-in-flight.test.ts",
       "test/src/tensor/torch-schemas.test.ts",
       "test/src/tensor/cuda-program.test.ts",
     ];

@@ -9,8 +9,8 @@ type MaskMaker = (
   shape: Shape,
   rate: number,
   key: DropoutKey,
-  /** Remembers what is the same in every mask. */
-  lasting?: (key: string, make: () => Tensor) => Tensor,
+  /** Remembers a row that is the same in every mask. */
+  table?: (name: string, make: () => Tensor) => Tensor,
 ) => Tensor;
 
 /** The mask of `dropout-bits.ts`, filled by the processor. */
@@ -29,7 +29,7 @@ export const dropoutMaskOnDevice: MaskMaker = (
   shape,
   rate,
   key,
-  lasting = (_, make) => make(),
+  table = (_, make) => make(),
 ) => {
   const { k0, k1 } = dropoutKeys(key);
   const count = elementCount(shape);
@@ -45,7 +45,7 @@ export const dropoutMaskOnDevice: MaskMaker = (
     z = one("mul", fold(z, 13), 0xc2b2_ae35 | 0);
     return fold(z, 16);
   };
-  const low = lasting("consecutive numbers", () => torch.upload(LOW, [1, ROW]));
+  const low = table("consecutive numbers", () => torch.upload(LOW, [1, ROW]));
   const bits = mix(one("bitwiseXor", mix(consecutive(torch, k0, words, low)), k1));
   const halves = torch.one("stack", [one("bitwiseAnd", bits, 0xffff), shifted(bits, 16)], 1);
   const kept = torch.one("ge", halves, integer(dropoutThreshold(rate)));

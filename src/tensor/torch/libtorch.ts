@@ -179,7 +179,9 @@ export class Libtorch {
     this.binding.copy(pinned.handle, x.handle, true);
     this.keep(pinned);
     const arrived = () => {
-      this.binding.copy(this.fromHost(into, shape).handle, pinned.handle);
+      const host = this.fromHost(into, shape);
+      this.binding.copy(host.handle, pinned.handle);
+      this.release(host);
       this.release(pinned);
     };
     return { arrived };

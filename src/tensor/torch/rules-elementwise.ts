@@ -46,8 +46,8 @@ export const ELEMENTWISE_RULES = {
   dropoutMask: ({ attributes }, _, run) => {
     const { rate, layer, shape } = attributes;
     const make = run.torch.isCuda ? dropoutMaskOnDevice : dropoutMaskOnHost;
-    const lasting = run.lasting.bind(run);
-    return [make(run.torch, shape, rate, { ...run.key, layer }, lasting)];
+    const table = (name: string, make: () => Tensor) => run.lastingTable(name, 1, make);
+    return [make(run.torch, shape, rate, { ...run.key, layer }, table)];
   },
   dropout: ({ attributes }, [x, mask], { torch }) => [
     torch.one("dropoutBackward", x, mask, 1 / (1 - attributes.rate)),

@@ -25,6 +25,11 @@ export class Replicas {
     this.#ranks = communicator === undefined || communicator.worldSize === 1 ? null : communicator;
   }
 
+  /** A run of one process. */
+  get isAlone(): boolean {
+    return this.#ranks === null;
+  }
+
   /** Rank 0: writes logs and checkpoints. */
   get isFirst(): boolean {
     return this.#ranks === null || this.#ranks.rank === 0;

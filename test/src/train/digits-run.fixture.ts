@@ -21,7 +21,7 @@ export const newFolder = (): string => join(folder, `run-${runs++}`);
 
 export interface Run extends Partial<TrainerOptions<DigitBatch>> {
   readonly data?: never;
-  readonly digits?: Omit<DigitOptions, "maxSteps">;
+  readonly digits?: Partial<DigitOptions>;
   readonly stopAt?: number;
   /** Stops in the validation after this step, once it has seen a batch. */
   readonly cutAt?: number;

@@ -1,0 +1,175 @@
+import type { OptimizerSettings, ParameterState, UpdateResult } from "../tensor/index.ts";
+import type { BatchRunner, BatchSums } from "./batch-runner.ts";
+import type { StepLog } from "./metrics/step-log.ts";
+import type { StepClock } from "./metrics/step-times.ts";
+import type { Milestones } from "./milestones.ts";
+import { LOSS } from "./model-programs.ts";
+import type { OptimizerShards } from "./ranks/optimizer-shards.ts";
+import type { RunPlace } from "./run-place.ts";
+import type { TrainerOptions } from "./trainer-options.ts";
+
+export interface StepsInFlightOptions<B>
+  extends Pick<
+    TrainerOptions<B>,
+    "model" | "schedule" | "maxSteps" | "maxGradientNorm" | "profileStep"
+  > {
+  readonly observer?: TrainerOptions<B>["observer"];
+  readonly logger?: TrainerOptions<B>["logger"];
+  readonly logEveryNSteps?: number;
+  readonly runner: BatchRunner<B>;
+  readonly state: ParameterState;
+  readonly optimizer: OptimizerSettings;
+  readonly shards: OptimizerShards | null;
+  readonly place: RunPlace;
+  readonly milestones: Milestones;
+  readonly clock: StepClock;
+  readonly log: StepLog;
+  /** Steps that may be asked for before the values of the first are seen. */
+  readonly limit: number;
+  /** The error of a loss or gradient that is not finite. */
+  readonly notFinite: (what: string) => Promise<Error>;
+}
+
+/** A step that the executor was asked for. */
+interface AskedStep<B> {
+  readonly batch: B;
+  /** Updates, this one included. */
+  readonly step: number;
+  readonly epoch: number;
+  readonly learningRate: number;
+  readonly sums: () => Promise<BatchSums>;
+  readonly update: Promise<UpdateResult>;
+}
+
+/**
+ * The training steps of a run. An executor with `stepsInFlight` is asked for the next ones before the
+ * values of the first are there, so that its device does not wait for the host; each is told of in order, with
+ * its own values. Before a step that something else follows, all of them are seen.
+ *
+ * Where a loss or a gradient is not finite, updates asked for after it change nothing: their
+ * guard says so on the device.
+ */
+export class StepsInFlight<B> {
+  readonly #options: StepsInFlightOptions<B>;
+  readonly #asked: AskedStep<B>[] = [];
+
+  constructor(options: StepsInFlightOptions<B>) {
+    this.#options = options;
+  }
+
+  /** Whether every step that was asked for has been seen. */
+  get areSeen(): boolean {
+    return this.#asked.length === 0;
+  }
+
+  /** Asks for the step of a batch, and sees so many that it may ask for another. */
+  async take(batch: B): Promise<void> {
+    const { limit, place, milestones, profileStep } = this.#options;
+    const step = place.step + this.#asked.length + 1;
+    this.#asked.push(await this.#ask(batch, step));
+    const isFollowed = milestones.follow(step) || step === profileStep;
+    while (this.#asked.length >= (isFollowed ? 1 : limit)) await this.#seeFirst();
+  }
+
+  /** Sees all that was asked for. */
+  async see(): Promise<void> {
+    while (!this.areSeen) await this.#seeFirst();
+  }
+
+  async #ask(batch: B, step: number): Promise<AskedStep<B>> {
+    const { runner, state, optimizer, schedule, maxGradientNorm } = this.#options;
+    const { limit, place, clock, shards } = this.#options;
+    const { epoch } = place;
+    let sums = await runner.accumulate(batch, step - 1, limit);
+    if (limit === 1) {
+      const known = await sums();
+      await this.#assertFinite(step, this.#lossOf(known));
+      sums = async () => known;
+    }
+    const learningRate = schedule(step - 1);
+    const update = state.update(optimizer, {
+      ...{ step, learningRate },
+      ...(maxGradientNorm === undefined ? {} : { maxGradientNorm }),
+      ...(shards === null ? {} : { only: shards.mine }),
+      ...(limit === 1 ? {} : { guard: { outputs: [LOSS], update: !this.areSeen } }),
+    });
+    update.catch(() => {}); // it is looked at when the step is seen
+    clock.charge("update");
+    return { batch, step, epoch, learningRate, sums, update };
+  }
+
+  async #seeFirst(): Promise<void> {
+    const asked = this.#asked.shift();
+    if (asked === undefined) return;
+    try {
+      await this.#seeStep(asked);
+    } catch (error) {
+      await this.#forget();
+      throw error;
+    }
+  }
+
+  async #seeStep(asked: AskedStep<B>): Promise<void> {
+    const { clock, shards, state, observer, log, place, runner } = this.#options;
+    const { batch, step, learningRate } = asked;
+    const sums = await asked.sums();
+    const result = await asked.update;
+    clock.charge("update");
+    const loss = this.#lossOf(sums);
+    if (result.applied) {
+      await shards?.shareValues(state);
+      clock.charge("exchange");
+      this.#count(asked, loss, result, sums);
+    }
+    await this.#assertFinite(step, loss);
+    const { gradientNorm } = result;
+    if (!result.applied) throw await this.#notFinite("gradient norm", step, gradientNorm);
+    log.count(sums);
+    const { consumedSamples } = place;
+    const { tokens, paddedTokens } = sums;
+    const event = { step, batch, loss, learningRate, gradientNorm, consumedSamples };
+    observer?.trained?.({ ...event, tokens, paddedTokens });
+    this.#logStep(step);
+    if (step !== this.#options.profileStep) return;
+    const { forward, both } = await runner.profile(batch, step - 1);
+    const times = { forward_ms: forward, backward_ms: Math.max(0, both - forward) };
+    this.#options.logger?.log(step, times);
+  }
+
+  #logStep(step: number): void {
+    const { logger, logEveryNSteps = 1, maxSteps, log, place, clock } = this.#options;
+    if (step % logEveryNSteps === 0 || step === maxSteps) {
+      logger?.log(step, log.line(place.metrics));
+    }
+    clock.charge("log");
+  }
+
+  /** After an error: waits for the rest, of which nothing is told but that they were done. */
+  async #forget(): Promise<void> {
+    for (const asked of this.#asked.splice(0)) {
+      const [sums, result] = await Promise.allSettled([asked.sums(), asked.update]);
+      if (sums.status === "rejected" || result.status === "rejected") continue;
+      if (!result.value.applied) continue;
+      this.#count(asked, this.#lossOf(sums.value), result.value, sums.value);
+    }
+  }
+
+  #count(asked: AskedStep<B>, loss: number, result: UpdateResult, { rows }: BatchSums): void {
+    const { epoch, learningRate } = asked;
+    const { gradientNorm } = result;
+    this.#options.place.trained({ loss, learningRate, gradientNorm, rows, epoch });
+  }
+
+  #lossOf({ sums, count }: BatchSums): number {
+    return this.#options.model.reduce(sums, Math.max(count, 1))["loss"] ?? Number.NaN;
+  }
+
+  async #assertFinite(step: number, loss: number): Promise<void> {
+    if (!Number.isFinite(loss)) throw await this.#notFinite("loss", step, loss);
+  }
+
+  async #notFinite(what: string, step: number, value: number): Promise<Error> {
+    await this.#forget();
+    return this.#options.notFinite(`the ${what} of step ${step} is ${value}`);
+  }
+}
