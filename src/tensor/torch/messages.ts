@@ -8,6 +8,8 @@ export interface TorchDescription extends Description {
   readonly interfaceVersion: string;
   /** How often the thread has waited for the device until now. Steps of a training add none. */
   readonly waits: number;
+  /** Milliseconds that it took to ask the device for runs and updates; on the CPU, to compute them. */
+  readonly askedMs: number;
 }
 
 /** Given to the thread when it starts. */

@@ -28,6 +28,7 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   readonly #countsMemory: boolean;
   readonly #lasting = new Map<string, Tensor>();
   readonly #arrivals: Arrivals;
+  #askedMs = 0;
 
   /**
    * @param binding stands for the library's functions; all that it is asked for is done at once
@@ -50,7 +51,7 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
 
   describe(): TorchDescription {
     const { liveTensors, binding, waits } = this.#torch;
-    return { liveTensors, interfaceVersion: binding.version, waits };
+    return { liveTensors, interfaceVersion: binding.version, waits, askedMs: this.#askedMs };
   }
 
   takeMemoryUse(): MemoryUse | null {
@@ -65,12 +66,10 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
       run: (state, inputs, options) => {
         const run = (lossScale: number) =>
           runner.run(state, inputs, options, { ...precision, lossScale });
-        try {
-          return scale === null ? run(1) : scale.find(state, this.#torch, run);
-        } catch (error) {
-          state.guard.runLost();
-          throw error;
-        }
+        return this.#asked(
+          () => (scale === null ? run(1) : scale.find(state, this.#torch, run)),
+          () => state.guard.runLost(),
+        );
       },
       close: () => runner.close(),
     };
@@ -85,17 +84,27 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
     optimizer: OptimizerSettings,
     options: UpdateOptions,
   ): UpdateResult | Late<UpdateResult> {
-    try {
-      return updateOnDevice(state, optimizer, options, this.#torch, this.#arrivals);
-    } catch (error) {
-      state.guard.updateLost();
-      throw error;
-    }
+    return this.#asked(
+      () => updateOnDevice(state, optimizer, options, this.#torch, this.#arrivals),
+      () => state.guard.updateLost(),
+    );
   }
 
   afterRequest(): void {
     this.#torch.sweep();
     this.#arrivals.look();
+  }
+
+  #asked<T>(work: () => T, onLost: () => void): T {
+    const begin = performance.now();
+    try {
+      return work();
+    } catch (error) {
+      onLost();
+      throw error;
+    } finally {
+      this.#askedMs += performance.now() - begin;
+    }
   }
 }
 
