@@ -20,6 +20,8 @@
  * }
  * ```
  */
+import type { Communicator } from "../distributed/communicator.ts";
+import type { GradientSums } from "./device/sums/gradient-sums.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "./optimizer.ts";
 import type { HostArray, NamedValue, Program } from "./program.ts";
 
@@ -111,6 +113,11 @@ export interface ParameterState extends AsyncDisposable {
    * and `write`.
    */
   readonly hostGradients: ReadonlyMap<string, Float32Array> | null;
+  /**
+   * Adds up gradients over ranks where they lie, beside the backward pass; every rank calls it, once.
+   * Absent or null where this cannot be: use `hostGradients`, or `read` and `write`.
+   */
+  shareGradients?(ranks: Communicator): Promise<GradientSums | null>;
   /** Clips by the global norm, applies the optimizer to every trained parameter. Gradients stay. */
   update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult>;
   /** Frees its memory. */

@@ -5,6 +5,7 @@
  * {@link addGradients}, run it with an {@link Executor}.
  */
 export { ProgramBuilder } from "./builder.ts";
+export type { GradientSums, SumReport } from "./device/sums/gradient-sums.ts";
 export { DEVICE_NAMES, executorOfDevice, openDevice } from "./device-names.ts";
 export { type DeviceReport, type ListDevicesOptions, listDevices } from "./devices.ts";
 export { type DropoutKey, fillDropoutMask } from "./dropout-bits.ts";

@@ -65,6 +65,7 @@ export class BatchRunner<B> {
     await roomFor(ahead, [zeroed]);
     let [tokens, paddedTokens] = [0, 0];
     clock.charge("host");
+    if (parts.length === 0) replicas.beginSums();
     for (const [at, part] of parts.entries()) {
       const size = model.sizeOf(part);
       const executable = await this.#compile(size, "train");
@@ -72,6 +73,7 @@ export class BatchRunner<B> {
       const microBatch = begin + at;
       const inputs = { ...model.inputs(part, size, "train"), [GRADIENT_SEED]: seedOfGradient };
       clock.charge("host");
+      if (at === parts.length - 1) replicas.beginSums();
       runs.push(state.run(executable, inputs, { seed, step, microBatch }));
       await roomFor(ahead, runs);
       clock.charge("run");

@@ -153,6 +153,7 @@ export class Trainer<B> implements AsyncDisposable {
       ...(weights === undefined ? {} : { weights }),
     });
     this.#state = state;
+    await this.#replicas.connect(state);
     const checkpoint = await this.#resume(state, seed);
     const { path = null, notes = [] } = checkpoint ?? {};
     observer?.started?.({ step: this.step, checkpoint: path, notes });

@@ -23,6 +23,8 @@ type Requests<D extends Description> = Pick<RequestThread<Request, Answers<D>>, 
 export abstract class DeviceExecutor<D extends Description> implements Executor {
   abstract readonly name: string;
   readonly thread: Requests<D>;
+  /** Whose memory gradients lie in that are added up there over ranks, see `GradientSums`. */
+  readonly gradientMemory: "host" | null = null;
   /** Programs that the thread has, the one used last at the end. */
   readonly #programs = new Map<Program, number>();
   readonly #cachedPrograms: number;

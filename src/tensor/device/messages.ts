@@ -1,6 +1,12 @@
 import type { MemoryUse, RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import type { PlainNamed, PlainProgram } from "./plan.ts";
+import type { SumReport } from "./sums/gradient-sums.ts";
+import type { GradientBucket } from "./sums/layout.ts";
+import type { SharedBucketMemory } from "./sums/shared-buckets.ts";
+
+/** What adds up gradients over the ranks. */
+export type SumsSetup = { readonly kind: "host"; readonly memory: SharedBucketMemory };
 
 type Arrays = ReadonlyMap<string, Float32Array>;
 
@@ -37,6 +43,17 @@ export type Request =
       readonly inputs: RunInputs;
       readonly options: Required<RunOptions>;
     }
+  /** Gradients of a state are to be added up over the ranks, in these buckets. */
+  | {
+      readonly kind: "share";
+      readonly state: number;
+      readonly buckets: readonly GradientBucket[];
+      readonly how: SumsSetup;
+    }
+  /** The next run makes the last gradients of a step. */
+  | { readonly kind: "arm"; readonly state: number }
+  /** Answered when the gradients are the sums. */
+  | { readonly kind: "sum"; readonly state: number }
   | {
       readonly kind: "update";
       readonly state: number;
@@ -55,6 +72,9 @@ export interface Answers<D = Description> {
   readonly read: Arrays;
   readonly zero: null;
   readonly run: RunOutputs;
+  readonly share: null;
+  readonly arm: null;
+  readonly sum: SumReport;
   readonly update: UpdateResult;
 }
 

@@ -1,8 +1,10 @@
 import type { MemoryUse, RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import type { Late } from "../request-thread.ts";
-import type { Answer, Description, Request } from "./messages.ts";
+import type { Answer, Description, Request, SumsSetup } from "./messages.ts";
 import type { PlainNamed, PlainProgram } from "./plan.ts";
+import type { SumReport } from "./sums/gradient-sums.ts";
+import type { GradientBucket } from "./sums/layout.ts";
 
 type Soon<T> = T | Promise<T>;
 /** Some devices are still at work when the next request begins. */
@@ -29,8 +31,17 @@ export interface DeviceRuntime<S extends ResidentState, D extends Description> {
   load(program: PlainProgram): Soon<ResidentProgram<S>>;
   create(parameters: readonly PlainNamed[], trained: readonly string[]): Soon<S>;
   update(state: S, optimizer: OptimizerSettings, options: UpdateOptions): SoonOrLate<UpdateResult>;
+  /** Adds up gradients over the ranks where they lie. Absent: it does not. */
+  readonly sums?: DeviceSums<S>;
   /** Called after every request, also one that failed. */
   afterRequest(): void;
+}
+
+/** Sums of gradients over the ranks, see `GradientSums`. */
+export interface DeviceSums<S> {
+  share(state: S, buckets: readonly GradientBucket[], how: SumsSetup): Soon<void>;
+  arm(state: S): void;
+  finish(state: S): Soon<SumReport>;
 }
 
 /** Programs and states of a thread by number; the runtime is opened by the first request. */
@@ -91,6 +102,14 @@ export class DeviceSession<S extends ResidentState, D extends Description> {
         if (program === undefined) throw new Error("the program was unloaded");
         return program.run(this.#state(request.state), request.inputs, request.options);
       }
+      case "share":
+        await sumsOf(runtime).share(this.#state(request.state), request.buckets, request.how);
+        return null;
+      case "arm":
+        sumsOf(runtime).arm(this.#state(request.state));
+        return null;
+      case "sum":
+        return sumsOf(runtime).finish(this.#state(request.state));
       case "update": {
         const { optimizer, options } = request;
         return runtime.update(this.#state(request.state), optimizer, options);
@@ -103,6 +122,11 @@ export class DeviceSession<S extends ResidentState, D extends Description> {
     if (state === undefined) throw new Error("the state was closed");
     return state;
   }
+}
+
+function sumsOf<S extends ResidentState>({ sums }: DeviceRuntime<S, Description>): DeviceSums<S> {
+  if (sums === undefined) throw new Error("this device does not add up gradients");
+  return sums;
 }
 
 /** Memory of an answer that goes to the asker without a copy: arrays that were read out. */

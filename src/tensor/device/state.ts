@@ -1,3 +1,4 @@
+import type { Communicator } from "../../distributed/communicator.ts";
 import { checkInputs } from "../check-inputs.ts";
 import type {
   Executable,
@@ -13,12 +14,16 @@ import { missingParameter, requireArrays } from "../parameter-names.ts";
 import { elementCount, type NamedValue } from "../program.ts";
 import type { RequestThread } from "../request-thread.ts";
 import type { Answers, Request } from "./messages.ts";
+import type { GradientSums } from "./sums/gradient-sums.ts";
+import { HostSums } from "./sums/host-sums.ts";
 
 /** What a state needs of its executor. */
 export interface StateOwner {
   readonly thread: Pick<RequestThread<Request, Answers>, "send">;
   /** The number under which the thread knows a program, which is sent to it if it is not there. */
   load(program: Executable["program"]): number;
+  /** Whose memory the gradients of its states lie in; null where they cannot be added up there. */
+  readonly gradientMemory: "host" | null;
 }
 
 /** Parameters on the device: this side knows their names and lengths, the thread has the tensors. */
@@ -29,6 +34,7 @@ export class DeviceState implements ParameterState {
   readonly #id: number;
   readonly #lengths: ReadonlyMap<string, number>;
   readonly #trainedLengths: ReadonlyMap<string, number>;
+  #sums: GradientSums | null = null;
 
   constructor(
     owner: StateOwner,
@@ -102,12 +108,20 @@ export class DeviceState implements ParameterState {
     });
   }
 
+  async shareGradients(ranks: Communicator): Promise<GradientSums | null> {
+    const { thread, gradientMemory } = this.#owner;
+    if (gradientMemory === null || this.#trainedLengths.size === 0) return null;
+    this.#sums = await HostSums.open(ranks, thread, this.#id, this.#trainedLengths);
+    return this.#sums;
+  }
+
   update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
     const { thread } = this.#owner;
     return thread.send<"update">({ kind: "update", state: this.#id, optimizer, options });
   }
 
   async close(): Promise<void> {
+    await this.#sums?.close();
     await this.#owner.thread.send<"drop">({ kind: "drop", state: this.#id });
   }
 

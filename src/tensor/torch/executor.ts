@@ -5,7 +5,7 @@ import type { ExecutorOptions } from "../open-executor.ts";
 import { assertThreads } from "../threads.ts";
 import { requireCuda } from "./cuda-driver.ts";
 import { type FoundLibtorch, findLibtorch } from "./find-libtorch.ts";
-import type { TorchDescription } from "./messages.ts";
+import type { ThreadSettings, TorchDescription } from "./messages.ts";
 import { precisionOf } from "./precision.ts";
 import { TorchThread } from "./thread.ts";
 
@@ -19,16 +19,17 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
   readonly stepsInFlight: number;
   /** What was found and is used. */
   readonly libtorch: FoundLibtorch;
+  override readonly gradientMemory: "host" | null;
 
   private constructor(
     thread: TorchThread,
-    libtorch: FoundLibtorch,
-    device: "cpu" | "cuda",
+    { libtorch, device }: ThreadSettings,
     cachedPrograms: number,
   ) {
     super(thread, cachedPrograms);
     this.libtorch = libtorch;
     this.stepsInFlight = device === "cuda" ? 3 : 2;
+    this.gradientMemory = device === "cpu" ? "host" : null;
   }
 
   /**
@@ -50,9 +51,10 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
     const libtorch = findLibtorch(options.libtorch);
     if (device === "cuda") requireCuda(libtorch, index);
     const switches = { deterministic, tf32, countMemory, threads: threads ?? null };
-    const thread = new TorchThread({ ...switches, device, index, precision, libtorch });
+    const settings = { ...switches, device, index, precision, libtorch };
+    const thread = new TorchThread(settings);
     await opened(thread);
-    return new TorchExecutor(thread, libtorch, device, cachedPrograms);
+    return new TorchExecutor(thread, settings, cachedPrograms);
   }
 
   takeMemoryUse(): Promise<MemoryUse | null> {

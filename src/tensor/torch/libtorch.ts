@@ -187,6 +187,11 @@ export class Libtorch {
     return { arrived };
   }
 
+  /** Overwrites a tensor with the values of another one of the same shape. */
+  copyInto(x: Tensor, from: Tensor): void {
+    this.binding.copy(x.handle, from.handle);
+  }
+
   /** Overwrites a tensor with the array's values. */
   overwrite(x: Tensor, array: HostArray, shape: Shape): void {
     this.binding.copy(x.handle, this.fromHost(array, shape).handle);

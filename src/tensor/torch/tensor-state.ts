@@ -2,11 +2,12 @@ import type { PlainNamed } from "../device/plan.ts";
 import type { StateKind } from "../executor.ts";
 import { elementCount } from "../program.ts";
 import type { Libtorch } from "./libtorch.ts";
+import type { GradientBuckets, GradientOwner } from "./sums/gradient-buckets.ts";
 import type { Tensor } from "./tensor.ts";
 import { UpdateGuard } from "./update-guard.ts";
 
 /** Parameters, gradients and moments of a model on the device. */
-export class TensorState {
+export class TensorState implements GradientOwner {
   readonly guard: UpdateGuard;
   readonly #torch: Libtorch;
   readonly #parameters: ReadonlyMap<string, PlainNamed["value"]>;
@@ -18,6 +19,9 @@ export class TensorState {
     first: new Map(),
     second: new Map(),
   };
+
+  /** Sums over the ranks; null where there is one. */
+  buckets: GradientBuckets | null = null;
 
   constructor(torch: Libtorch, parameters: readonly PlainNamed[], trained: readonly string[]) {
     this.#torch = torch;
@@ -49,6 +53,21 @@ export class TensorState {
    */
   accumulate(name: string, gradient: Tensor, shared: boolean, factor: number): void {
     if (!this.#trained.has(name)) return;
+    this.#add(name, gradient, shared, factor);
+    this.buckets?.made(name);
+  }
+
+  gradients(names: readonly string[]): readonly Tensor[] {
+    return this.all("gradients", names);
+  }
+
+  /** Takes another tensor for a gradient, given flat. */
+  replaceGradient(name: string, flat: Tensor): void {
+    const shape = this.#parameters.get(name)?.shape ?? [];
+    this.#set("gradients", name, this.#torch.one("reshape", flat, [...shape]));
+  }
+
+  #add(name: string, gradient: Tensor, shared: boolean, factor: number): void {
     const torch = this.#torch;
     const known = this.#tensors.gradients.get(name);
     const cast = torch.cast(gradient, torch.dtypes.float32);
@@ -114,6 +133,7 @@ export class TensorState {
 
   close(): void {
     this.guard.close();
+    this.buckets?.close();
     for (const kind of ["values", "gradients", "first", "second"] as const) this.#free(kind);
   }
 

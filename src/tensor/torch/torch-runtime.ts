@@ -1,6 +1,6 @@
 import { UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import type { PlainNamed, PlainProgram } from "../device/plan.ts";
-import type { DeviceRuntime, ResidentProgram } from "../device/session.ts";
+import type { DeviceRuntime, DeviceSums, ResidentProgram } from "../device/session.ts";
 import type { MemoryUse } from "../executor.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import type { Late } from "../request-thread.ts";
@@ -14,6 +14,8 @@ import { LossScale } from "./loss-scale.ts";
 import type { ThreadSettings, TorchDescription } from "./messages.ts";
 import { lowDType } from "./precision.ts";
 import { Runner } from "./runner.ts";
+import { GradientBuckets } from "./sums/gradient-buckets.ts";
+import { HostReducer } from "./sums/host-reducer.ts";
 import { setSwitches } from "./switches.ts";
 import type { Tensor } from "./tensor.ts";
 import { TensorState } from "./tensor-state.ts";
@@ -89,6 +91,16 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
       () => state.guard.updateLost(),
     );
   }
+
+  readonly sums: DeviceSums<TensorState> = {
+    share: (state, buckets, { memory }) => {
+      const reducer = new HostReducer(this.#torch, buckets, memory);
+      state.buckets = new GradientBuckets(state, reducer, buckets);
+    },
+    // A run in float16 may be made again.
+    arm: (state) => state.buckets?.arm(this.#lossScale === null),
+    finish: (state) => state.buckets?.finish() ?? { buckets: 0, early: 0 },
+  };
 
   afterRequest(): void {
     this.#torch.sweep();

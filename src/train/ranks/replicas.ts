@@ -1,6 +1,6 @@
 import { crc32 } from "../../../formats/common/crc32.ts";
 import { type Communicator, RankError } from "../../distributed/communicator.ts";
-import type { ParameterState, StateKind } from "../../tensor/index.ts";
+import type { GradientSums, ParameterState, StateKind } from "../../tensor/index.ts";
 
 /** Numbers of a batch, summed over all ranks. */
 export interface RankSums {
@@ -15,6 +15,8 @@ export interface RankSums {
 export class Replicas {
   /** Null for a run of one process. */
   readonly #ranks: Communicator | null;
+  /** Of states whose gradients are added up on their device. */
+  #sums: GradientSums | null = null;
   #signal: AbortSignal | undefined;
   #isStopAgreed = false;
   /** Batches in a row that were the same on every rank. */
@@ -103,10 +105,25 @@ export class Replicas {
     return { sums: totals, numbers: added };
   }
 
-  /** Adds up the gradients of all ranks in each of them: the same bits. */
+  /** For the state of a run, before its first step. */
+  async connect(state: ParameterState): Promise<void> {
+    this.#sums =
+      this.#ranks === null ? null : ((await state.shareGradients?.(this.#ranks)) ?? null);
+  }
+
+  /** The next run of the state is the last of a step: its gradients may be added up as they are made. */
+  beginSums(): void {
+    this.#sums?.begin();
+  }
+
+  /** Adds up the gradients of all ranks in each of them: the same bits. After {@link beginSums}. */
   async sumGradients(state: ParameterState): Promise<void> {
     const ranks = this.#ranks;
     if (ranks === null) return;
+    if (this.#sums !== null) {
+      await this.#sums.finish();
+      return;
+    }
     if (state.hostGradients !== null) {
       await ranks.allReduceSum([...state.hostGradients.values()]);
       return;

@@ -1,0 +1,85 @@
+import type { SumReport } from "../../device/sums/gradient-sums.ts";
+import type { GradientBucket } from "../../device/sums/layout.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** What adds up buckets of gradients over the ranks, in the thread that has the device. */
+export interface DeviceReducer {
+  /**
+   * Begins to add up a bucket; all ranks begin the same buckets in the same order. The gradients may
+   * change or be freed afterwards.
+   *
+   * @returns for each gradient its sums, flat: they are there after {@link finish}
+   */
+  start(index: number, gradients: readonly Tensor[]): readonly Tensor[];
+  /** What comes next on the device sees the sums. @throws when they will never be there */
+  finish(): void;
+  /** Frees what it has. */
+  close(): void;
+}
+
+/** The gradients of a state. */
+export interface GradientOwner {
+  /** By name; absent ones are made, zero. */
+  gradients(names: readonly string[]): readonly Tensor[];
+  replaceGradient(name: string, flat: Tensor): void;
+}
+
+/**
+ * Which gradients of a step have been made, and which buckets are on their way. A bucket is begun when
+ * its last gradient is there and the one before it is begun, so that all ranks keep to one order.
+ */
+export class GradientBuckets {
+  readonly #owner: GradientOwner;
+  readonly #reducer: DeviceReducer;
+  readonly #buckets: readonly (readonly string[])[];
+  readonly #places: ReadonlyMap<string, number>;
+  /** Gradients that each bucket waits for; empty while nothing is to be added up. */
+  #waiting: Set<string>[] = [];
+  #next = 0;
+  #early = 0;
+
+  constructor(owner: GradientOwner, reducer: DeviceReducer, buckets: readonly GradientBucket[]) {
+    this.#owner = owner;
+    this.#reducer = reducer;
+    this.#buckets = buckets.map(({ parameters }) => parameters.map(({ name }) => name));
+    this.#places = new Map(
+      this.#buckets.flatMap((names, at) => names.map((name) => [name, at] as const)),
+    );
+  }
+
+  /**
+   * Gradients from now on are the last of a step.
+   * @param isFinal false: they may be made again, and buckets begin with {@link finish}
+   */
+  arm(isFinal = true): void {
+    this.#waiting = isFinal ? this.#buckets.map((names) => new Set(names)) : [];
+    [this.#next, this.#early] = [0, 0];
+  }
+
+  /** A gradient is what it will be. */
+  made(name: string): void {
+    if (this.#waiting.length === 0) return;
+    this.#early = this.#next;
+    this.#waiting[this.#places.get(name) ?? -1]?.delete(name);
+    while (this.#waiting[this.#next]?.size === 0) this.#start();
+  }
+
+  /** Begins what has not been begun, and waits as the reducer does. */
+  finish(): SumReport {
+    while (this.#next < this.#buckets.length) this.#start();
+    this.#waiting = [];
+    this.#reducer.finish();
+    return { buckets: this.#buckets.length, early: this.#early };
+  }
+
+  close(): void {
+    this.#reducer.close();
+  }
+
+  #start(): void {
+    const names = this.#buckets[this.#next] ?? [];
+    const sums = this.#reducer.start(this.#next, this.#owner.gradients(names));
+    this.#next++;
+    for (const [at, sum] of sums.entries()) this.#owner.replaceGradient(names[at] ?? "", sum);
+  }
+}

@@ -1,0 +1,161 @@
+/** Gradients of libtorch added up over ranks where they lie, in threads of this process. */
+import { expect, test } from "vitest";
+import type { Communicator } from "../../../../src/distributed/communicator.ts";
+import {
+  type Executor,
+  type ExecutorOptions,
+  openExecutor,
+  type ParameterState,
+  type SumReport,
+} from "../../../../src/tensor/index.ts";
+import { Trainer } from "../../../../src/train/trainer.ts";
+import type { TrainerOptions } from "../../../../src/train/trainer-options.ts";
+import { joinRanks } from "../../../helpers/ranks.ts";
+import { LIBTORCH } from "../../tensor/torch.fixture.ts";
+import {
+  type DigitBatch,
+  DigitDataModule,
+  DigitModel,
+  type DigitOptions,
+} from "../digits.fixture.ts";
+
+interface Run extends Partial<Omit<TrainerOptions<DigitBatch>, "data">> {
+  readonly digits?: Omit<DigitOptions, "maxSteps">;
+  readonly precision?: ExecutorOptions["precision"];
+  /** Read, added up and written instead. */
+  readonly byHost?: boolean;
+  /** What each step's sums were. */
+  readonly reports?: SumReport[];
+}
+
+async function run({ digits, precision, byHost = false, reports = [], ...options }: Run) {
+  const maxSteps = 6;
+  const losses: number[] = [];
+  const { rank = 0, worldSize = 1 } = options.communicator ?? {};
+  const given = precision === undefined ? {} : { precision };
+  await using executor = await openExecutor("torch", { threads: 1, ...given });
+  await using data = new DigitDataModule({ maxSteps, ...digits, rank, worldSize });
+  await using trainer = new Trainer({
+    model: new DigitModel(),
+    executor: watched(executor, byHost, reports),
+    optimizer: { kind: "adamw" },
+    schedule: (step) => 0.05 / (1 + step),
+    maxSteps,
+    limitValBatches: 0,
+    maxGradientNorm: 1,
+    observer: { trained: ({ loss }) => losses.push(loss) },
+    ...options,
+    data,
+  });
+  await trainer.fit();
+  return { losses, weights: await trainer.weights() };
+}
+
+async function runRanks(worldSize: number, of: (communicator: Communicator) => Run) {
+  const ranks = await joinRanks(worldSize);
+  const results = await Promise.allSettled(
+    ranks.map((communicator) => run({ communicator, ...of(communicator) })),
+  );
+  await Promise.all(ranks.map((one) => one.close()));
+  return results;
+}
+
+async function finishedRanks(worldSize: number, of: (communicator: Communicator) => Run) {
+  const results = await runRanks(worldSize, of);
+  return results.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+}
+
+/** Notes the reports of sums, or hides that there are any. */
+function watched(executor: Executor, byHost: boolean, reports: SumReport[]): Executor {
+  const share = async (state: ParameterState, ranks: Communicator) => {
+    const sums = (await state.shareGradients?.(ranks)) ?? null;
+    return sums === null
+      ? null
+      : replacing(sums, "finish", async () => {
+          const report = await sums.finish();
+          reports.push(report);
+          return report;
+        });
+  };
+  return replacing(
+    executor,
+    "createState",
+    async (...args: Parameters<Executor["createState"]>) => {
+      const state = await executor.createState(...args);
+      const shareGradients = (ranks: Communicator) => share(state, ranks);
+      return replacing(state, "shareGradients", byHost ? async () => null : shareGradients);
+    },
+  );
+}
+
+function replacing<T extends object, K extends keyof T>(target: T, name: K, value: T[K]): T {
+  return new Proxy(target, {
+    get: (_, key) => {
+      const found: unknown = key === name ? value : Reflect.get(target, key, target);
+      return typeof found === "function" && key !== name ? found.bind(target) : found;
+    },
+  });
+}
+
+const noLibtorch = LIBTORCH === null;
+
+test.skipIf(noLibtorch)(
+  "two ranks are one, add up what the host would, and once a step",
+  async () => {
+    const model = new DigitModel({ dropout: 0 });
+    const options = { model, microBatchSize: 1 };
+    const reports: SumReport[] = [];
+    const alone = await run({ ...options, microBatchSize: 6 });
+    const ranks = await finishedRanks(2, ({ rank }) =>
+      rank === 0 ? { ...options, reports } : options,
+    );
+    const [first, second] = ranks;
+    expect(second).toEqual(first);
+    for (const [at, loss] of alone.losses.entries()) {
+      expect(Math.abs((first?.losses[at] ?? 0) - loss)).toBeLessThan(1e-5 * loss);
+    }
+    // Three micro-batches a step, one sum.
+    expect(reports).toHaveLength(6);
+    const [byHost] = await finishedRanks(2, () => ({ ...options, byHost: true }));
+    expect(first).toEqual(byHost);
+  },
+);
+
+test.skipIf(noLibtorch)(
+  "ranks without rows, float16 and a divided optimizer add up as the host does",
+  async () => {
+    const runs: readonly ((rank: number) => Run)[] = [
+      (rank) => (rank === 1 ? { microBatchSize: 2, divide: () => [] } : { microBatchSize: 2 }),
+      () => ({ precision: "16-mixed" }),
+      () => ({ shardOptimizer: true }),
+    ];
+    for (const of of runs) {
+      const [first, ...others] = await finishedRanks(3, ({ rank }) => of(rank));
+      const [byHost] = await finishedRanks(3, ({ rank }) => ({ ...of(rank), byHost: true }));
+      for (const other of others) expect(other).toEqual(first);
+      for (const [name, values] of byHost?.weights ?? []) {
+        const found = first?.weights.get(name) ?? new Float32Array(0);
+        const apart = Math.max(...values.map((value, at) => Math.abs(value - (found[at] ?? 9))));
+        expect(apart, name).toBeLessThan(1e-5);
+      }
+    }
+  },
+);
+
+test.skipIf(noLibtorch)(
+  "a rank that fails in a step ends the others, which say which",
+  async () => {
+    const results = await runRanks(2, ({ rank }) => ({
+      observer: {
+        trained: ({ step }) => {
+          if (rank === 1 && step === 3) throw new Error("no space left");
+        },
+      },
+    }));
+    expect(results[0]).toMatchObject({ reason: { code: "rank-failed", rank: 1 } });
+    expect(results[1]).toMatchObject({ reason: { message: "no space left" } });
+  },
+);
