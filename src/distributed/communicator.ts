@@ -13,6 +13,8 @@ export interface Communicator extends AsyncDisposable {
   /** 0 to worldSize - 1. */
   readonly rank: number;
   readonly worldSize: number;
+  /** Aborted, with the {@link RankError} as its reason, when the ranks cannot go on together. */
+  readonly failure: AbortSignal;
   /**
    * Adds up the arrays of all ranks, in place. All ranks give arrays of the same lengths in the same
    * order and end with the same bits: every sum is made once, or in one order. The arrays must not

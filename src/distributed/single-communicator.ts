@@ -5,6 +5,7 @@ export class SingleCommunicator implements Communicator {
   readonly name = "single";
   readonly rank = 0;
   readonly worldSize = 1;
+  readonly failure: AbortSignal = new AbortController().signal;
 
   async allReduceSum(_arrays: readonly Float32Array[]): Promise<void> {}
 

@@ -33,6 +33,7 @@ export class MpiCommunicator implements Communicator {
   readonly #reducer: BucketReducer;
   #last: Promise<unknown> = Promise.resolve();
   #operations = 0;
+  readonly #failed = new AbortController();
   #state: "open" | "closed" | RankError = "open";
 
   /** @throws RankError when MPI was started in this process before */
@@ -51,6 +52,10 @@ export class MpiCommunicator implements Communicator {
       (bucket) => this.#run("all-reduce", () => mpi.allReduceSum(bucket)),
       floats === undefined ? {} : { floats },
     );
+  }
+
+  get failure(): AbortSignal {
+    return this.#failed.signal;
   }
 
   allReduceSum(arrays: readonly Float32Array[]): Promise<void> {
@@ -95,6 +100,7 @@ export class MpiCommunicator implements Communicator {
     if (this.#state !== "open") return;
     const message = `rank ${this.rank} has failed: ${reason}`;
     this.#state = new RankError("rank-failed", this.rank, message);
+    this.#failed.abort(this.#state);
     process.once("exit", (code) => this.#mpi.abort(code || 1));
     setTimeout(() => this.#mpi.abort(1), GRACE_MS).unref();
   }

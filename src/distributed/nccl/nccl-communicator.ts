@@ -1,9 +1,10 @@
 import { type Communicator, RankError } from "../communicator.ts";
-import { NCCL_ID_BYTES, type NcclDtype, type NcclHandle, type NcclLibrary } from "./nccl.ts";
+import { NCCL_ID_BYTES, type NcclDtype, NcclError, type NcclLibrary } from "./nccl.ts";
+import type { NcclLink } from "./nccl-link.ts";
 
 /** An array on the device. */
 export interface DeviceArray {
-  readonly pointer: bigint;
+  readonly pointer: number;
   readonly length: number;
   readonly dtype: NcclDtype;
 }
@@ -30,67 +31,62 @@ export async function exchangeNcclId(nccl: NcclLibrary, ranks: Communicator): Pr
   });
 }
 
+/** Asked again at once for this long, then once a millisecond. */
+const SPIN_MS = 1;
+/** For the other ranks to leave. */
+const LEAVE_MS = 5000;
+
 /**
  * The GPUs of a job, one for each rank. Calls only put work onto the stream: the results are there for
  * what comes after them on it. To be made, used and ended in the thread whose current device it is.
  */
 export class NcclCommunicator {
-  readonly rank: number;
-  readonly worldSize: number;
   readonly #nccl: NcclLibrary;
-  #handle: NcclHandle | null;
+  readonly #link: NcclLink;
 
   /** Waits for all ranks. @throws NcclError */
   constructor(
     nccl: NcclLibrary,
+    link: NcclLink,
     { id, rank, worldSize }: { readonly id: Uint8Array; rank: number; worldSize: number },
   ) {
-    this.rank = rank;
-    this.worldSize = worldSize;
     this.#nccl = nccl;
-    this.#handle = nccl.start(id, rank, worldSize);
+    this.#link = link;
+    link.use(() => link.set(nccl.start(id, rank, worldSize)));
+    this.settle();
   }
 
   /** Adds up arrays in place, as one group. */
-  allReduceSum(arrays: readonly DeviceArray[], stream: bigint): void {
-    const handle = this.#open();
-    this.#nccl.group(() => {
-      for (const { pointer, length, dtype } of arrays) {
-        this.#nccl.allReduceSum(handle, pointer, length, dtype, stream);
-      }
+  allReduceSum(arrays: readonly DeviceArray[], stream: number): void {
+    this.settle();
+    this.#link.use((handle) => {
+      this.#nccl.group(() => {
+        for (const { pointer, length, dtype } of arrays) {
+          this.#nccl.allReduceSum(handle, pointer, length, dtype, stream);
+        }
+      });
     });
   }
 
-  /** Gives all ranks the arrays of one. */
-  broadcast(arrays: readonly DeviceArray[], root: number, stream: bigint): void {
-    const handle = this.#open();
-    this.#nccl.group(() => {
-      for (const { pointer, length, dtype } of arrays) {
-        this.#nccl.broadcast(handle, pointer, length, dtype, root, stream);
-      }
-    });
+  /** Waits until the last call is on the stream. @throws NcclError when another GPU is gone, or it was aborted */
+  settle(timeoutMs = Number.POSITIVE_INFINITY): void {
+    const since = performance.now();
+    while (!this.#link.use((handle) => this.#nccl.isSettled(handle))) {
+      const past = performance.now() - since;
+      if (past > timeoutMs) throw new NcclError("nccl-failed", "NCCL: other ranks do not leave");
+      if (past > SPIN_MS) this.#link.pause(1);
+    }
   }
 
-  /** @throws NcclError when another GPU is gone or a call on the stream has failed */
-  check(): void {
-    this.#nccl.check(this.#open());
-  }
-
-  /** Ends what hangs: for when another rank is known to be lost. */
-  abort(): void {
-    const handle = this.#handle;
-    this.#handle = null;
-    if (handle !== null) this.#nccl.abort(handle);
-  }
-
+  /** Not after an abort. */
   close(): void {
-    const handle = this.#handle;
-    this.#handle = null;
-    if (handle !== null) this.#nccl.finish(handle);
-  }
-
-  #open(): NcclHandle {
-    if (this.#handle !== null) return this.#handle;
-    throw new RankError("rank-failed", this.rank, `rank ${this.rank} has closed its NCCL`);
+    const link = this.#link;
+    if (link.isStopped || link.handle === 0) return;
+    link.use((handle) => this.#nccl.leave(handle));
+    this.settle(LEAVE_MS);
+    link.use((handle) => {
+      link.set(0);
+      this.#nccl.finish(handle);
+    });
   }
 }

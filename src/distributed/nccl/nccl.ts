@@ -16,42 +16,37 @@ const IN_PROGRESS = 7;
 /** A call of NCCL failed; the message has its own words. */
 export class NcclError extends ScdlError {}
 
-/** `ncclComm_t`: a pointer that only NCCL looks behind. */
-export type NcclHandle = { readonly handle: unknown };
-
-/** The C calls of NCCL that ranks need. Pointers are addresses on the device, streams are CUDA's. */
+/**
+ * The C calls of NCCL that ranks need. Pointers and handles are addresses, streams are CUDA's. No call
+ * waits for other ranks: {@link isSettled} says when the last one is through, and no other may follow
+ * before.
+ */
 export interface NcclLibrary {
   readonly path: string;
   /** E.g. "2.30.7". */
   readonly version: string;
   /** Of a job, made by one rank. */
   uniqueId(): Uint8Array;
-  /** Waits for all ranks; the device is the calling thread's current one. */
-  start(id: Uint8Array, rank: number, worldSize: number): NcclHandle;
+  /** Begins to meet all ranks; the device is the calling thread's current one. */
+  start(id: Uint8Array, rank: number, worldSize: number): number;
   /** In place; only put onto the stream. */
   allReduceSum(
-    ranks: NcclHandle,
-    pointer: bigint,
+    ranks: number,
+    pointer: number,
     count: number,
     dtype: NcclDtype,
-    stream: bigint,
-  ): void;
-  broadcast(
-    ranks: NcclHandle,
-    pointer: bigint,
-    count: number,
-    dtype: NcclDtype,
-    root: number,
-    stream: bigint,
+    stream: number,
   ): void;
   /** Calls between become one: for many arrays. */
   group(calls: () => void): void;
-  /** @throws NcclError when something on the stream has failed since */
-  check(ranks: NcclHandle): void;
-  /** Waits for what is on the stream. */
-  finish(ranks: NcclHandle): void;
-  /** At once, also while others hang. */
-  abort(ranks: NcclHandle): void;
+  /** @throws NcclError when something on the stream has failed since, or another rank is gone */
+  isSettled(ranks: number): boolean;
+  /** Begins to wait for what is on the streams. */
+  leave(ranks: number): void;
+  /** Frees it, after {@link leave}. */
+  finish(ranks: number): void;
+  /** Ends what hangs, also while others do; not to be called twice. From any thread. */
+  abort(ranks: number): Promise<void>;
 }
 
 export interface NcclOptions {
@@ -87,26 +82,23 @@ export function loadNccl(options: NcclOptions = {}): NcclLibrary {
     });
   }
   const { place, library } = found;
-  const [int, size, any] = ["int", "size_t", "void *"];
+  const [int, size, any, address] = ["int", "size_t", "void *", "uintptr_t"];
   // By value, as the header has it. Anonymous: a name can be given once in a process.
   const idType = koffi.struct({ internal: koffi.array("uint8", NCCL_ID_BYTES) });
   const calls = {
     getVersion: library.func("ncclGetVersion", int, [any]),
     getUniqueId: library.func("ncclGetUniqueId", int, [any]),
-    initRank: library.func("ncclCommInitRank", int, [koffi.out("void **"), int, idType, int]),
+    initRank: library.func("ncclCommInitRankConfig", int, [any, int, idType, int, any]),
     allReduce: library.func("ncclAllReduce", int, [
-      ...["uintptr_t", "uintptr_t", size, int, int],
-      ...[any, "uintptr_t"],
-    ]),
-    broadcast: library.func("ncclBroadcast", int, [
-      ...["uintptr_t", "uintptr_t", size, int, int],
-      ...[any, "uintptr_t"],
+      ...[address, address, size, int, int],
+      ...[address, address],
     ]),
     groupStart: library.func("ncclGroupStart", int, []),
     groupEnd: library.func("ncclGroupEnd", int, []),
-    asyncError: library.func("ncclCommGetAsyncError", int, [any, any]),
-    destroy: library.func("ncclCommDestroy", int, [any]),
-    abort: library.func("ncclCommAbort", int, [any]),
+    asyncError: library.func("ncclCommGetAsyncError", int, [address, any]),
+    finalize: library.func("ncclCommFinalize", int, [address]),
+    destroy: library.func("ncclCommDestroy", int, [address]),
+    abort: library.func("ncclCommAbort", int, [address]),
     errorText: library.func("ncclGetErrorString", "const char *", [int]),
     lastError: library.func("ncclGetLastError", "const char *", [any]),
   };
@@ -129,23 +121,14 @@ export function loadNccl(options: NcclOptions = {}): NcclLibrary {
       return id;
     },
     start(id, rank, worldSize) {
-      const out: [unknown] = [null];
-      required("ncclCommInitRank", calls.initRank(out, worldSize, { internal: id }, rank));
-      return { handle: out[0] };
+      const handle = new BigUint64Array(1);
+      const result = calls.initRank(handle, worldSize, { internal: id }, rank, withoutWaiting());
+      required("ncclCommInitRankConfig", result);
+      return Number(handle[0] ?? 0n);
     },
-    allReduceSum({ handle }, pointer, count, dtype, stream) {
+    allReduceSum(ranks, pointer, count, dtype, stream) {
       const type = DTYPES[dtype];
-      required(
-        "ncclAllReduce",
-        calls.allReduce(pointer, pointer, count, type, SUM, handle, stream),
-      );
-    },
-    broadcast({ handle }, pointer, count, dtype, root, stream) {
-      const type = DTYPES[dtype];
-      required(
-        "ncclBroadcast",
-        calls.broadcast(pointer, pointer, count, type, root, handle, stream),
-      );
+      required("ncclAllReduce", calls.allReduce(pointer, pointer, count, type, SUM, ranks, stream));
     },
     group(work) {
       required("ncclGroupStart", calls.groupStart());
@@ -155,13 +138,33 @@ export function loadNccl(options: NcclOptions = {}): NcclLibrary {
         required("ncclGroupEnd", calls.groupEnd());
       }
     },
-    check({ handle }) {
-      required("ncclCommGetAsyncError", calls.asyncError(handle, number));
+    isSettled(ranks) {
+      required("ncclCommGetAsyncError", calls.asyncError(ranks, number));
       required("NCCL", number[0] ?? 0);
+      return number[0] === SUCCESS;
     },
-    finish: ({ handle }) => required("ncclCommDestroy", calls.destroy(handle)),
-    abort: ({ handle }) => required("ncclCommAbort", calls.abort(handle)),
+    leave: (ranks) => required("ncclCommFinalize", calls.finalize(ranks)),
+    finish: (ranks) => required("ncclCommDestroy", calls.destroy(ranks)),
+    abort: (ranks) =>
+      new Promise((resolve, reject) => {
+        calls.abort.async(ranks, (error: unknown) => (error === null ? resolve() : reject(error)));
+      }),
   };
+}
+
+/**
+ * `ncclConfig_t` as far as 2.14 had it, which all later versions take: their own fields are what they
+ * are without it. Calls do not block.
+ */
+function withoutWaiting(): Buffer {
+  const config = Buffer.alloc(24);
+  config.writeBigUInt64LE(24n, 0);
+  config.writeUInt32LE(0xcafe_beef, 8);
+  config.writeUInt32LE(21_400, 12);
+  config.writeInt32LE(0, 16);
+  // Of a field that 2.14 did not have: not said.
+  config.writeInt32LE(-(2 ** 31), 20);
+  return config;
 }
 
 /** 23007 is 2.30.7; before 2.9 it was 2804 for 2.8.4. */

@@ -38,6 +38,7 @@ export class TcpCommunicator implements Communicator {
   #ring: Ring | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #operations = 0;
+  readonly #failed = new AbortController();
   #failure: RankError | null = null;
   #isClosed = false;
 
@@ -76,6 +77,10 @@ export class TcpCommunicator implements Communicator {
       throw error;
     }
     return self;
+  }
+
+  get failure(): AbortSignal {
+    return this.#failed.signal;
   }
 
   allReduceSum(arrays: readonly Float32Array[]): Promise<void> {
@@ -202,5 +207,6 @@ export class TcpCommunicator implements Communicator {
     this.#failure = error;
     this.#life.fail(error);
     for (const wire of this.#all) wire.destroy(error);
+    this.#failed.abort(error);
   }
 }

@@ -12,6 +12,7 @@ import type { Precision } from "../torch/precision.ts";
 import type { Answers, Description, Request } from "./messages.ts";
 import { plainProgram } from "./plan.ts";
 import { DeviceState } from "./state.ts";
+import type { GradientMemory } from "./sums/gradient-sums.ts";
 
 /** Who answers: a thread, or a test in its place. */
 type Requests<D extends Description> = Pick<RequestThread<Request, Answers<D>>, "send" | "close">;
@@ -23,8 +24,8 @@ type Requests<D extends Description> = Pick<RequestThread<Request, Answers<D>>, 
 export abstract class DeviceExecutor<D extends Description> implements Executor {
   abstract readonly name: string;
   readonly thread: Requests<D>;
-  /** Whose memory gradients lie in that are added up there over ranks, see `GradientSums`. */
-  readonly gradientMemory: "host" | null = null;
+  /** Null where gradients cannot be added up where they lie, see `GradientSums`. */
+  readonly gradientMemory: GradientMemory | null = null;
   /** Programs that the thread has, the one used last at the end. */
   readonly #programs = new Map<Program, number>();
   readonly #cachedPrograms: number;

@@ -1,3 +1,4 @@
+import type { NcclLinkMemory } from "../../distributed/nccl/nccl-link.ts";
 import type { MemoryUse, RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import type { PlainNamed, PlainProgram } from "./plan.ts";
@@ -6,7 +7,17 @@ import type { GradientBucket } from "./sums/layout.ts";
 import type { SharedBucketMemory } from "./sums/shared-buckets.ts";
 
 /** What adds up gradients over the ranks. */
-export type SumsSetup = { readonly kind: "host"; readonly memory: SharedBucketMemory };
+export type SumsSetup =
+  | { readonly kind: "host"; readonly memory: SharedBucketMemory }
+  | {
+      readonly kind: "nccl";
+      readonly memory: NcclLinkMemory;
+      /** Its path. */
+      readonly library: string;
+      readonly id: Uint8Array;
+      readonly rank: number;
+      readonly worldSize: number;
+    };
 
 type Arrays = ReadonlyMap<string, Float32Array>;
 

@@ -14,16 +14,16 @@ import { missingParameter, requireArrays } from "../parameter-names.ts";
 import { elementCount, type NamedValue } from "../program.ts";
 import type { RequestThread } from "../request-thread.ts";
 import type { Answers, Request } from "./messages.ts";
-import type { GradientSums } from "./sums/gradient-sums.ts";
-import { HostSums } from "./sums/host-sums.ts";
+import type { GradientMemory, GradientSums } from "./sums/gradient-sums.ts";
+import { openSums } from "./sums/open-sums.ts";
 
 /** What a state needs of its executor. */
 export interface StateOwner {
   readonly thread: Pick<RequestThread<Request, Answers>, "send">;
   /** The number under which the thread knows a program, which is sent to it if it is not there. */
   load(program: Executable["program"]): number;
-  /** Whose memory the gradients of its states lie in; null where they cannot be added up there. */
-  readonly gradientMemory: "host" | null;
+  /** Null where gradients of its states cannot be added up where they lie. */
+  readonly gradientMemory: GradientMemory | null;
 }
 
 /** Parameters on the device: this side knows their names and lengths, the thread has the tensors. */
@@ -99,25 +99,28 @@ export class DeviceState implements ParameterState {
   ): Promise<RunOutputs> {
     checkInputs(program, inputs);
     const { seed = 0, step = 0, microBatch = 0 } = options;
-    return this.#owner.thread.send<"run">({
+    const answer = this.#owner.thread.send<"run">({
       kind: "run",
       program: this.#owner.load(program),
       state: this.#id,
       inputs,
       options: { seed, step, microBatch },
     });
+    return this.#sums?.unlessLost(answer) ?? answer;
   }
 
   async shareGradients(ranks: Communicator): Promise<GradientSums | null> {
     const { thread, gradientMemory } = this.#owner;
-    if (gradientMemory === null || this.#trainedLengths.size === 0) return null;
-    this.#sums = await HostSums.open(ranks, thread, this.#id, this.#trainedLengths);
+    const lengths = this.#trainedLengths;
+    this.#sums = await openSums(ranks, gradientMemory, { thread, state: this.#id, lengths });
     return this.#sums;
   }
 
   update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
     const { thread } = this.#owner;
-    return thread.send<"update">({ kind: "update", state: this.#id, optimizer, options });
+    const request = { kind: "update", state: this.#id, optimizer, options } as const;
+    const answer = thread.send<"update">(request);
+    return this.#sums?.unlessLost(answer) ?? answer;
   }
 
   async close(): Promise<void> {

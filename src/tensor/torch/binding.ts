@@ -230,6 +230,13 @@ export class Binding {
     return this.#flag[0] === 1;
   }
 
+  /** Address of the first element, on its device. */
+  dataPointer(x: number): number {
+    const get = this.#function("aoti_torch_get_data_ptr", [POINTER, "void *"]);
+    this.#check(get(x, this.#words), "get_data_ptr");
+    return this.#handle();
+  }
+
   /** A tensor that is not there, where an operator's argument must not be absent. */
   undefinedTensor(): number {
     const make = this.#function("aoti_torch_new_uninitialized_tensor", ["void *"]);

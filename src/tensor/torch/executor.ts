@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
+import { loadNccl } from "../../distributed/nccl/nccl.ts";
 import { DeviceExecutor, opened } from "../device/executor.ts";
+import type { GradientMemory } from "../device/sums/gradient-sums.ts";
 import type { MemoryUse } from "../executor.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
 import { assertThreads } from "../threads.ts";
@@ -19,7 +21,7 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
   readonly stepsInFlight: number;
   /** What was found and is used. */
   readonly libtorch: FoundLibtorch;
-  override readonly gradientMemory: "host" | null;
+  override readonly gradientMemory: GradientMemory | null;
 
   private constructor(
     thread: TorchThread,
@@ -29,7 +31,8 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
     super(thread, cachedPrograms);
     this.libtorch = libtorch;
     this.stepsInFlight = device === "cuda" ? 3 : 2;
-    this.gradientMemory = device === "cpu" ? "host" : null;
+    const nccl = () => loadNccl({ libtorch: libtorch.directory });
+    this.gradientMemory = device === "cpu" ? { kind: "host" } : { kind: "cuda", nccl };
   }
 
   /**

@@ -15,7 +15,7 @@ import type { ThreadSettings, TorchDescription } from "./messages.ts";
 import { lowDType } from "./precision.ts";
 import { Runner } from "./runner.ts";
 import { GradientBuckets } from "./sums/gradient-buckets.ts";
-import { HostReducer } from "./sums/host-reducer.ts";
+import { openReducer } from "./sums/open-reducer.ts";
 import { setSwitches } from "./switches.ts";
 import type { Tensor } from "./tensor.ts";
 import { TensorState } from "./tensor-state.ts";
@@ -93,8 +93,8 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   }
 
   readonly sums: DeviceSums<TensorState> = {
-    share: (state, buckets, { memory }) => {
-      const reducer = new HostReducer(this.#torch, buckets, memory);
+    share: (state, buckets, how) => {
+      const reducer = openReducer(this.#torch, buckets, how);
       state.buckets = new GradientBuckets(state, reducer, buckets);
     },
     // A run in float16 may be made again.

@@ -144,11 +144,9 @@ test.skipIf(noLibtorch)("gradients go into shared memory, and what lies there ar
   step();
   const before = state.read("gradients", names);
   state.zeroGradients();
-  state.buckets = new GradientBuckets(
-    state,
-    new HostReducer(torch, buckets, shared.memory),
-    buckets,
-  );
+  const lengths = buckets.map(({ parameters }) => parameters.map(({ length }) => length));
+  const reducer = new HostReducer(torch, lengths, shared.memory);
+  state.buckets = new GradientBuckets(state, reducer, buckets);
   const live: number[] = [];
   for (const factor of [3, 5, 7]) {
     state.zeroGradients();

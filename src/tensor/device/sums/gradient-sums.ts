@@ -1,3 +1,13 @@
+import type { NcclLibrary } from "../../../distributed/nccl/nccl.ts";
+
+/** Where gradients lie that can be added up there: in the host's memory, or on a GPU of NVIDIA. */
+export type GradientMemory =
+  | { readonly kind: "host" }
+  | { readonly kind: "cuda"; readonly nccl: LoadNccl };
+
+/** Loads NCCL. @throws NotFoundError where it is not */
+export type LoadNccl = () => NcclLibrary;
+
 /** How many buckets a step's gradients were added up in. */
 export interface SumReport {
   readonly buckets: number;
@@ -16,6 +26,8 @@ export interface GradientSums extends AsyncDisposable {
   begin(): void;
   /** Ends when the state's gradients are the sums. @throws RankError when another rank is lost */
   finish(): Promise<SumReport>;
+  /** The answer of the device, or at once the error of ranks that a device would hang for. */
+  unlessLost<T>(answer: Promise<T>): Promise<T>;
   /** Ends what is under way. */
   close(): Promise<void>;
 }

@@ -59,6 +59,11 @@ export class HostSums implements GradientSums {
     return report.status === "fulfilled" ? report.value : answer;
   }
 
+  /** A thread of the host does not hang for a rank. */
+  unlessLost<T>(answer: Promise<T>): Promise<T> {
+    return answer;
+  }
+
   async close(): Promise<void> {
     this.#buckets.end();
   }

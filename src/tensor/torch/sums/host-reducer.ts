@@ -1,4 +1,3 @@
-import type { GradientBucket } from "../../device/sums/layout.ts";
 import { type SharedBucketMemory, SharedBuckets } from "../../device/sums/shared-buckets.ts";
 import type { Libtorch } from "../libtorch.ts";
 import type { Tensor } from "../tensor.ts";
@@ -14,13 +13,18 @@ export class HostReducer implements DeviceReducer {
   readonly #flats: readonly Tensor[];
   readonly #lengths: readonly (readonly number[])[];
 
-  constructor(torch: Libtorch, buckets: readonly GradientBucket[], memory: SharedBucketMemory) {
+  /** @param lengths elements of the gradients, by bucket */
+  constructor(
+    torch: Libtorch,
+    lengths: readonly (readonly number[])[],
+    memory: SharedBucketMemory,
+  ) {
     this.#torch = torch;
     this.#shared = new SharedBuckets(memory);
     this.#flats = memory.floats.map((floats) =>
       torch.keep(torch.fromHost(floats, [floats.length])),
     );
-    this.#lengths = buckets.map(({ parameters }) => parameters.map(({ length }) => length));
+    this.#lengths = lengths;
   }
 
   start(index: number, gradients: readonly Tensor[]): readonly Tensor[] {

@@ -365,6 +365,7 @@ function flipping(communicator: Communicator): Communicator {
     name: "flipping",
     rank: communicator.rank,
     worldSize: communicator.worldSize,
+    failure: communicator.failure,
     async allReduceSum(arrays) {
       await communicator.allReduceSum(arrays);
       const [first = new Float32Array(1)] = arrays;
