@@ -57,7 +57,7 @@ export abstract class TrainCommand extends BaseCommand {
 
   /** Calls `train` with what shows its progress and stops it, and prints the result. */
   protected async train<R extends TrainingRunResult>(
-    { training_config: steps }: RunConfig,
+    { training_config: steps, parallel_config: parallel }: RunConfig,
     train: (shared: Shared) => Promise<R>,
   ): Promise<R> {
     const { ProgressLineLogger } = await import("../src/train/loggers/progress-line.ts");
@@ -73,7 +73,10 @@ export abstract class TrainCommand extends BaseCommand {
     };
     this.signal.addEventListener("abort", onStop, { once: true });
     const { openCommunicator } = await import("../src/distributed/open-communicator.ts");
-    const communicator = await openCommunicator({ signal: this.signal });
+    const communicator = await openCommunicator({
+      signal: this.signal,
+      timeoutMs: 1000 * parallel.rank_timeout,
+    });
     const { worldSize, name } = communicator;
     if (worldSize > 1) this.log(`${worldSize} processes, connected by ${name}`);
     const shared: Shared = {

@@ -49,6 +49,7 @@ const TRAIN_KEYS: Readonly<Record<string, FlagKey>> = {
   "num-gpus": "parallel_config.num_devices",
   "num-nodes": "parallel_config.num_nodes",
   "shard-optimizer": "parallel_config.shard_optimizer",
+  "rank-timeout": "parallel_config.rank_timeout",
   "tensor-model-parallel-size": "parallel_config.tensor_model_parallel_size",
   "pipeline-model-parallel-size": "parallel_config.pipeline_model_parallel_size",
 };

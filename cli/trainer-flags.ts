@@ -58,6 +58,12 @@ export const TRAINER_FLAGS = {
       "Processes of a machine, as mpirun or torchrun starts them: another number is an error.",
   }),
   "num-nodes": integer({ ...PROCESSES, summary: "Machines, likewise." }),
+  "rank-timeout": integer({
+    ...PROCESSES,
+    min: 1,
+    default: 600,
+    summary: "Seconds that processes wait for another one before they end and say which it is.",
+  }),
   "shard-optimizer": boolean({
     helpGroup: "PROCESSES",
     summary: "Each process keeps the optimizer's state of a part of the weights (ZeRO-1).",

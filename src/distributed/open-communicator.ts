@@ -16,7 +16,7 @@ export interface CommunicatorOptions {
   readonly place?: ProcessPlace;
   /** For all ranks to meet. Default 300,000. */
   readonly meetMs?: number;
-  /** For one operation, the waiting for the slowest rank included. Default 1,800,000. */
+  /** For one operation, the waiting for the slowest rank included. Default 600,000. */
   readonly timeoutMs?: number;
   /** Ends the waiting for the others with its reason. */
   readonly signal?: AbortSignal;

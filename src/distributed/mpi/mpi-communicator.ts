@@ -1,10 +1,10 @@
 import { BucketReducer } from "../buckets.ts";
 import { type Communicator, RankError } from "../communicator.ts";
-import { seconds, withTimeout } from "../time-limit.ts";
+import { OPERATION_MS, seconds, withTimeout } from "../time-limit.ts";
 import type { MpiLibrary } from "./open-mpi.ts";
 
 export interface MpiOptions {
-  /** For one operation, the waiting for the slowest rank included. Default 1,800,000. */
+  /** For one operation, the waiting for the slowest rank included. Default 600,000. */
   readonly timeoutMs?: number;
   /** Elements of a bucket; the same on every rank. */
   readonly bucketFloats?: number;
@@ -46,7 +46,7 @@ export class MpiCommunicator implements Communicator {
     isStarted = true;
     this.#mpi = mpi;
     ({ rank: this.rank, worldSize: this.worldSize } = mpi.start());
-    this.#timeoutMs = options.timeoutMs ?? 1_800_000;
+    this.#timeoutMs = options.timeoutMs ?? OPERATION_MS;
     const { bucketFloats: floats } = options;
     this.#reducer = new BucketReducer(
       (bucket) => this.#run("all-reduce", () => mpi.allReduceSum(bucket)),

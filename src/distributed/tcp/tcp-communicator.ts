@@ -1,6 +1,8 @@
+import type { Socket } from "node:net";
 import { BucketReducer } from "../buckets.ts";
 import { type Communicator, RankError } from "../communicator.ts";
-import { seconds } from "../time-limit.ts";
+import { lateError } from "../late-error.ts";
+import { LONGEST_MS, OPERATION_MS } from "../time-limit.ts";
 import { connectRing } from "./connect-ring.ts";
 import { LifeLines } from "./life-lines.ts";
 import { type MeetingPoint, meet } from "./rendezvous.ts";
@@ -13,12 +15,14 @@ export interface TcpOptions {
   readonly worldSize: number;
   /** For all ranks to meet. Default 300,000. */
   readonly meetMs?: number;
-  /** For one operation, the waiting for the slowest rank included. Default 1,800,000. */
+  /** For one operation, the waiting for the slowest rank included. Default 600,000. */
   readonly timeoutMs?: number;
   /** Elements of a bucket; the same on every rank. */
   readonly bucketFloats?: number;
 }
 
+/** Beyond its own limit another rank waits for what rank 0 finds out. */
+const VERDICT_MS = 2000;
 /** Where news of a failure may still be on its way when a connection has closed. */
 const NEWS_MS = 2000;
 
@@ -38,6 +42,8 @@ export class TcpCommunicator implements Communicator {
   #ring: Ring | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #operations = 0;
+  /** Operations that were begun: one after another. */
+  #begun = 0;
   readonly #failed = new AbortController();
   #failure: RankError | null = null;
   #isClosed = false;
@@ -45,14 +51,18 @@ export class TcpCommunicator implements Communicator {
   private constructor(
     options: TcpOptions,
     wires: ReadonlyMap<number, Wire>,
-    life: (onFailure: (error: RankError) => void) => LifeLines,
+    life: ReadonlyMap<number, Socket>,
   ) {
     this.rank = options.rank;
     this.worldSize = options.worldSize;
     this.#wires = wires;
-    this.#timeoutMs = options.timeoutMs ?? 1_800_000;
+    this.#timeoutMs = options.timeoutMs ?? OPERATION_MS;
     this.#star = new Star(options.rank, options.worldSize, wires);
-    this.#life = life((error) => this.#fail(error));
+    this.#life = new LifeLines(
+      life,
+      (error) => this.#fail(error),
+      () => this.#begun,
+    );
     const { bucketFloats: floats } = options;
     this.#reducer = new BucketReducer(
       (bucket) => this.#overRing("all-reduce", bucket.length, (ring) => ringSum(ring, bucket)),
@@ -65,7 +75,7 @@ export class TcpCommunicator implements Communicator {
     const { rank, worldSize, meetMs: timeoutMs = 300_000 } = options;
     const { talk, life } = await meet(point, { rank, worldSize, timeoutMs });
     const wires = new Map([...talk].map(([peer, socket]) => [peer, new Wire(socket, peer)]));
-    const self = new TcpCommunicator(options, wires, (fail) => new LifeLines(life, fail));
+    const self = new TcpCommunicator(options, wires, life);
     const address = wires.get(rank === 0 ? worldSize - 1 : 0)?.localAddress ?? point.host;
     try {
       await self.#run("all-gather", async (operation) => {
@@ -155,16 +165,21 @@ export class TcpCommunicator implements Communicator {
       if (this.#isClosed) {
         throw new RankError("rank-failed", this.rank, `rank ${this.rank} has closed it`);
       }
-      // Rank 0 knows best whom it waits for.
-      const limitMs = timeoutMs * (this.rank === 0 ? 1 : 1.05);
-      const isLimited = limitMs !== Number.POSITIVE_INFINITY;
-      const late = () => this.#fail(this.#late(operation, timeoutMs));
-      const timer = isLimited ? setTimeout(late, limitMs) : undefined;
+      this.#begun = operation.number + 1;
+      // Rank 0 can ask all.
+      const limitMs = timeoutMs + (this.rank === 0 ? 0 : VERDICT_MS);
+      let isOver = false;
+      const late = async () => {
+        const roll = await this.#life.callRoll();
+        if (!isOver) this.#fail(lateError(operation, timeoutMs, roll));
+      };
+      const timer = limitMs > LONGEST_MS ? undefined : setTimeout(late, limitMs);
       try {
         return await work(operation);
       } catch (error) {
         throw await this.#verdict(error);
       } finally {
+        isOver = true;
         clearTimeout(timer);
       }
     });
@@ -189,17 +204,6 @@ export class TcpCommunicator implements Communicator {
     return new RankError("rank-lost", error.rank, `rank ${error.rank} has left before the others`, {
       suggestions: ["close communicators after the last operation of all ranks"],
     });
-  }
-
-  #late({ kind, number }: Operation, timeoutMs: number): RankError {
-    const missing = [...this.#star.waitingFor].sort((a, b) => a - b);
-    const who = missing.length === 0 ? "" : `: rank ${missing.join(", ")} did not come`;
-    return new RankError(
-      "rank-timeout",
-      missing[0] ?? null,
-      `operation ${number} (${kind}) took longer than ${seconds(timeoutMs)}${who}`,
-      { suggestions: ["a rank hangs or is slower than that: give a larger timeoutMs"] },
-    );
   }
 
   #fail(error: RankError): void {

@@ -63,6 +63,7 @@ export const SECTIONS = {
     num_devices: count(1, 1),
     num_nodes: count(1, 1),
     shard_optimizer: flag(false),
+    rank_timeout: count(600, 1),
   },
   training_config: {
     max_steps: count(500_000, 1),

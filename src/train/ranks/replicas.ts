@@ -137,6 +137,8 @@ export class Replicas {
   async fromFirst<T>(make: () => Promise<T>): Promise<T> {
     if (this.#ranks === null) return make();
     const made = this.isFirst ? JSON.stringify(await make()) : "";
+    // What rank 0 makes may take as long as it wants.
+    await this.#ranks.barrier(this.isFirst ? undefined : Number.POSITIVE_INFINITY);
     const [text = ""] = await this.#gatherTexts(made);
     // proof: rank 0 runs the same program
     return JSON.parse(text) as T;

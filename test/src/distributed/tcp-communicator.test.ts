@@ -137,7 +137,7 @@ test("a rank that left early and one that does not come are named", async () => 
   expect(await errorOf(d?.barrier() as Promise<void>)).toMatchObject({
     code: "rank-timeout",
     rank: 1,
-    message: expect.stringMatching(/operation 1 \(barrier\) .* rank 1 did not come/),
+    message: expect.stringMatching(/operation 1 \(barrier\) .*; not yet there: rank 1$/),
   });
 });
 
@@ -193,4 +193,30 @@ test("a killed rank is noticed by all others at once, and named", async () => {
   const expected = { code: "rank-lost", rank: 1 };
   expect(await waiting).toMatchObject(expected);
   expect((await told)[0]).toMatchObject(expected);
+});
+
+test("a rank that is stopped, neither dead nor working, is named when an operation is late", async () => {
+  const port = await freePort();
+  const limit = "400";
+  const children = [1, 2].map((rank) =>
+    fork(new URL("./tcp-rank.fixture.ts", import.meta.url), [
+      ...[String(rank), "3", String(port), limit],
+    ]),
+  );
+  const here = await TcpCommunicator.join(
+    { host: "127.0.0.1", port, job: "test" },
+    { rank: 0, worldSize: 3, timeoutMs: Number(limit) },
+  );
+  await here.barrier();
+  children[0]?.kill("SIGSTOP");
+  const told = once(children[1] as NonNullable<(typeof children)[1]>, "message");
+  const error = await errorOf(here.allReduceSum([new Float32Array(10)]));
+  expect(error).toMatchObject({
+    code: "rank-timeout",
+    rank: 1,
+    message: expect.stringMatching(/\(all-reduce\) took longer than 0.4 s; no answer from rank 1$/),
+  });
+  expect(here.failure.reason).toBe(error);
+  expect((await told)[0]).toEqual({ code: "rank-timeout", rank: 1 });
+  children[0]?.kill("SIGKILL");
 });

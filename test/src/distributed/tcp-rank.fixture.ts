@@ -2,9 +2,9 @@
 import { RankError } from "../../../src/distributed/communicator.ts";
 import { TcpCommunicator } from "../../../src/distributed/tcp/tcp-communicator.ts";
 
-const [rank = 0, worldSize = 1, port = 0] = process.argv.slice(2).map(Number);
+const [rank = 0, worldSize = 1, port = 0, timeoutMs = 60_000] = process.argv.slice(2).map(Number);
 const point = { host: "127.0.0.1", port, job: "test" };
-const communicator = await TcpCommunicator.join(point, { rank, worldSize });
+const communicator = await TcpCommunicator.join(point, { rank, worldSize, timeoutMs });
 await communicator.barrier();
 try {
   // Rank 1 never comes: it is killed.
