@@ -184,6 +184,11 @@ export class SimulatedBinding implements LibtorchFunctions {
     return this.#tensor(null);
   }
 
+  /** One process: no gradients are added up. */
+  dataPointer(): number {
+    throw new Error("simulated tensors have no memory");
+  }
+
   useDevice(): void {}
 
   symbol(name: string): (() => number) | null {

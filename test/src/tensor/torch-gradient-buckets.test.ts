@@ -5,6 +5,8 @@ import { plainProgram } from "../../../src/tensor/device/plan.ts";
 import { gradientBuckets } from "../../../src/tensor/device/sums/layout.ts";
 import { SharedBuckets } from "../../../src/tensor/device/sums/shared-buckets.ts";
 import { elementCount, type Program } from "../../../src/tensor/index.ts";
+import { Arrivals } from "../../../src/tensor/torch/arrivals.ts";
+import { HOST_QUEUE } from "../../../src/tensor/torch/device-queue.ts";
 import type { FoundLibtorch } from "../../../src/tensor/torch/find-libtorch.ts";
 import { Libtorch } from "../../../src/tensor/torch/libtorch.ts";
 import { Runner } from "../../../src/tensor/torch/runner.ts";
@@ -54,7 +56,7 @@ function recorded(torch: Libtorch, program: Program) {
   const names = program.parameters.map(({ name }) => name);
   const state = new TensorState(torch, plain.parameters, names);
   state.write("values", randomParameters(program));
-  const runner = new Runner(torch, plain);
+  const runner = new Runner(torch, plain, new Arrivals(HOST_QUEUE));
   const log: string[] = [];
   const buckets = gradientBuckets(lengthsOf(program), SIZES);
   const reducer: DeviceReducer = {

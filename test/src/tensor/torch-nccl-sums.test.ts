@@ -10,6 +10,8 @@ import { plainProgram } from "../../../src/tensor/device/plan.ts";
 import { gradientBuckets } from "../../../src/tensor/device/sums/layout.ts";
 import { openSums } from "../../../src/tensor/device/sums/open-sums.ts";
 import { elementCount } from "../../../src/tensor/index.ts";
+import { Arrivals } from "../../../src/tensor/torch/arrivals.ts";
+import { HOST_QUEUE } from "../../../src/tensor/torch/device-queue.ts";
 import type { FoundLibtorch } from "../../../src/tensor/torch/find-libtorch.ts";
 import { Libtorch } from "../../../src/tensor/torch/libtorch.ts";
 import { Runner } from "../../../src/tensor/torch/runner.ts";
@@ -54,7 +56,7 @@ test.skipIf(LIBTORCH === null)(
     const buckets = gradientBuckets(lengths, { first: 8, others: 64 });
     const state = new TensorState(torch, plain.parameters, names);
     state.write("values", randomParameters(program));
-    const runner = new Runner(torch, plain);
+    const runner = new Runner(torch, plain, new Arrivals(HOST_QUEUE));
     const precision = { lowDType: null, lasting: new Map<string, Tensor>(), lossScale: 1 };
     const step = () =>
       runner.run(state, TRANSFORMER_INPUTS, { seed: 0, step: 0, microBatch: 0 }, precision);

@@ -1,5 +1,6 @@
 import { ScdlError } from "../../../../formats/common/errors.ts";
-import { loadKoffi, systemLibrary } from "../shared-libraries.ts";
+import type { LibtorchFunctions } from "../binding.ts";
+import { systemLibrary } from "../shared-libraries.ts";
 
 /** A stream that does not wait for the one that there always is. */
 const NON_BLOCKING = 1;
@@ -21,7 +22,7 @@ export interface CudaStreams {
 }
 
 /** By the driver, on the device that the calling thread works on, and libtorch. */
-export function cudaStreams(index: number): CudaStreams {
+export function cudaStreams(binding: LibtorchFunctions, index: number): CudaStreams {
   const driver = systemLibrary("libcuda.so.1");
   if (driver === null) throw new ScdlError("cuda", "CUDA: the driver is not there");
   const address = "uintptr_t";
@@ -37,14 +38,8 @@ export function cudaStreams(index: number): CudaStreams {
   const createStream = calling("cuStreamCreate", "void *", "uint");
   const createEvent = calling("cuEventCreate", "void *", "uint");
   const wait = calling("cuStreamWaitEvent", address, address, "uint");
-  const current = loadKoffi()
-    .load(null)
-    .func("aoti_torch_get_current_cuda_stream", "int32", ["int32", "void *"]);
   return {
-    current() {
-      if (current(index, words) !== 0) throw new ScdlError("cuda", "CUDA: libtorch has no stream");
-      return made();
-    },
+    current: () => binding.cudaStream(index),
     createStream() {
       createStream(words, NON_BLOCKING);
       return made();

@@ -17,7 +17,7 @@ export function openReducer(
 ): DeviceReducer {
   const lengths = buckets.map(({ parameters }) => parameters.map(({ length }) => length));
   if (how.kind === "host") return new HostReducer(torch, lengths, how.memory);
-  const streams = cudaStreams(torch.device.index);
+  const streams = cudaStreams(torch.binding, torch.device.index);
   const nccl = loadNccl({ path: how.library });
   const gpus = new NcclCommunicator(nccl, new NcclLink(how.memory), how);
   return new NcclReducer(torch, gpus, streams, lengths);
