@@ -8,12 +8,12 @@ export const LONGEST_MS = 2 ** 31 - 1;
 export async function withTimeout<T>(
   work: Promise<T>,
   timeoutMs: number,
-  error: () => Error,
+  error: () => Error | Promise<Error>,
 ): Promise<T> {
   if (timeoutMs > LONGEST_MS) return work;
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(error()), timeoutMs);
+    timer = setTimeout(async () => reject(await error()), timeoutMs);
   });
   try {
     return await Promise.race([work, late]);

@@ -1,6 +1,8 @@
 import { BucketReducer } from "../buckets.ts";
 import { type Communicator, RankError } from "../communicator.ts";
-import { OPERATION_MS, seconds, withTimeout } from "../time-limit.ts";
+import { lateError } from "../late-error.ts";
+import { OPERATION_MS, withTimeout } from "../time-limit.ts";
+import { MpiRoll } from "./mpi-roll.ts";
 import type { MpiLibrary } from "./open-mpi.ts";
 
 export interface MpiOptions {
@@ -31,8 +33,11 @@ export class MpiCommunicator implements Communicator {
   readonly #mpi: MpiLibrary;
   readonly #timeoutMs: number;
   readonly #reducer: BucketReducer;
+  readonly #roll: MpiRoll | null;
   #last: Promise<unknown> = Promise.resolve();
   #operations = 0;
+  /** Operations that were begun: one after another. */
+  #begun = 0;
   readonly #failed = new AbortController();
   #state: "open" | "closed" | RankError = "open";
 
@@ -46,6 +51,10 @@ export class MpiCommunicator implements Communicator {
     isStarted = true;
     this.#mpi = mpi;
     ({ rank: this.rank, worldSize: this.worldSize } = mpi.start());
+    const notes = mpi.notes();
+    const others = Array.from({ length: this.worldSize }, (_, rank) => rank);
+    const peers = others.filter((rank) => rank !== this.rank);
+    this.#roll = notes === null ? null : new MpiRoll(notes, peers, () => this.#begun);
     this.#timeoutMs = options.timeoutMs ?? OPERATION_MS;
     const { bucketFloats: floats } = options;
     this.#reducer = new BucketReducer(
@@ -109,6 +118,7 @@ export class MpiCommunicator implements Communicator {
     if (this.#state !== "open") return;
     this.#state = "closed";
     await this.#last;
+    this.#roll?.close();
     this.#mpi.finish();
   }
 
@@ -131,18 +141,30 @@ export class MpiCommunicator implements Communicator {
         throw new RankError("rank-failed", this.rank, `rank ${this.rank} has closed it`);
       }
       if (this.#state !== "open") throw this.#state;
-      return withTimeout(work(), timeoutMs, () => this.#late(kind, number, timeoutMs));
+      this.#begun = number + 1;
+      let isOver = false;
+      const over = () => {
+        isOver = true;
+      };
+      const working = work();
+      working.then(over, over);
+      return withTimeout(working, timeoutMs, async () => {
+        const error = await this.#late({ kind, number }, timeoutMs);
+        // The last rank may have come meanwhile.
+        // A call of MPI cannot be taken back: the job ends with the process.
+        if (!isOver) this.abort(error.message);
+        return error;
+      });
     });
     this.#last = result.catch(() => {});
     return result;
   }
 
-  /** A call of MPI cannot be taken back: the job ends with the process. */
-  #late(kind: string, number: number, timeoutMs: number): RankError {
-    const message = `operation ${number} (${kind}) took longer than ${seconds(timeoutMs)}`;
-    this.abort(message);
-    return new RankError("rank-timeout", null, message, {
-      suggestions: ["a rank hangs or is slower than that: give a larger timeoutMs"],
-    });
+  async #late(
+    operation: { readonly kind: string; readonly number: number },
+    timeoutMs: number,
+  ): Promise<RankError> {
+    const roll = (await this.#roll?.call()) ?? new Map<number, number | null>();
+    return lateError(operation, timeoutMs, roll);
   }
 }

@@ -1,11 +1,20 @@
 /** One rank under mpirun: prints what each operation gave as a line of JSON. */
 import { openCommunicator } from "../../../src/distributed/open-communicator.ts";
 
-const communicator = await openCommunicator({ timeoutMs: 20_000 });
-const { rank, worldSize, name } = communicator;
 const wanted = process.argv[2];
+const timeoutMs = wanted === "stopped" ? 300 : 20_000;
+const communicator = await openCommunicator({ timeoutMs });
+const { rank, worldSize, name } = communicator;
 
 if (wanted === "dead" && rank === 1) process.kill(process.pid, "SIGKILL");
+if (wanted === "stopped") {
+  await communicator.barrier();
+  if (rank === 1) process.kill(process.pid, "SIGSTOP");
+  await communicator.barrier().catch((error) => {
+    process.stderr.write(`rank ${rank}: ${error.message}\n`);
+    process.exit(9);
+  });
+}
 if (wanted === "fail" && rank === 1) {
   communicator.abort("no space left");
   process.stderr.write("rank 1: no space left\n");

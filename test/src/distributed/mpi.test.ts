@@ -41,6 +41,16 @@ test
     expect(stderr).toMatch(/^rank 1: no space left/m);
   });
 
+test
+  .skipIf(!hasMpi)
+  .concurrent("a rank of mpirun that is stopped is named, and the job ends", async () => {
+    const { status, stderr } = await mpirun(3, [fixture, "stopped"]);
+    expect(status).toBe(9);
+    expect(stderr).toMatch(
+      /^rank [02]: .*\(barrier\) took longer than 0.3 s; no answer from rank 1$/m,
+    );
+  });
+
 test("without MPI, and with a library that is none, the error says what was found", () => {
   expect(() => loadOpenMpi("/nowhere/libmpi.so.40")).toThrow("Open MPI's library is not there");
   const libc = process.platform === "linux" ? "libm.so.6" : "libSystem.dylib";
