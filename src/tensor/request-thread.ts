@@ -31,6 +31,9 @@ interface Pending<A> {
   readonly reject: (error: Error) => void;
 }
 
+/** For a thread to end: a GPU comes back from what it does. */
+const HANG_MS = 10_000;
+
 /** `R` are requests told apart by `kind`, `A` their answers by it. Idle, it does not keep the process. */
 export class RequestThread<
   R extends { readonly kind: string },
@@ -66,10 +69,21 @@ export class RequestThread<
     return answer as Promise<A[K]>; // proof: the thread answers a request by its kind
   }
 
-  /** Ends the thread; pending requests reject with `reason`. */
-  async close(reason: Error): Promise<void> {
+  /**
+   * Ends the thread; pending requests reject with `reason`. One that hangs in a call to its device is
+   * left alone after `limitMs`, and the process then ends without it.
+   */
+  async close(reason: Error, limitMs = HANG_MS): Promise<void> {
     this.#fail(reason);
-    await this.#worker.terminate();
+    const hangs = Symbol();
+    const limit = AbortSignal.timeout(limitMs);
+    const late = new Promise<symbol>((resolve) => {
+      limit.addEventListener("abort", () => resolve(hangs), { once: true });
+    });
+    if ((await Promise.race([this.#worker.terminate(), late])) !== hangs) return;
+    this.#worker.unref();
+    // Node would wait for the thread, which nothing but the end of the process ends.
+    process.once("exit", () => process.kill(process.pid, "SIGKILL"));
   }
 
   #onReply(reply: Reply<A[R["kind"]]>): void {

@@ -124,8 +124,11 @@ export class DeviceState implements ParameterState {
   }
 
   async close(): Promise<void> {
-    await this.#sums?.close();
-    await this.#owner.thread.send<"drop">({ kind: "drop", state: this.#id });
+    const sums = this.#sums;
+    await sums?.close();
+    const dropped = this.#owner.thread.send<"drop">({ kind: "drop", state: this.#id });
+    // A device that hangs frees nothing; whoever asked it for something was told why.
+    await (sums?.unlessLost(dropped).catch(() => {}) ?? dropped);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,8 @@
+import { expect, test } from "vitest";
+import { finished } from "../../helpers/mpirun.ts";
+
+test("a process ends although its thread hangs in a call, after it has said why", async () => {
+  const file = new URL("./hanging-thread.fixture.ts", import.meta.url).pathname;
+  const { stdout, status } = await finished(process.execPath, [file], {});
+  expect({ stdout, status }).toEqual({ stdout: "a rank is lost\n", status: null });
+});
