@@ -8,7 +8,7 @@ import { type ErrorDetails, ScdlError } from "../../formats/common/errors.ts";
  * all others reject with a {@link RankError} that names it.
  */
 export interface Communicator extends AsyncDisposable {
-  /** "single", "tcp", "openmpi". */
+  /** "single", "tcp", "openmpi", "mpich", or "mpi" for the standard ABI of MPI 5. */
   readonly name: string;
   /** 0 to worldSize - 1. */
   readonly rank: number;

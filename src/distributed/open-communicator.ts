@@ -1,8 +1,4 @@
-import {
-  InvalidArgumentError,
-  NotFoundError,
-  UnsupportedFeatureError,
-} from "../../formats/common/errors.ts";
+import { InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
 import { aNumber, anObject, aText, checkOptions } from "../../formats/common/options.ts";
 import type { Communicator } from "./communicator.ts";
 import { type ProcessPlace, processPlace } from "./environment.ts";
@@ -10,7 +6,7 @@ import { meetingPoint } from "./meeting-point.ts";
 import { SingleCommunicator } from "./single-communicator.ts";
 
 export interface CommunicatorOptions {
-  /** How ranks talk. Default: MPI under Open MPI's mpirun, TCP under all other launchers. */
+  /** How ranks talk. Default: MPI under mpirun, TCP under all other launchers. */
   readonly transport?: "mpi" | "tcp";
   /** Default: what the environment says, see `processPlace()`. */
   readonly place?: ProcessPlace;
@@ -32,7 +28,7 @@ export interface CommunicatorOptions {
  * ```
  *
  * @throws RankError `rendezvous-failed`; InvalidArgumentError for an environment that does not say where
- *   to meet; NotFoundError or UnsupportedFeatureError for an MPI that is missing or not Open MPI
+ *   to meet; NotFoundError or UnsupportedFeatureError for an MPI that is missing or unknown
  */
 export async function openCommunicator(options: CommunicatorOptions = {}): Promise<Communicator> {
   checkOptions<object>("openCommunicator", options, {
@@ -80,19 +76,9 @@ async function unlessAborted(
   }
 }
 
+/** MPICH's processes may be told to meet by TCP; Open MPI's need no telling. */
 function transportOf({ launcher }: ProcessPlace): "mpi" | "tcp" {
-  if (launcher === "mpich" && process.env["MASTER_ADDR"] === undefined) {
-    throw new UnsupportedFeatureError(
-      "mpi",
-      "this job was started by MPICH's or Intel MPI's mpiexec (PMI_RANK is set), expected Open MPI",
-      {
-        suggestions: [
-          "export MASTER_ADDR (the computer of rank 0) and MASTER_PORT: the processes then use TCP",
-          "start with Open MPI's mpirun, with torchrun, or with srun",
-        ],
-      },
-    );
-  }
+  if (launcher === "mpich") return process.env["MASTER_ADDR"] === undefined ? "mpi" : "tcp";
   return launcher === "openmpi" ? "mpi" : "tcp";
 }
 
@@ -100,9 +86,10 @@ async function openMpi(
   place: ProcessPlace,
   options: { readonly timeoutMs?: number },
 ): Promise<Communicator> {
-  const { loadOpenMpi } = await import("./mpi/open-mpi.ts");
+  const { loadMpi } = await import("./mpi/mpi-library.ts");
   const { MpiCommunicator } = await import("./mpi/mpi-communicator.ts");
-  const communicator = new MpiCommunicator(loadOpenMpi(), options);
+  const mpi = loadMpi(place.launcher === "mpich" ? "mpich" : "openmpi");
+  const communicator = new MpiCommunicator(mpi, options);
   if (communicator.worldSize === place.worldSize) return communicator;
   const found = communicator.worldSize;
   await communicator.close();
@@ -111,7 +98,7 @@ async function openMpi(
     `mpirun has started ${place.worldSize} processes, the library of MPI knows ${found}`,
     {
       what: "the libmpi that mpirun belongs to",
-      suggestions: ["set SCDL_MPI_LIBRARY to the libmpi.so.40 of the mpirun that is used"],
+      suggestions: ["set SCDL_MPI_LIBRARY to the libmpi of the mpirun that is used"],
     },
   );
 }

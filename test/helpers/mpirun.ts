@@ -1,7 +1,18 @@
 import { spawn, spawnSync } from "node:child_process";
+import { join } from "node:path";
 
 /** Tests with Open MPI are skipped where it is not installed. */
 export const hasMpi = spawnSync("mpirun", ["--version"]).stdout?.includes("Open MPI") ?? false;
+
+/** The folder of an MPICH, e.g. of the Python package of that name, or null: SCDL_MPICH names it. */
+export const MPICH = findMpich();
+
+function findMpich(): string | null {
+  const folder = process.env["SCDL_MPICH"];
+  if (folder === undefined) return null;
+  const { stdout } = spawnSync(join(folder, "bin", "mpiexec"), ["--version"]);
+  return (stdout?.includes("HYDRA") ?? false) ? folder : null;
+}
 
 interface Finished {
   readonly status: number | null;

@@ -2,8 +2,8 @@ import { BucketReducer } from "../buckets.ts";
 import { type Communicator, RankError } from "../communicator.ts";
 import { lateError } from "../late-error.ts";
 import { OPERATION_MS, withTimeout } from "../time-limit.ts";
+import type { MpiLibrary } from "./mpi-library.ts";
 import { MpiRoll } from "./mpi-roll.ts";
-import type { MpiLibrary } from "./open-mpi.ts";
 
 export interface MpiOptions {
   /** For one operation, the waiting for the slowest rank included. Default 600,000. */
@@ -27,7 +27,7 @@ let isStarted = false;
  * others and says which it was.
  */
 export class MpiCommunicator implements Communicator {
-  readonly name = "openmpi";
+  readonly name: string;
   readonly rank: number;
   readonly worldSize: number;
   readonly #mpi: MpiLibrary;
@@ -50,6 +50,7 @@ export class MpiCommunicator implements Communicator {
     }
     isStarted = true;
     this.#mpi = mpi;
+    this.name = mpi.name;
     ({ rank: this.rank, worldSize: this.worldSize } = mpi.start());
     const notes = mpi.notes();
     const others = Array.from({ length: this.worldSize }, (_, rank) => rank);

@@ -1,9 +1,9 @@
-import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { processPlace } from "../../../src/distributed/environment.ts";
-import { loadOpenMpi } from "../../../src/distributed/mpi/open-mpi.ts";
+import { loadMpi } from "../../../src/distributed/mpi/mpi-library.ts";
 import { openCommunicator } from "../../../src/distributed/open-communicator.ts";
-import { hasMpi, mpirun } from "../../helpers/mpirun.ts";
+import { finished, hasMpi, MPICH, mpirun } from "../../helpers/mpirun.ts";
 
 const fixture = new URL("./mpi-rank.fixture.ts", import.meta.url).pathname;
 
@@ -52,14 +52,14 @@ test
   });
 
 test("without MPI, and with a library that is none, the error says what was found", () => {
-  expect(() => loadOpenMpi("/nowhere/libmpi.so.40")).toThrow("Open MPI's library is not there");
+  const missing = "the library of MPI is not there";
+  expect(() => loadMpi("openmpi", "/nowhere/libmpi.so.40")).toThrow(missing);
   const libc = process.platform === "linux" ? "libm.so.6" : "libSystem.dylib";
-  expect(() => loadOpenMpi(libc)).toThrow(`${libc} is no MPI, expected Open MPI`);
+  const unknown = `${libc} is no MPI, expected Open MPI or MPICH`;
+  expect(() => loadMpi("openmpi", libc)).toThrow(unknown);
 });
 
-test("MPICH's launcher without a place to meet is refused, one process is alone", async () => {
-  const place = processPlace({ PMI_RANK: "0", PMI_SIZE: "2" });
-  await expect(openCommunicator({ place })).rejects.toThrow(/MPICH's or Intel MPI's mpiexec/);
+test("one process is alone", async () => {
   await using alone = await openCommunicator({ place: processPlace({}) });
   expect([alone.name, alone.rank, alone.worldSize]).toEqual(["single", 0, 1]);
   const values = Float32Array.of(1, 2);
@@ -68,10 +68,25 @@ test("MPICH's launcher without a place to meet is refused, one process is alone"
   expect(await alone.allGather(Uint8Array.of(4))).toEqual([Uint8Array.of(4)]);
 });
 
-/** MPICH's library as Debian installs it, where there is one. */
-test("a machine's MPICH is named", ({ skip }) => {
-  const found = spawnSync("sh", ["-c", "ldconfig -p | grep -o 'libmpich.so.12' | head -1"]);
-  const name = found.stdout.toString().trim();
-  if (name === "") skip("no MPICH on this machine");
-  expect(() => loadOpenMpi(name)).toThrow(/MPICH Version/);
+test.skipIf(MPICH === null).concurrent.each([
+  ["mpich", "libmpi.so.12"],
+  ["mpi", "libmpi_abi.so.1"],
+])("MPICH's ranks do the same by the ABI of %s", async (abi, library) => {
+  const folder = MPICH ?? "";
+  const environment = { SCDL_MPI_LIBRARY: join(folder, "lib", library) };
+  const mpiexec = (...flags: readonly string[]) => {
+    const args = ["-n", "2", process.execPath, fixture, ...flags];
+    return finished(join(folder, "bin", "mpiexec"), args, environment);
+  };
+  const [sums, failed, stopped] = await Promise.all([
+    mpiexec(),
+    mpiexec("fail"),
+    mpiexec("stopped"),
+  ]);
+  const lines = sums.stdout.trim().split("\n");
+  const ranks = lines.map((line) => JSON.parse(line)).sort((one, two) => one.rank - two.rank);
+  const expected = { worldSize: 2, name: abi, isSum: true, byte: 2 };
+  expect(ranks).toMatchObject([0, 1].map((rank) => ({ ...expected, rank })));
+  expect(failed).toMatchObject({ status: 7, stderr: expect.stringMatching(/^rank 1: no space/m) });
+  expect(stopped.stderr).toMatch(/^rank 0: .*; no answer from rank 1$/m);
 });

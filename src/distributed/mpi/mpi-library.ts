@@ -1,9 +1,14 @@
+import { existsSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
-import { NotFoundError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
+import { delimiter, dirname, join } from "node:path";
+import { NotFoundError } from "../../../formats/common/errors.ts";
+import { abiOf } from "./abi.ts";
 import type { MpiNotes } from "./mpi-roll.ts";
 
 /** The C calls of MPI that ranks need; all but `start` and `finish` leave the event loop free. */
 export interface MpiLibrary {
+  /** "openmpi", "mpich", or "mpi" for the standard ABI. */
+  readonly name: string;
   /** The first line of what the library says of itself. */
   readonly version: string;
   /** Returns rank and size of the job. */
@@ -20,27 +25,25 @@ export interface MpiLibrary {
   abort(code: number): void;
 }
 
-/** Open MPI 4 and 5; then names under which others may be found, to say what there is. */
-const OPEN_MPI = ["libmpi.so.40", "libmpi.40.dylib", "libmpi.so"];
-const OTHERS = ["libmpi.so.12", "libmpich.so.12", "libmpi_abi.so.0", "libmpi.12.dylib"];
-/** MPI_THREAD_SERIALIZED: any thread may call, one at a time; MPI_THREAD_MULTIPLE: any at any time. */
-const SERIALIZED = 2;
-const MULTIPLE = 3;
-const ANY_SOURCE = -1;
+/** Of Open MPI 4 and 5, of MPICH and Intel MPI, of the standard ABI. */
+const OPEN_MPI = ["libmpi.so.40", "libmpi.40.dylib"];
+const MPICH = ["libmpi.so.12", "libmpich.so.12", "libmpi.12.dylib", "libmpi_abi.so.1"];
 const NOTE_TAG = 7;
-/** MPI_IN_PLACE */
-const IN_PLACE = 1n;
+
+/** What has started the processes: its own library is looked for first. */
+export type MpiLauncher = "openmpi" | "mpich";
 
 /**
- * Loads Open MPI. Handles of MPI are addresses of variables there, numbers in MPICH and Intel MPI, and
- * something else in the standard ABI of MPI 5: those are refused and never called by a wrong handle.
+ * Loads the library of MPI: the named one, those that the system finds, those beside the `mpiexec` that
+ * the shell finds.
  *
- * @param path of the library. Default: environment variable SCDL_MPI_LIBRARY, or where the system looks
- * @throws NotFoundError without any MPI, UnsupportedFeatureError for another one, naming it
+ * @param path of the library. Default: environment variable SCDL_MPI_LIBRARY
+ * @throws NotFoundError without any MPI, UnsupportedFeatureError for an unknown one, naming it
  */
-export function loadOpenMpi(path = process.env["SCDL_MPI_LIBRARY"]): MpiLibrary {
+export function loadMpi(launcher: MpiLauncher, path = process.env["SCDL_MPI_LIBRARY"]): MpiLibrary {
   const koffi: typeof import("koffi") = createRequire(import.meta.url)("koffi");
-  const names = path === undefined ? [...OPEN_MPI, ...OTHERS] : [path];
+  const own = launcher === "openmpi" ? OPEN_MPI : MPICH;
+  const names = path === undefined ? [...own, ...besideLauncher(own), "libmpi.so"] : [path];
   const found = names.flatMap((name) => {
     try {
       // Its plug-ins look for the library's names in the process.
@@ -50,53 +53,43 @@ export function loadOpenMpi(path = process.env["SCDL_MPI_LIBRARY"]): MpiLibrary 
     }
   })[0];
   if (found === undefined) {
-    throw new NotFoundError("mpi-missing", "Open MPI's library is not there", {
+    throw new NotFoundError("mpi-missing", "the library of MPI is not there", {
       what: names.join(", "),
       suggestions: [
-        "install Open MPI (libopenmpi3, openmpi-bin), or set SCDL_MPI_LIBRARY to its libmpi.so.40",
-        "start with torchrun instead, which needs no MPI",
+        `set SCDL_MPI_LIBRARY to the ${own[0]} of the mpirun that is used`,
+        "export MASTER_ADDR and MASTER_PORT to MPICH's processes, or start with torchrun: they use TCP",
       ],
     });
   }
   const { name, library } = found;
   const version = versionOf(library);
-  let handles: { world: unknown; float: unknown; byte: unknown; sum: unknown };
-  try {
-    const symbol = (which: string): unknown => library.symbol(`ompi_mpi_${which}`, "void");
-    handles = {
-      world: symbol("comm_world"),
-      float: symbol("float"),
-      byte: symbol("byte"),
-      sum: symbol("op_sum"),
-    };
-  } catch (cause) {
-    throw new UnsupportedFeatureError("mpi", `${name} is ${version}, expected Open MPI`, {
-      cause,
-      suggestions: ["start with Open MPI's mpirun, or with torchrun, which needs no MPI"],
-    });
-  }
-  const { world, float, byte, sum } = handles;
+  const abi = abiOf(library, name, version);
+  const { world, float, byte, sum, handleType: handle } = abi;
   const int = "int";
   const any = "void *";
-  const address = "uintptr_t";
   const init = library.func("MPI_Init_thread", int, [any, any, int, koffi.out("int *")]);
-  const rankOf = library.func("MPI_Comm_rank", int, [any, koffi.out("int *")]);
-  const sizeOf = library.func("MPI_Comm_size", int, [any, koffi.out("int *")]);
-  const allReduce = library.func("MPI_Allreduce", int, [any, any, int, any, any, any]);
-  const broadcast = library.func("MPI_Bcast", int, [any, int, any, int, any]);
-  const allGather = library.func("MPI_Allgather", int, [any, int, any, any, int, any, any]);
-  const barrier = library.func("MPI_Barrier", int, [any]);
-  const duplicate = library.func("MPI_Comm_dup", int, [any, any]);
-  const sendLater = library.func("MPI_Isend", int, [any, int, any, int, int, address, any]);
+  const rankOf = library.func("MPI_Comm_rank", int, [handle, koffi.out("int *")]);
+  const sizeOf = library.func("MPI_Comm_size", int, [handle, koffi.out("int *")]);
+  const allReduce = library.func("MPI_Allreduce", int, [
+    ...[any, any, int, handle, handle, handle],
+  ]);
+  const broadcast = library.func("MPI_Bcast", int, [any, int, handle, int, handle]);
+  const allGather = library.func("MPI_Allgather", int, [
+    ...[any, int, handle, any, int, handle, handle],
+  ]);
+  const barrier = library.func("MPI_Barrier", int, [handle]);
+  const duplicate = library.func("MPI_Comm_dup", int, [handle, any]);
+  const message = [any, int, handle, int, int, handle, any];
+  const sendLater = library.func("MPI_Isend", int, message);
+  const receive = library.func("MPI_Recv", int, message);
   const test = library.func("MPI_Test", int, [any, any, any]);
-  const probe = library.func("MPI_Iprobe", int, [int, int, address, any, any]);
-  const receive = library.func("MPI_Recv", int, [any, int, any, int, int, address, any]);
+  const probe = library.func("MPI_Iprobe", int, [int, int, handle, any, any]);
   const finalize = library.func("MPI_Finalize", int, []);
-  const abort = library.func("MPI_Abort", int, [any, int]);
+  const abort = library.func("MPI_Abort", int, [handle, int]);
   // A null window of threads: without SERIALIZED everything is called in this one.
   let mayThread = false;
   /** A communicator of the notes' own, so that nothing else takes them. */
-  let notes: bigint | null = null;
+  let notes: number | null = null;
   const call = (fn: typeof init, ...values: unknown[]): Promise<void> => {
     if (!mayThread) return Promise.resolve(fn(...values)).then(() => {});
     return new Promise((resolve, reject) => {
@@ -104,22 +97,24 @@ export function loadOpenMpi(path = process.env["SCDL_MPI_LIBRARY"]): MpiLibrary 
     });
   };
   return {
+    name: abi.name,
     version,
     start() {
       const provided = [0];
       const [rank, size] = [[0], [0]];
-      init(null, null, MULTIPLE, provided);
-      mayThread = (provided[0] ?? 0) >= SERIALIZED;
+      init(null, null, abi.multiple, provided);
+      mayThread = (provided[0] ?? 0) >= abi.serialized;
       rankOf(world, rank);
       sizeOf(world, size);
-      if ((provided[0] ?? 0) >= MULTIPLE) {
-        const handle = new BigUint64Array(1);
-        duplicate(world, handle);
-        notes = handle[0] ?? null;
+      if ((provided[0] ?? 0) >= abi.multiple) {
+        const made = new BigUint64Array(1);
+        duplicate(world, made);
+        notes = Number(made[0] ?? 0n);
       }
       return { rank: rank[0] ?? 0, worldSize: size[0] ?? 1 };
     },
-    allReduceSum: (floats) => call(allReduce, IN_PLACE, floats, floats.length, float, sum, world),
+    allReduceSum: (floats) =>
+      call(allReduce, abi.inPlace, floats, floats.length, float, sum, world),
     broadcast: (bytes, root) => call(broadcast, bytes, bytes.length, byte, root, world),
     allGather: (bytes, into) =>
       call(allGather, bytes, bytes.length, byte, into, bytes.length, byte, world),
@@ -142,10 +137,9 @@ export function loadOpenMpi(path = process.env["SCDL_MPI_LIBRARY"]): MpiLibrary 
           sent.push(one);
         },
         receive() {
-          probe(ANY_SOURCE, NOTE_TAG, beside, flag, status);
+          probe(abi.anySource, NOTE_TAG, beside, flag, status);
           if (flag[0] === 0) return null;
-          // MPI_SOURCE is the first of a status.
-          const [rank = 0] = status;
+          const rank = status[abi.sourceAt] ?? 0;
           const note = new Int32Array(1);
           receive(note, 4, byte, rank, NOTE_TAG, beside, status);
           return { rank, number: note[0] ?? 0 };
@@ -155,6 +149,17 @@ export function loadOpenMpi(path = process.env["SCDL_MPI_LIBRARY"]): MpiLibrary 
     finish: () => void finalize(),
     abort: (code) => void abort(world, code),
   };
+}
+
+/** In `lib` next to the `bin` of each mpiexec that the shell would find. */
+function besideLauncher(names: readonly string[]): readonly string[] {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return folders.flatMap((folder) => {
+    const file = join(folder, "mpiexec");
+    if (!existsSync(file)) return [];
+    const places = [dirname(folder), dirname(dirname(realpathSync(file)))];
+    return places.flatMap((place) => names.map((name) => join(place, "lib", name)));
+  });
 }
 
 function versionOf(library: import("koffi").LibraryHandle): string {
