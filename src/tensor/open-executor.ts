@@ -13,7 +13,10 @@ export interface ExecutorOptions {
   readonly libtorch?: string;
   /** Of `torch`: products in float32, or in bfloat16 or float16 with float32 weights. Default: "32". */
   readonly precision?: Precision;
-  /** Of `torch`: only kernels whose results are the same bit for bit every time. Default: false. */
+  /**
+   * Of `torch`: only kernels whose results are the same bit for bit every time; on CUDA dropout masks
+   * are then computed, and those of the CPU. Default: false.
+   */
   readonly deterministic?: boolean;
   /** Of `torch` on CUDA: products of float32 with 10 bits of mantissa. Default: false. */
   readonly tf32?: boolean;

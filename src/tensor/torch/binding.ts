@@ -250,9 +250,21 @@ export class Binding {
     this.#check(guard(index, this.#words), "create_device_guard");
   }
 
-  /** A function of libtorch's C++ side by its symbol, or null where this version has none. */
+  /**
+   * A function of libtorch's C++ side by its symbol, those of CUDA too, or null where this version has
+   * none.
+   */
   symbol(name: string, result: string, types: readonly string[]): LibtorchMethod | null {
-    return this.#has(name) ? this.#library.func(name, result, [...types]) : null;
+    // Libraries are loaded for the whole process; that for CUDA is not among what the other one needs.
+    const loaded = loadKoffi().load(null);
+    return has(loaded, name) ? loaded.func(name, result, [...types]) : null;
+  }
+
+  /** The address that lies at an address. */
+  addressAt(address: number): number {
+    const copy = loadKoffi().load(null).func("void *memcpy(void *, uintptr_t, size_t)");
+    copy(this.#words, address, 8);
+    return this.#handle();
   }
 
   #function(name: string, types: readonly string[]): NativeFunction {
@@ -264,12 +276,7 @@ export class Binding {
   }
 
   #has(name: string): boolean {
-    try {
-      this.#library.symbol(name);
-      return true;
-    } catch {
-      return false;
-    }
+    return has(this.#library, name);
   }
 
   /** Before 2.13 libtorch frees what C++'s `new` made; since then it has a function for it. */
@@ -320,6 +327,15 @@ export type LibtorchMethod = (...given: readonly unknown[]) => unknown;
 
 /** What {@link Libtorch} needs of them: another implementation can stand for the library. */
 export type LibtorchFunctions = Pick<Binding, keyof Binding>;
+
+function has(library: NativeLibrary, name: string): boolean {
+  try {
+    library.symbol(name);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 function sizesOf(shape: Shape): BigInt64Array {
   return BigInt64Array.from(shape.length === 0 ? [0] : shape, BigInt);

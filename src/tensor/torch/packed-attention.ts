@@ -1,3 +1,4 @@
+import { takesFlash } from "./fused-attention.ts";
 import type { Libtorch } from "./libtorch.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -39,6 +40,8 @@ export interface PackedOperands {
   /** int32 [ranges + 1]: where they begin and the last one ends; on the device. */
   readonly bounds: () => Tensor;
   readonly scale: number;
+  /** Of probabilities that the kernel drops, on CUDA alone; 0 otherwise. */
+  readonly dropoutRate: number;
 }
 
 /** [tokens, heads, size], and what {@link packedAttentionBackward} wants to see again. */
@@ -53,13 +56,7 @@ export interface PackedAttention {
  */
 export function packedAttention(operands: PackedOperands, torch: Libtorch): PackedAttention {
   const { q, k, v, ranges, scale } = operands;
-  if (torch.isCuda) {
-    const [bounds, longest] = [operands.bounds(), longestOf(ranges)];
-    const given = [q, k, v, bounds, bounds, longest, longest, 0, false, false, scale] as const;
-    const made = torch.many("variableAttention", ...given);
-    const [out] = made as [Tensor]; // proof: the schema returns it
-    return { out, saved: made.slice(0, 4) };
-  }
+  if (torch.isCuda) return inOneKernel(operands, torch);
   const parts = ranges.map((range) => {
     const [a, b, c] = [q, k, v].map((x) => sequence(x, range, torch)) as Three; // proof: of three
     const made = torch.many("attentionOnCpu", a, b, c, 0, false, null, scale);
@@ -82,12 +79,7 @@ export function packedAttentionBackward(
   torch: Libtorch,
 ): readonly Tensor[] {
   const { q, k, v, ranges, scale } = operands;
-  if (torch.isCuda) {
-    const [bounds, longest] = [operands.bounds(), longestOf(ranges)];
-    const [out, logs, seed, unused] = saved as [Tensor, Tensor, Tensor, Tensor]; // proof: as saved
-    const given = [gradient, q, k, v, out, logs, bounds, bounds, longest, longest] as const;
-    return torch.many("variableAttentionBackward", ...given, 0, false, seed, unused, scale);
-  }
+  if (torch.isCuda) return inOneKernelBackward(gradient, operands, saved, torch);
   const [out, ...logs] = saved as [Tensor, ...Tensor[]]; // proof: as saved
   const parts = ranges.map((range, at) => {
     const views = [gradient, q, k, v, out].map((x) => sequence(x, range, torch));
@@ -105,6 +97,49 @@ export function packedAttentionBackward(
       ), // proof: the schema returns three
   );
 }
+
+/** The flash kernel for float16 and bfloat16, the memory-efficient one for the others. */
+function inOneKernel(operands: PackedOperands, torch: Libtorch): PackedAttention {
+  const { q, k, v, ranges, scale, dropoutRate: rate } = operands;
+  const [bounds, longest] = [operands.bounds(), longestOf(ranges)];
+  if (takesFlash(q, torch)) {
+    const given = [q, k, v, bounds, bounds, longest, longest, rate, false, false, scale] as const;
+    const made = torch.many("variableAttention", ...given);
+    const [out] = made as [Tensor]; // proof: the schema returns it
+    return { out, saved: made.slice(0, 4) };
+  }
+  const [a, b, c] = [q, k, v].map((x) => torch.one("unsqueeze", x, 0)) as Three; // proof: of three
+  const given = [a, b, c, null, bounds, bounds, longest, longest, rate, NO_MASK, true] as const;
+  const made = torch.many("variableEfficientAttention", ...given, scale);
+  const [out] = made as [Tensor]; // proof: the schema returns it
+  return { out: torch.one("squeeze", out, 0), saved: made.slice(0, 4) };
+}
+
+function inOneKernelBackward(
+  gradient: Tensor,
+  operands: PackedOperands,
+  saved: readonly Tensor[],
+  torch: Libtorch,
+): readonly Tensor[] {
+  const { q, k, v, ranges, scale, dropoutRate: rate } = operands;
+  const [bounds, longest] = [operands.bounds(), longestOf(ranges)];
+  const [out, logs, seed, offset] = saved as [Tensor, Tensor, Tensor, Tensor]; // proof: as saved
+  if (takesFlash(q, torch)) {
+    const given = [gradient, q, k, v, out, logs, bounds, bounds, longest, longest] as const;
+    return torch.many("variableAttentionBackward", ...given, rate, false, seed, offset, scale);
+  }
+  const rows = [gradient, q, k, v].map((x) => torch.one("unsqueeze", x, 0));
+  const [slope, a, b, c] = rows as [Tensor, ...Three]; // proof: of four
+  const made = torch.many(
+    "variableEfficientAttentionBackward",
+    ...([slope, a, b, c, null, out, bounds, bounds, longest, longest, logs] as const),
+    ...([rate, seed, offset, NO_MASK, false, scale] as const),
+  );
+  return made.slice(0, 3).map((x) => torch.one("squeeze", x, 0));
+}
+
+/** Of the memory-efficient kernel's kinds of masks. */
+const NO_MASK = 0;
 
 type Three = [Tensor, Tensor, Tensor];
 

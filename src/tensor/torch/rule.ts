@@ -2,6 +2,7 @@ import type { PlainNode, PlainValue } from "../device/plan.ts";
 import type { DropoutKey } from "../dropout-bits.ts";
 import type { OpName } from "../op-attributes.ts";
 import type { HostArray } from "../program.ts";
+import type { CudaRandom } from "./cuda-random.ts";
 import type { Libtorch } from "./libtorch.ts";
 import type { Tensor } from "./tensor.ts";
 
@@ -17,6 +18,12 @@ export type Rule<K extends OpName> = (
 
 export type Rules<K extends OpName = OpName> = { readonly [N in K]: Rule<N> };
 
+/** Masks that the kernels of a GPU draw: the layer of each by its id. */
+export interface KernelMasks {
+  readonly generator: CudaRandom;
+  readonly masks: ReadonlyMap<number, number>;
+}
+
 /** One run of a program, as its operations see it. */
 export class Run {
   readonly torch: Libtorch;
@@ -25,8 +32,11 @@ export class Run {
   readonly lowDType: number | null;
   /** The program's inputs as they came, by their id. */
   readonly inputs: ReadonlyMap<number, HostArray>;
+  /** Draws masks in kernels; null where masks are computed. */
+  readonly #random: KernelMasks | null;
   /** What forward operations leave for their backward ones, by the id of their first output. */
   readonly #saved = new Map<number, readonly Tensor[]>();
+  readonly #facts = new Map<string, unknown>();
   /** What operations have in common, made by the first. */
   readonly #shared = new Map<string, Tensor>();
   /** The same for all runs: tables. */
@@ -38,7 +48,9 @@ export class Run {
     lowDType: number | null,
     lasting: Map<string, Tensor>,
     inputs: ReadonlyMap<number, HostArray>,
+    random: KernelMasks | null = null,
   ) {
+    this.#random = random;
     this.inputs = inputs;
     this.torch = torch;
     this.key = key;
@@ -71,10 +83,32 @@ export class Run {
     return tensors;
   }
 
+  /** Whether {@link save} was called for it. */
+  hasSaved(id: number): boolean {
+    return this.#saved.has(id);
+  }
+
+  /** Whether the kernel that needs the mask `id` draws it: then there is no tensor of it. */
+  isDrawn(id: number | undefined): boolean {
+    return this.#random?.masks.has(id ?? -1) === true;
+  }
+
+  /** To be called before the kernel that draws the mask `id`. */
+  seedMask(id: number | undefined): void {
+    const layer = this.#random?.masks.get(id ?? -1);
+    if (layer !== undefined) this.#random?.generator.seed({ ...this.key, layer });
+  }
+
   /** Frees what was saved for an output that is needed no more. */
   forget(id: number): void {
     for (const tensor of this.#saved.get(id) ?? []) this.torch.release(tensor);
     this.#saved.delete(id);
+  }
+
+  /** Looked up once in a run. */
+  fact<T>(key: string, find: () => T): T {
+    if (!this.#facts.has(key)) this.#facts.set(key, find());
+    return this.#facts.get(key) as T; // proof: a key is asked with one `find`
   }
 
   /** Made once in a run. */

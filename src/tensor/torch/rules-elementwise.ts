@@ -43,16 +43,28 @@ export const ELEMENTWISE_RULES = {
   cast: ({ attributes }, [x], { torch }) => [
     torch.one("toCopy", x, torch.dtypes[attributes.dtype]),
   ],
-  dropoutMask: ({ attributes }, _, run) => {
+  dropoutMask: ({ attributes, outputs }, _, run) => {
+    if (run.isDrawn(outputs[0]?.id)) return [];
     const { rate, layer, shape } = attributes;
     const make = run.torch.isCuda ? dropoutMaskOnDevice : dropoutMaskOnHost;
     const table = (name: string, make: () => Tensor) => run.lastingTable(name, 1, make);
     return [make(run.torch, shape, rate, { ...run.key, layer }, table)];
   },
-  dropout: ({ attributes }, [x, mask], { torch }) => [
-    torch.one("dropoutBackward", x, mask, 1 / (1 - attributes.rate)),
-  ],
+  dropout: ({ attributes, inputs }, [x, mask], run) => {
+    const { rate } = attributes;
+    const id = inputs[1]?.id ?? -1;
+    if (!run.isDrawn(id)) return [withMask(x, mask, rate, run)];
+    if (run.hasSaved(id)) return [withMask(x, run.saved(id)[0] as Tensor, rate, run)]; // proof: below
+    run.seedMask(id);
+    const [y, drawn] = run.torch.many("dropout", x, rate, true) as [Tensor, Tensor]; // proof: its schema
+    run.save(id, [drawn]);
+    return [y];
+  },
 } satisfies Partial<Rules>;
+
+function withMask(x: Tensor, mask: Tensor, rate: number, { torch }: Run): Tensor {
+  return torch.one("dropoutBackward", x, mask, 1 / (1 - rate));
+}
 
 function binaryWhere(_: unknown, [condition, a, b]: Operands, { torch }: Run): Tensor[] {
   return [torch.one("where", condition, a, b)];

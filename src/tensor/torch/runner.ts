@@ -3,6 +3,7 @@ import type { RunInputs, RunOptions, RunOutputs } from "../executor.ts";
 import { elementCount, type HostArray, newHostArray } from "../program.ts";
 import type { Late } from "../request-thread.ts";
 import type { Arrivals } from "./arrivals.ts";
+import { type CudaRandom, masksOfKernels } from "./cuda-random.ts";
 import type { Libtorch } from "./libtorch.ts";
 import { type Operands, type Rule, type Rules, Run } from "./rule.ts";
 import { ATTENTION_RULES } from "./rules-attention.ts";
@@ -25,6 +26,8 @@ export interface RunPrecision {
   readonly lowDType: number | null;
   /** Tables that all runs share. */
   readonly lasting: Map<string, Tensor>;
+  /** Of a GPU that draws dropout masks in its kernels; null where they have the bits they have everywhere. */
+  readonly random: CudaRandom | null;
   /** The loss is multiplied by this, and the gradients divided; a power of 2. */
   readonly lossScale: number;
 }
@@ -36,12 +39,14 @@ export class Runner {
   readonly #plan: Plan;
   readonly #constants: ReadonlyMap<number, Tensor>;
   readonly #arrivals: Arrivals;
+  readonly #masks: ReadonlyMap<number, number>;
 
   constructor(torch: Libtorch, program: PlainProgram, arrivals: Arrivals) {
     this.#torch = torch;
     this.#arrivals = arrivals;
     this.#program = program;
     this.#plan = planOf(program);
+    this.#masks = masksOfKernels(program);
     this.#constants = new Map(
       program.constants.map(({ value, data }) => [
         value.id,
@@ -62,8 +67,9 @@ export class Runner {
     precision: RunPrecision,
   ): RunOutputs | Late<RunOutputs> {
     const torch = this.#torch;
-    const { lowDType, lasting, lossScale } = precision;
-    const run = new Run(torch, key, lowDType, lasting, this.#byId(inputs));
+    const { lowDType, lasting, lossScale, random } = precision;
+    const drawn = random === null ? null : { generator: random, masks: this.#masks };
+    const run = new Run(torch, key, lowDType, lasting, this.#byId(inputs), drawn);
     const seedId = this.#program.gradientSeed?.id;
     const values = new Map<number, Tensor>(this.#constants);
     const own = new Set<number>();

@@ -7,6 +7,7 @@ import type { Late } from "../request-thread.ts";
 import { Arrivals } from "./arrivals.ts";
 import type { LibtorchFunctions } from "./binding.ts";
 import { CudaQueue, cudaEvents } from "./cuda-queue.ts";
+import { CudaRandom } from "./cuda-random.ts";
 import { type DeviceQueue, HOST_QUEUE } from "./device-queue.ts";
 import type { FoundLibtorch } from "./find-libtorch.ts";
 import { Libtorch } from "./libtorch.ts";
@@ -28,6 +29,8 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   /** Of float16 alone. */
   readonly #lossScale: LossScale | null;
   readonly #countsMemory: boolean;
+  /** Null where dropout masks have the bits they have everywhere. */
+  readonly #random: CudaRandom | null;
   readonly #lasting = new Map<string, Tensor>();
   readonly #arrivals: Arrivals;
   #askedMs = 0;
@@ -47,6 +50,8 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
       hasStream ? new CudaQueue(cudaEvents(), () => torch.binding.cudaStream(index)) : HOST_QUEUE;
     this.#arrivals = new Arrivals(queue ?? own());
     setSwitches(torch, settings);
+    const draws = torch.isCuda && !settings.deterministic;
+    this.#random = draws ? CudaRandom.open(torch.binding, index) : null;
     this.#lowDType = lowDType(settings.precision, this.#torch.dtypes);
     this.#lossScale = settings.precision === "16-mixed" ? new LossScale() : null;
   }
@@ -62,7 +67,7 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
 
   load(program: PlainProgram): ResidentProgram<TensorState> {
     const runner = new Runner(this.#torch, program, this.#arrivals);
-    const precision = { lowDType: this.#lowDType, lasting: this.#lasting };
+    const precision = { lowDType: this.#lowDType, lasting: this.#lasting, random: this.#random };
     const scale = runner.hasGradients ? this.#lossScale : null;
     return {
       run: (state, inputs, options) => {

@@ -7,7 +7,7 @@ import { goldenProgram, hostArray, readGoldens } from "../../src/tensor/golden.f
 
 const [device = "torch-cpu"] = process.argv.slice(2);
 const LIMIT = 1e-5;
-await using executor = await openDevice(device);
+await using executor = await openDevice(device, { deterministic: true });
 const failures: string[] = [];
 let [worst, of] = [0, ""];
 for (const golden of readGoldens().cases) {

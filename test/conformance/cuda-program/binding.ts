@@ -1,6 +1,6 @@
 /** The functions of libtorch by the service: a GPU that computes on the processor. */
 import type { HostArray, Shape } from "../../../src/tensor/program.ts";
-import type { LibtorchFunctions } from "../../../src/tensor/torch/binding.ts";
+import type { LibtorchFunctions, LibtorchMethod } from "../../../src/tensor/torch/binding.ts";
 import type { OperatorSchema } from "../../../src/tensor/torch/schema.ts";
 import type { Device, Tensor } from "../../../src/tensor/torch/tensor.ts";
 import type { VerifiedOperators } from "../../../src/tensor/torch/verified-operators.ts";
@@ -18,6 +18,9 @@ const NUMBERS: Readonly<Record<string, number>> = {
   aoti_torch_dtype_bfloat16: 15,
 };
 const WORD = 2 ** 32;
+const GENERATOR = 0x7000;
+/** Where the address of the generator lies. */
+const GENERATOR_HANDLE = 0x5000;
 
 /** A tensor with the number of handles that name it; `served` is null where there is none. */
 interface Shared {
@@ -191,8 +194,20 @@ export class SimulatedBinding implements LibtorchFunctions {
 
   useDevice(): void {}
 
-  symbol(name: string): (() => number) | null {
+  symbol(name: string): LibtorchMethod | null {
+    if (name === "_ZN2at4cuda6detail23getDefaultCUDAGeneratorEa") return () => GENERATOR_HANDLE;
+    if (name === "_ZN2at17CUDAGeneratorImpl16set_current_seedEm") {
+      return (generator, seed) => {
+        if (generator !== GENERATOR) throw new Error(`${generator} is no generator`);
+        this.#ask("seed", String(seed));
+      };
+    }
     return name.startsWith("_ZN2at7Context") || name === "_ZN2at13globalContextEv" ? () => 1 : null;
+  }
+
+  addressAt(address: number): number {
+    if (address !== GENERATOR_HANDLE) throw new Error(`nothing is known at ${address}`);
+    return GENERATOR;
   }
 
   #ask(name: string, ...given: readonly unknown[]): unknown {

@@ -3,6 +3,8 @@
  * SCDL_TORCH_PYTHON, which has a PyTorch (`npm run conformance` names the one of its environment).
  */
 import { afterAll, expect, test } from "vitest";
+import { Binding } from "../../../src/tensor/torch/binding.ts";
+import { CudaRandom } from "../../../src/tensor/torch/cuda-random.ts";
 import { SimulatedGpu, torchService } from "../../conformance/cuda-program/executor.ts";
 import { executorSuite } from "./executor.suite.ts";
 import { LIBTORCH } from "./torch.fixture.ts";
@@ -17,6 +19,15 @@ if (python === undefined || LIBTORCH === null) {
   const open = () => new SimulatedGpu(torchService(python), libtorch);
   afterAll(() => torchService(python).close());
   executorSuite(async () => open(), { tolerance: 4e-6 });
+
+  test("the functions of C++ that CUDA needs are found by their symbols", () => {
+    if (!libtorch.cuda) return;
+    const binding = new Binding(libtorch, true);
+    expect(CudaRandom.symbols.map((name) => binding.symbol(name, "void", []) !== null)).toEqual([
+      true,
+      true,
+    ]);
+  });
 
   test("handles are freed once each, and none is left by a step", async () => {
     const program = transformer();

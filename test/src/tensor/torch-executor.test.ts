@@ -15,6 +15,7 @@ import { dropoutMaskOnDevice } from "../../../src/tensor/torch/dropout-mask.ts";
 import { TorchExecutor } from "../../../src/tensor/torch/executor.ts";
 import type { FoundLibtorch } from "../../../src/tensor/torch/find-libtorch.ts";
 import { Libtorch } from "../../../src/tensor/torch/libtorch.ts";
+import type { Tensor } from "../../../src/tensor/torch/tensor.ts";
 import { executorSuite } from "./executor.suite.ts";
 import { LIBTORCH, TORCH_DEVICES } from "./torch.fixture.ts";
 import { trainTransformer } from "./train-transformer.fixture.ts";
@@ -27,7 +28,8 @@ if (LIBTORCH === null) {
 }
 
 describe.each(TORCH_DEVICES)(`torch ${LIBTORCH?.version} on %s`, (device) => {
-  const options = { device, threads: 1 } as const;
+  // On a GPU dropout masks have the bits of the reference only so.
+  const options = { device, threads: 1, deterministic: device !== "cpu" } as const;
   const tolerance = device === "cpu" ? 4e-6 : 1e-5;
   executorSuite(() => openExecutor("torch", options), { tolerance });
 
@@ -136,6 +138,40 @@ describe.each(TORCH_DEVICES)(`torch ${LIBTORCH?.version} on %s`, (device) => {
     const { liveTensors } = await executor.describe();
     expect(liveTensors).toBeLessThan(none + 12);
   });
+
+  test("masks that kernels draw are kept for the backward call", () => {
+    const torch = new Libtorch(LIBTORCH as FoundLibtorch, device as "cpu" | "cuda", 0); // proof: found
+    const ones = torch.full([100, 100], 1, torch.dtypes.float32);
+    const [y, mask] = torch.many("dropout", ones, 0.25, true) as [Tensor, Tensor]; // proof: its schema
+    const again = torch.one("dropoutBackward", ones, mask, 1 / 0.75);
+    const [found, expected] = [new Float32Array(10_000), new Float32Array(10_000)];
+    torch.download(y, found, [100, 100]);
+    torch.download(again, expected, [100, 100]);
+    const kept = found.filter((value) => value > 0);
+    expect(found).toEqual(expected);
+    expect(Math.abs(kept.length / 10_000 - 0.75)).toBeLessThan(0.03);
+    expect(kept.every((value) => value === kept[0])).toBe(true);
+    expect(torch.sizeOf(y, -1)).toBe(100);
+    torch.sweep();
+  });
+
+  test.runIf(device !== "cpu")(
+    "a GPU's own masks follow from seed, step and micro-batch",
+    async () => {
+      const losses = async (step: number) => {
+        await using executor = await openExecutor("torch", { device });
+        await using state = await executor.createState(program.parameters);
+        await state.write("values", randomParameters(program));
+        const executable = await executor.compile(program);
+        const run = { step, seed: 2, microBatch: 1 };
+        const { loss } = await state.run(executable, TRANSFORMER_INPUTS, run);
+        return [loss?.[0], ...(await state.read("gradients"))];
+      };
+      const first = await losses(1);
+      expect(await losses(1)).toEqual(first);
+      expect(await losses(2)).not.toEqual(first);
+    },
+  );
 
   test("the device's integer operations give the dropout masks of the host", () => {
     const torch = new Libtorch(LIBTORCH as FoundLibtorch, device as "cpu" | "cuda", 0); // proof: found

@@ -74,7 +74,12 @@ function recorded(torch: Libtorch, program: Program) {
     log.push(`made ${name}`);
     made(name);
   };
-  const precision = { lowDType: null, lasting: new Map<string, Tensor>(), lossScale: 1 };
+  const precision = {
+    lowDType: null,
+    lasting: new Map<string, Tensor>(),
+    random: null,
+    lossScale: 1,
+  };
   const step = () => {
     runner.run(state, TRANSFORMER_INPUTS, KEY, precision);
   };

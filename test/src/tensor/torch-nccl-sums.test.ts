@@ -57,7 +57,12 @@ test.skipIf(LIBTORCH === null)(
     const state = new TensorState(torch, plain.parameters, names);
     state.write("values", randomParameters(program));
     const runner = new Runner(torch, plain, new Arrivals(HOST_QUEUE));
-    const precision = { lowDType: null, lasting: new Map<string, Tensor>(), lossScale: 1 };
+    const precision = {
+      lowDType: null,
+      lasting: new Map<string, Tensor>(),
+      random: null,
+      lossScale: 1,
+    };
     const step = () =>
       runner.run(state, TRANSFORMER_INPUTS, { seed: 0, step: 0, microBatch: 0 }, precision);
     step();
