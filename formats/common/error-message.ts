@@ -48,9 +48,9 @@ export function errorFromMessage(sent: ErrorMessage): Error {
       return new InvalidArgumentError(path, undefined, sent.message, { suggestions });
     case "IncompatibleError":
       return new IncompatibleError(code, sent.message, { suggestions });
-    case "ScdlError":
-      return new ScdlError(code, sent.message, { suggestions });
-    default:
+    case "Error":
       return new Error(sent.message);
+    default:
+      return new ScdlError(code, sent.message, { suggestions });
   }
 }

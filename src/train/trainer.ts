@@ -153,10 +153,10 @@ export class Trainer<B> implements AsyncDisposable {
       ...(weights === undefined ? {} : { weights }),
     });
     this.#state = state;
-    await this.#replicas.connect(state);
+    const said = await this.#replicas.connect(state);
     const checkpoint = await this.#resume(state, seed);
     const { path = null, notes = [] } = checkpoint ?? {};
-    observer?.started?.({ step: this.step, checkpoint: path, notes });
+    observer?.started?.({ step: this.step, checkpoint: path, notes: [...said, ...notes] });
     return new BatchRunner({
       model,
       executor,

@@ -105,10 +105,15 @@ export class Replicas {
     return { sums: totals, numbers: added };
   }
 
-  /** For the state of a run, before its first step. */
-  async connect(state: ParameterState): Promise<void> {
-    this.#sums =
-      this.#ranks === null ? null : ((await state.shareGradients?.(this.#ranks)) ?? null);
+  /**
+   * For the state of a run, before its first step.
+   * @returns what users are to know
+   */
+  async connect(state: ParameterState): Promise<readonly string[]> {
+    if (this.#ranks === null) return [];
+    this.#sums = (await state.shareGradients?.(this.#ranks)) ?? null;
+    if (this.#sums !== null || state.hostGradients !== null) return [];
+    return ["gradients are copied to the host to be added up: not all processes have one NCCL"];
   }
 
   /** The next run of the state is the last of a step: its gradients may be added up as they are made. */

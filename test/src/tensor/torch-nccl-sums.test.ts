@@ -1,5 +1,6 @@
 /** Gradients added up by NCCL, its functions and CUDA's streams stood in for: no GPU was measured. */
 import { expect, test } from "vitest";
+import { errorFromMessage, errorToMessage } from "../../../formats/common/error-message.ts";
 import type { Communicator } from "../../../src/distributed/communicator.ts";
 import { RankError } from "../../../src/distributed/communicator.ts";
 import { NcclError, type NcclLibrary } from "../../../src/distributed/nccl/nccl.ts";
@@ -185,7 +186,9 @@ test.each(SHARED.slice(1))(
 test("an error of NCCL is the rank's that is lost, when that is heard of", async () => {
   const ranks = await joinRanks(2);
   const [first] = await opened(ranks, "none");
-  const answer = Promise.reject(new NcclError("nccl-failed", "remote process exited"));
+  // As it comes out of the thread.
+  const error = new NcclError("nccl-failed", "remote process exited");
+  const answer = Promise.reject(errorFromMessage(errorToMessage(error, "torch")));
   const failed = first?.sums?.unlessLost(answer);
   ranks[1]?.abort("it was killed");
   await expect(failed).rejects.toBeInstanceOf(RankError);

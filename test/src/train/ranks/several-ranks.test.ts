@@ -275,7 +275,12 @@ test("weights that have drifted apart are found at the next checkpoint, which is
 
 test("gradients on a device are copied, added up and copied back: the same bits", async () => {
   const [inPlace] = await finishedRanks(2, () => ({}));
-  const [copied] = await finishedRanks(2, () => ({ isOnDevice: true }));
+  const notes: (readonly string[])[] = [];
+  const observer = { started: (event: { notes: readonly string[] }) => notes.push(event.notes) };
+  const [copied] = await finishedRanks(2, () => ({ isOnDevice: true, observer }));
+  expect(notes).toEqual(
+    Array(2).fill([expect.stringMatching(/^gradients are copied to the host/)]),
+  );
   expect(copied?.weights).toEqual(inPlace?.weights);
 });
 
