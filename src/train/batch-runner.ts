@@ -74,7 +74,8 @@ export class BatchRunner<B> {
       const inputs = { ...model.inputs(part, size, "train"), [GRADIENT_SEED]: seedOfGradient };
       clock.charge("host");
       if (at === parts.length - 1) replicas.beginSums();
-      runs.push(state.run(executable, inputs, { seed, step, microBatch }));
+      const run = state.run(executable, inputs, { seed, step, microBatch });
+      runs.push(replicas.unlessLost(run));
       await roomFor(ahead, runs);
       clock.charge("run");
       paddedTokens += size.batch * size.length;
@@ -103,7 +104,8 @@ export class BatchRunner<B> {
     for (const part of this.#divide(batch)) {
       const size = model.sizeOf(part);
       const executable = await this.#compile(size, "validate");
-      addScalars(sums, await state.run(executable, model.inputs(part, size, "validate")));
+      const run = state.run(executable, model.inputs(part, size, "validate"));
+      addScalars(sums, await replicas.unlessLost(run));
       count += model.lossCount(part);
       paddedTokens += size.batch * size.length;
       tokens += model.tokenCount?.(part) ?? size.batch * size.length;

@@ -107,7 +107,7 @@ export class Trainer<B> implements AsyncDisposable {
   async close(): Promise<void> {
     const state = this.#state;
     this.#state = null;
-    await state?.close();
+    if (state !== null) await this.#replicas.ended(state.close());
   }
 
   [Symbol.asyncDispose](): Promise<void> {

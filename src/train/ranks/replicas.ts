@@ -1,5 +1,6 @@
 import { crc32 } from "../../../formats/common/crc32.ts";
 import { type Communicator, RankError } from "../../distributed/communicator.ts";
+import { unlessLost } from "../../distributed/unless-lost.ts";
 import type { GradientSums, ParameterState, StateKind } from "../../tensor/index.ts";
 
 /** Numbers of a batch, summed over all ranks. */
@@ -136,6 +137,17 @@ export class Replicas {
     const gradients = await state.read("gradients");
     await ranks.allReduceSum([...gradients.values()]);
     await state.write("gradients", gradients);
+  }
+
+  /** The result of a step's work, or at once the error of a rank that is lost. */
+  unlessLost<T>(work: Promise<T>): Promise<T> {
+    return this.#ranks === null ? work : unlessLost(this.#ranks.failure, work);
+  }
+
+  /** Waits for an end, but not when a rank is lost: then nothing is to be ended in order. */
+  async ended(work: Promise<void>): Promise<void> {
+    if (this.#ranks?.failure.aborted !== true) await work;
+    else work.catch(() => {});
   }
 
   /** What rank 0 makes, as JSON; the others wait for it. */

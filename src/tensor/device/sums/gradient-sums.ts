@@ -26,7 +26,7 @@ export interface GradientSums extends AsyncDisposable {
   begin(): void;
   /** Ends when the state's gradients are the sums. @throws RankError when another rank is lost */
   finish(): Promise<SumReport>;
-  /** The answer of the device, or at once the error of ranks that a device would hang for. */
+  /** The answer of the device, or at once the error of the ranks: a device may hang for one that is lost. */
   unlessLost<T>(answer: Promise<T>): Promise<T>;
   /** Ends what is under way. */
   close(): Promise<void>;

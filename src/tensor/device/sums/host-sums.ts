@@ -1,4 +1,5 @@
 import type { Communicator } from "../../../distributed/communicator.ts";
+import { unlessLost } from "../../../distributed/unless-lost.ts";
 import type { RequestThread } from "../../request-thread.ts";
 import type { Answers, Request } from "../messages.ts";
 import type { GradientSums, SumReport } from "./gradient-sums.ts";
@@ -59,9 +60,8 @@ export class HostSums implements GradientSums {
     return report.status === "fulfilled" ? report.value : answer;
   }
 
-  /** A thread of the host does not hang for a rank. */
   unlessLost<T>(answer: Promise<T>): Promise<T> {
-    return answer;
+    return unlessLost(this.#ranks.failure, answer);
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@ import type { Communicator } from "../../../distributed/communicator.ts";
 import type { NcclLibrary } from "../../../distributed/nccl/nccl.ts";
 import { exchangeNcclId } from "../../../distributed/nccl/nccl-communicator.ts";
 import { NcclLink } from "../../../distributed/nccl/nccl-link.ts";
+import { unlessLost } from "../../../distributed/unless-lost.ts";
 import type { RequestThread } from "../../request-thread.ts";
 import type { Answers, Request } from "../messages.ts";
 import type { GradientSums, SumReport } from "./gradient-sums.ts";
@@ -82,21 +83,14 @@ export class NcclSums implements GradientSums {
   /** The device may hang when a rank is lost: then the ranks' error is the answer, at once. */
   async unlessLost<T>(answer: Promise<T>): Promise<T> {
     const { failure } = this.#ranks;
-    let stop: (() => void) | undefined;
-    const lost = new Promise<never>((_, reject) => {
-      stop = () => reject(failure.reason);
-      if (failure.aborted) stop();
-      failure.addEventListener("abort", stop, { once: true });
-    });
     try {
-      return await Promise.race([answer, lost]);
+      return await unlessLost(failure, answer);
     } catch (error) {
       const isOurs = error instanceof Error && "code" in error && error.code === "nccl-failed";
       // NCCL notices that a rank is gone, but does not know which.
-      if (isOurs) await Promise.race([lost, new Promise((end) => setTimeout(end, NEWS_MS))]);
+      const news = new Promise((end) => setTimeout(end, NEWS_MS));
+      if (isOurs && !failure.aborted) await unlessLost(failure, news);
       throw error;
-    } finally {
-      if (stop !== undefined) failure.removeEventListener("abort", stop);
     }
   }
 

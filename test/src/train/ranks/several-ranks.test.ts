@@ -27,12 +27,14 @@ interface Run extends Partial<TrainerOptions<DigitBatch>> {
   readonly stopAt?: number;
   /** Gradients cannot be touched in place. */
   readonly isOnDevice?: boolean;
+  /** Takes the place of the third run of a program. */
+  readonly thirdRun?: () => Promise<never>;
   /** Is told of the state after each update, and what was updated. */
   readonly watch?: (state: ParameterState, only: ReadonlySet<string>) => Promise<void>;
 }
 
 /** A run of one rank with the reference executor, and everything it told. */
-async function run({ digits, stopAt, isOnDevice = false, watch, ...options }: Run) {
+async function run({ digits, stopAt, isOnDevice = false, watch, thirdRun, ...options }: Run) {
   const steps: TrainStep<DigitBatch>[] = [];
   const lines: [number, Scalars][] = [];
   const stop = new AbortController();
@@ -42,7 +44,7 @@ async function run({ digits, stopAt, isOnDevice = false, watch, ...options }: Ru
   await using data = new DigitDataModule({ maxSteps, ...digits, rank, worldSize });
   await using trainer = new Trainer({
     model: new DigitModel(),
-    executor: isOnDevice ? withoutHostGradients(executor) : watched(executor, watch),
+    executor: isOnDevice ? withoutHostGradients(executor) : watched(executor, watch, thirdRun),
     optimizer: { kind: "adamw" },
     schedule: (step) => 0.05 / (1 + step),
     maxSteps,
@@ -217,6 +219,17 @@ test("a rank that fails stops the others, which say why; the last checkpoint sta
   expect(again?.steps[0]?.step).toBe(4);
 });
 
+test("a rank in the middle of a long run does not wait for its end when another has failed", async () => {
+  const errors = await failures(2, ({ rank }) => ({
+    thirdRun:
+      rank === 0 ? () => new Promise(() => {}) : () => Promise.reject(new Error("no space left")),
+  }));
+  expect(errors).toMatchObject([
+    { code: "rank-failed", rank: 1, message: "rank 1 has failed: no space left" },
+    { message: "no space left" },
+  ]);
+});
+
 test("a loss that is not finite ends every rank with the same error", async () => {
   const errors = await failures(2, () => ({ digits: { broken: 3 } }));
   for (const error of errors) expect(error).toMatchObject({ code: "loss-not-finite" });
@@ -341,7 +354,8 @@ function withoutHostGradients(executor: Executor): Executor {
   );
 }
 
-function watched(executor: Executor, watch: Run["watch"]): Executor {
+function watched(executor: Executor, watch: Run["watch"], thirdRun: Run["thirdRun"]): Executor {
+  if (thirdRun !== undefined) return withThirdRun(executor, thirdRun);
   if (watch === undefined) return executor;
   const create = async (...args: Parameters<Executor["createState"]>) => {
     const state = await executor.createState(...args);
@@ -352,6 +366,21 @@ function watched(executor: Executor, watch: Run["watch"]): Executor {
     });
   };
   return replacing(executor, "createState", create);
+}
+
+function withThirdRun(executor: Executor, thirdRun: () => Promise<never>): Executor {
+  let runs = 0;
+  return replacing(
+    executor,
+    "createState",
+    async (...args: Parameters<Executor["createState"]>) => {
+      const state = await executor.createState(...args);
+      return replacing(state, "run", (...given) => {
+        runs++;
+        return runs === 3 ? thirdRun() : state.run(...given);
+      });
+    },
+  );
 }
 
 /** The same object with another value of one property. */
