@@ -87,6 +87,8 @@ export class RequestThread<
   }
 
   #onReply(reply: Reply<A[R["kind"]]>): void {
+    // It comes too late: the end of the thread is what the process waits for.
+    if (this.#failure !== null) return;
     const pending = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
     if (this.#pending.size === 0) this.#worker.unref();

@@ -1,5 +1,5 @@
 /** What models run on here: every executor, the one on libtorch with the PyTorch of the environment. */
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type Executor, type ExecutorOptions, openExecutor } from "../../src/tensor/index.ts";
 import { requireCuda } from "../../src/tensor/torch/cuda-driver.ts";
@@ -58,34 +58,55 @@ export async function checkTorch(tally: Tally, python: string, workspace: string
   if (process.platform !== "linux") {
     return tally.skip("torch: the executor suite", "the executor torch runs on Linux");
   }
+  mkdirSync(workspace, { recursive: true });
   const devices = testedExecutors(python).flatMap(({ name, isUsual }) => (isUsual ? [] : [name]));
-  await tally.check(`torch: the executor suite, ${devices.join(", ")}`, async () => {
-    const vitest = join(REPOSITORY_ROOT, "node_modules", "vitest", "vitest.mjs");
-    const files = [
-      "test/src/tensor/torch-executor.test.ts",
-      "test/src/tensor/torch-late.test.ts",
-      "test/src/train/steps-in-flight.test.ts",
-      "test/src/tensor/torch-schemas.test.ts",
-      "test/src/tensor/cuda-program.test.ts",
-      "test/src/tensor/torch-gradient-buckets.test.ts",
-      "test/src/train/ranks/device-sums.test.ts",
-      "test/cli/train-ranks-torch.test.ts",
-    ];
-    const env = { ...process.env, LIBTORCH: environmentOf(python), SCDL_TORCH_PYTHON: python };
-    mkdirSync(workspace, { recursive: true });
-    const output = join(workspace, "report.json");
-    const { code, stderr } = await runProcess(
-      process.execPath,
-      [vitest, "run", ...files, "--reporter=json", `--outputFile.json=${output}`],
-      { env },
-    );
-    const report = JSON.parse(readFileSync(output, "utf8")) as Report; // proof: vitest's form
-    const failures = report.testResults.flatMap(({ assertionResults }) =>
-      assertionResults.filter(({ status }) => status === "failed").map(({ fullName }) => fullName),
-    );
-    if (code !== 0) return [...failures, stderr.slice(-500)];
-    return `${report.numPassedTests} tests`;
-  });
+  const suites: readonly (readonly [string, readonly string[]])[] = [
+    [
+      `torch: the executor suite, ${devices.join(", ")}`,
+      [
+        ...["torch-executor", "torch-late", "torch-schemas", "cuda-program"].map(tensorTest),
+        "test/src/train/steps-in-flight.test.ts",
+      ],
+    ],
+    [
+      "torch: several processes on the CPU, NCCL's library without a GPU",
+      [
+        ...["torch-gradient-buckets", "torch-nccl-sums"].map(tensorTest),
+        "test/src/distributed/nccl.test.ts",
+        "test/src/train/ranks/device-sums.test.ts",
+        "test/cli/train-ranks-torch.test.ts",
+      ],
+    ],
+  ];
+  for (const [number, [name, files]] of suites.entries()) {
+    const output = join(workspace, `report-${number}.json`);
+    await tally.check(name, () => runTests(python, files, output));
+  }
+}
+
+const tensorTest = (name: string) => `test/src/tensor/${name}.test.ts`;
+
+async function runTests(python: string, files: readonly string[], output: string) {
+  const vitest = join(REPOSITORY_ROOT, "node_modules", "vitest", "vitest.mjs");
+  const libtorch = findLibtorch(environmentOf(python));
+  const nccl = join(dirname(dirname(libtorch.directory)), "nvidia/nccl/lib/libnccl.so.2");
+  const env = {
+    ...process.env,
+    LIBTORCH: libtorch.directory,
+    SCDL_TORCH_PYTHON: python,
+    ...(existsSync(nccl) ? { SCDL_NCCL_LIBRARY: nccl } : {}),
+  };
+  const { code, stderr } = await runProcess(
+    process.execPath,
+    [vitest, "run", ...files, "--reporter=json", `--outputFile.json=${output}`],
+    { env },
+  );
+  const report = JSON.parse(readFileSync(output, "utf8")) as Report; // proof: vitest's form
+  const failures = report.testResults.flatMap(({ assertionResults }) =>
+    assertionResults.filter(({ status }) => status === "failed").map(({ fullName }) => fullName),
+  );
+  if (code !== 0) return [...failures, stderr.slice(-500)];
+  return `${report.numPassedTests} tests`;
 }
 
 interface Report {

@@ -6,3 +6,9 @@ test("a process ends although its thread hangs in a call, after it has said why"
   const { stdout, status } = await finished(process.execPath, [file], {});
   expect({ stdout, status }).toEqual({ stdout: "a rank is lost\n", status: null });
 });
+
+test("a process waits for the end of a thread that answers while it is closed", async () => {
+  const file = new URL("./closing-thread.fixture.ts", import.meta.url).pathname;
+  const { stdout, stderr, status } = await finished(process.execPath, [file], {});
+  expect({ stdout, stderr, status }).toEqual({ stdout: "done\n", stderr: "", status: 0 });
+});

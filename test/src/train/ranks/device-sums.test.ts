@@ -124,26 +124,28 @@ test.skipIf(noLibtorch)(
   },
 );
 
-test.skipIf(noLibtorch)(
-  "ranks without rows, float16 and a divided optimizer add up as the host does",
-  async () => {
-    const runs: readonly ((rank: number) => Run)[] = [
-      (rank) => (rank === 1 ? { microBatchSize: 2, divide: () => [] } : { microBatchSize: 2 }),
-      () => ({ precision: "16-mixed" }),
-      () => ({ shardOptimizer: true }),
-    ];
-    for (const of of runs) {
-      const [first, ...others] = await finishedRanks(3, ({ rank }) => of(rank));
-      const [byHost] = await finishedRanks(3, ({ rank }) => ({ ...of(rank), byHost: true }));
-      for (const other of others) expect(other).toEqual(first);
-      for (const [name, values] of byHost?.weights ?? []) {
-        const found = first?.weights.get(name) ?? new Float32Array(0);
-        const apart = Math.max(...values.map((value, at) => Math.abs(value - (found[at] ?? 9))));
-        expect(apart, name).toBeLessThan(1e-5);
-      }
+test.skipIf(noLibtorch)("ranks without rows and float16 add up as the host does", async () => {
+  const runs: readonly ((rank: number) => Run)[] = [
+    (rank) => (rank === 1 ? { microBatchSize: 2, divide: () => [] } : { microBatchSize: 2 }),
+    () => ({ precision: "16-mixed" }),
+  ];
+  for (const of of runs) {
+    const [first, ...others] = await finishedRanks(3, ({ rank }) => of(rank));
+    const [byHost] = await finishedRanks(3, ({ rank }) => ({ ...of(rank), byHost: true }));
+    for (const other of others) expect(other).toEqual(first);
+    for (const [name, values] of byHost?.weights ?? []) {
+      const found = first?.weights.get(name) ?? new Float32Array(0);
+      const apart = Math.max(...values.map((value, at) => Math.abs(value - (found[at] ?? 9))));
+      expect(apart, name).toBeLessThan(1e-5);
     }
-  },
-);
+  }
+});
+
+test.skipIf(noLibtorch)("a divided optimizer gives the same weights, bit for bit", async () => {
+  const [together] = await finishedRanks(3, () => ({}));
+  const apart = await finishedRanks(3, () => ({ shardOptimizer: true }));
+  for (const one of apart) expect(one).toEqual(together);
+});
 
 test.skipIf(noLibtorch)(
   "a rank that fails in a step ends the others, which say which",
