@@ -4,18 +4,22 @@ import { isMainThread } from "node:worker_threads";
 import { RequestThread, serveRequests } from "../../../src/tensor/request-thread.ts";
 
 if (isMainThread) {
-  const thread = new RequestThread<{ kind: "sleep" }, { sleep: null }>(
+  const thread = new RequestThread<{ kind: "sleep"; seconds: number }, { sleep: null }>(
     new URL(import.meta.url),
     null,
     new Error("ended"),
   );
-  const answer = thread.send({ kind: "sleep" }).catch((error: Error) => error.message);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await thread.send({ kind: "sleep", seconds: 0 });
+  const answer = thread.send({ kind: "sleep", seconds: 40 }).catch((error: Error) => error.message);
+  await new Promise((resolve) => setTimeout(resolve, 300));
   await thread.close(new Error("a rank is lost"), 100);
   console.log(await answer);
   process.exitCode = 1;
 } else {
   const koffi: typeof import("koffi") = createRequire(import.meta.url)("koffi");
   const sleep = koffi.load(null).func("unsigned int sleep(unsigned int)");
-  serveRequests("sleeper", () => sleep(40) as null);
+  serveRequests("sleeper", ({ seconds }: { seconds: number }) => {
+    sleep(seconds);
+    return null;
+  });
 }
