@@ -198,6 +198,12 @@ export class Trainer<B> implements AsyncDisposable {
     return run;
   }
 
+  /** Batches to ask the executor for before the values of the first are there. */
+  get #ahead(): number {
+    // Ranks stop together: each is to know the losses of all before it goes on.
+    return this.#replicas.isAlone ? (this.#options.executor.stepsInFlight ?? 1) : 1;
+  }
+
   get #validates(): boolean {
     const { data, limitValBatches } = this.#options;
     return limitValBatches !== 0 && data.has("val");
@@ -235,8 +241,6 @@ export class Trainer<B> implements AsyncDisposable {
   }
 
   #stepsInFlight(runner: BatchRunner<B>): StepsInFlight<B> {
-    const replicas = this.#replicas;
-    const { executor } = this.#options;
     return new StepsInFlight({
       ...this.#options,
       runner,
@@ -247,8 +251,7 @@ export class Trainer<B> implements AsyncDisposable {
       milestones: this.#milestones,
       clock: this.#clock,
       log: this.#log,
-      // Ranks stop together: each is to know the losses of all before it goes on.
-      limit: replicas.isAlone ? (executor.stepsInFlight ?? 1) : 1,
+      limit: this.#ahead,
       notFinite: (what) => lossNotFinite(what, this.#stopped),
     });
   }
@@ -266,7 +269,7 @@ export class Trainer<B> implements AsyncDisposable {
     this.#place.isSaved = false;
     if (this.#validates) {
       const isCut = () => this.#replicas.isStopped;
-      const told = { ...this.#options, step: this.step };
+      const told = { ...this.#options, step: this.step, ahead: this.#ahead };
       const metrics = await validate(runner, data.valLoader(), { ...told, limit, isCut });
       this.#clock.charge("validation");
       this.#place.validationDue = metrics === null;
