@@ -62,6 +62,7 @@ export class BatchRunner<B> {
     const factors = lossFactors(this.#options.lossReduction, all).slice(begin);
     const zeroed = state.zeroGradients();
     const runs: Promise<RunOutputs>[] = [];
+    const lost: unknown[] = [];
     await roomFor(ahead, [zeroed]);
     let [tokens, paddedTokens] = [0, 0];
     clock.charge("host");
@@ -75,6 +76,7 @@ export class BatchRunner<B> {
       clock.charge("host");
       if (at === parts.length - 1) replicas.beginSums();
       const run = state.run(executable, inputs, { seed, step, microBatch });
+      run.catch((error: unknown) => lost.push(error));
       runs.push(replicas.unlessLost(run));
       await roomFor(ahead, runs);
       clock.charge("run");
@@ -83,6 +85,8 @@ export class BatchRunner<B> {
     }
     clock.charge("host");
     await replicas.sumGradients(state);
+    // The other ranks are told before they can know.
+    if (lost.length > 0) throw lost[0];
     clock.charge("exchange");
     const numbers = [this.#rows(batch), tokens, paddedTokens];
     return async () => {

@@ -200,8 +200,9 @@ export class Trainer<B> implements AsyncDisposable {
 
   /** Batches to ask the executor for before the values of the first are there. */
   get #ahead(): number {
-    // Ranks stop together: each is to know the losses of all before it goes on.
-    return this.#replicas.isAlone ? (this.#options.executor.stepsInFlight ?? 1) : 1;
+    const { executor } = this.#options;
+    const isAdded = this.#replicas.isAlone || this.#replicas.addsInPlace;
+    return isAdded && this.#shards === null ? (executor.stepsInFlight ?? 1) : 1;
   }
 
   get #validates(): boolean {
@@ -235,9 +236,11 @@ export class Trainer<B> implements AsyncDisposable {
         this.#saver?.check();
         if (this.#isOver) break;
       }
-    } finally {
-      await steps.see();
+    } catch (error) {
+      await steps.end();
+      throw error;
     }
+    await steps.see();
   }
 
   #stepsInFlight(runner: BatchRunner<B>): StepsInFlight<B> {
@@ -252,6 +255,7 @@ export class Trainer<B> implements AsyncDisposable {
       clock: this.#clock,
       log: this.#log,
       limit: this.#ahead,
+      isAlone: this.#replicas.isAlone,
       notFinite: (what) => lossNotFinite(what, this.#stopped),
     });
   }
@@ -328,10 +332,12 @@ export class Trainer<B> implements AsyncDisposable {
 function agreedOptions<B>(options: TrainerOptions<B>) {
   const { model, maxSteps, schedule, optimizer, checkpoints } = options;
   const { microBatchSize, maxGradientNorm, valCheckInterval, saveEveryNSteps, seed } = options;
+  const { profileStep, executor } = options;
   return {
     ...{ model: model.name, parameters: model.parameters.length, optimizer: optimizer.kind },
     ...{ maxSteps, microBatchSize, maxGradientNorm, valCheckInterval, saveEveryNSteps, seed },
     limitValBatches: options.limitValBatches,
+    ...{ profileStep, stepsInFlight: executor.stepsInFlight },
     shardOptimizer: options.shardOptimizer === true,
     earlyStopping: JSON.stringify(options.earlyStopping),
     learningRate: `${schedule(0)} to ${schedule(maxSteps - 1)}`,
