@@ -68,8 +68,14 @@ function checkCommand(argv: readonly string[], config: Config): void {
   );
 }
 
-/** Prints the error, if it is one, and ends the process with its exit code. */
-export async function exitWith(thrown: unknown, argv: readonly string[]): Promise<never> {
+/** How long what a failed command left behind may keep the process, in ms. */
+const LEFTOVER_MS = 200;
+
+/**
+ * Prints the error, if it is one, and sets the exit code. The process ends when nothing is left to
+ * do, and by force soon after if a worker or a handle stays: the user wants the prompt back.
+ */
+export async function exitWith(thrown: unknown, argv: readonly string[]): Promise<void> {
   const error = usageErrorOf(thrown);
   const code = exitCodeOf(error);
   if (code !== 0 && !(error instanceof ClosedOutputError)) {
@@ -80,8 +86,10 @@ export async function exitWith(thrown: unknown, argv: readonly string[]): Promis
     }
   }
   await flushOutput();
-  // A failed command may leave a worker or a handle behind; the user wants the prompt back.
-  process.exit(code);
+  process.exitCode = code;
+  // `process.exit` at once waits for threads that compile, and they may wait for a collection of
+  // garbage that never comes (nodejs/node#54918): the process would hang.
+  setTimeout(() => process.exit(code), LEFTOVER_MS).unref();
 }
 
 function wantsStack(argv: readonly string[]): boolean {

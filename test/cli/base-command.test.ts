@@ -88,6 +88,16 @@ describe("a command", () => {
     );
   });
 
+  test("ends by itself after an error, and by force if something is left", async () => {
+    const [drained, left] = await Promise.all([
+      probe(["--do", "drain"]),
+      probe(["--do", "leftover"]),
+    ]);
+    expect(drained.code).toBe(2);
+    expect(drained.stderr).toMatch(/ended by itself\n$/);
+    expect(left).toMatchObject({ code: 2, signal: null });
+  });
+
   test("aborts its work on the first signal and ends with the code of that signal", async () => {
     for (const [signal, code] of [
       ["SIGINT", 130],

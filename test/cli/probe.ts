@@ -36,6 +36,12 @@ class Probe extends BaseCommand {
         });
       case "bug":
         return (undefined as unknown as { x: number }).x; // the defect under test: a TypeError
+      case "drain":
+        process.once("beforeExit", () => process.stderr.write("ended by itself\n"));
+        throw new InvalidArgumentError("x", 1, "x");
+      case "leftover":
+        setInterval(() => {}, 1000); // what a command forgot
+        throw new InvalidArgumentError("x", 1, "x");
       case "wait":
         process.stderr.write("waiting\n");
         await sleep(20_000, undefined, { signal: this.signal });
