@@ -13,17 +13,24 @@ const LETTERS = /^([A-Za-z])\.\.([A-Za-z])(?:\.\.-?(\d{1,15}))?$/;
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const MAX_NAMES = 10_000_000;
 
+/** What a part of a pattern stands for: counted before the first name is made. */
+interface Names {
+  readonly count: number;
+  readonly make: () => string[];
+}
+
 /**
  * All names a pattern stands for, in order.
  * @throws InvalidArgumentError for unbalanced braces and for more than 10 million names.
  */
 export function braceExpand(pattern: string): string[] {
-  return expand(pattern, pattern).map((name) => name.replace(/\\([^\n])/g, "$1"));
+  const names = expand(pattern, pattern).make();
+  return names.map((name) => name.replace(/\\([^\n])/g, "$1"));
 }
 
-function expand(text: string, pattern: string): string[] {
-  // Lists whose every combination is a name: counted before the first is made.
-  const parts: string[][] = [];
+function expand(text: string, pattern: string): Names {
+  // Lists whose every combination is a name.
+  const parts: Names[] = [];
   let start = 0;
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -32,7 +39,7 @@ function expand(text: string, pattern: string): string[] {
       at++;
     } else if (character === "{") {
       if (depth === 0) {
-        parts.push([text.slice(start, at)]);
+        parts.push(literal(text.slice(start, at)));
         start = at;
       }
       depth++;
@@ -49,28 +56,34 @@ function expand(text: string, pattern: string): string[] {
       suggestions: ["write \\{ or \\} for a brace that is part of a name"],
     });
   }
-  parts.push([text.slice(start)]);
-  assertCount(
-    parts.reduce((count, part) => count * part.length, 1),
+  parts.push(literal(text.slice(start)));
+  return counted(
+    parts.reduce((count, part) => count * part.count, 1),
     pattern,
+    () => parts.map(({ make }) => make()).reduce(joined),
   );
-  return parts.reduce(joined);
 }
 
-function expandBraces(inside: string, pattern: string): string[] {
+function literal(text: string): Names {
+  return { count: 1, make: () => [text] };
+}
+
+function expandBraces(inside: string, pattern: string): Names {
   const integers = INTEGERS.exec(inside);
   if (integers !== null) return integerRange(integers, pattern);
   const letters = LETTERS.exec(inside);
-  if (letters !== null) return letterRange(letters);
+  if (letters !== null) return letterRange(letters, pattern);
   const parts = splitAtCommas(inside);
-  if (parts === null) return expand(inside, pattern).map((name) => `{${name}}`);
-  const names: string[] = [];
-  for (const part of parts) {
-    const more = expand(part, pattern);
-    assertCount(names.length + more.length, pattern);
-    for (const name of more) names.push(name);
+  if (parts === null) {
+    const { count, make } = expand(inside, pattern);
+    return { count, make: () => make().map((name) => `{${name}}`) };
   }
-  return names;
+  const lists = parts.map((part) => expand(part, pattern));
+  return counted(
+    lists.reduce((count, list) => count + list.count, 0),
+    pattern,
+    () => lists.flatMap(({ make }) => make()),
+  );
 }
 
 /** The parts between commas outside inner braces; null when there is no such comma. */
@@ -92,7 +105,7 @@ function splitAtCommas(inside: string): string[] | null {
   return [...parts, inside.slice(start)];
 }
 
-function integerRange(match: RegExpExecArray, pattern: string): string[] {
+function integerRange(match: RegExpExecArray, pattern: string): Names {
   const [, first = "", last = "", stepText = "1"] = match;
   const isPadded = [first, last].some((end) => /^-?0/.test(end) && end !== "0" && end !== "-0");
   const width = isPadded ? Math.max(first.length, last.length) : 0;
@@ -100,9 +113,10 @@ function integerRange(match: RegExpExecArray, pattern: string): string[] {
   const begin = Number(first);
   const end = Number(last);
   const count = Math.floor(Math.abs(end - begin) / step) + 1;
-  assertCount(count, pattern);
   const direction = begin < end ? 1 : -1;
-  return Array.from({ length: count }, (_, i) => padded(begin + direction * i * step, width));
+  return counted(count, pattern, () =>
+    Array.from({ length: count }, (_, i) => padded(begin + direction * i * step, width)),
+  );
 }
 
 /** As `%0*d`: the sign counts towards the width. */
@@ -111,7 +125,7 @@ function padded(value: number, width: number): string {
   return value < 0 ? `-${digits.padStart(width - 1, "0")}` : digits.padStart(width, "0");
 }
 
-function letterRange(match: RegExpExecArray): string[] {
+function letterRange(match: RegExpExecArray, pattern: string): Names {
   const [, first = "", last = "", stepText = "1"] = match;
   const begin = ALPHABET.indexOf(first);
   const end = ALPHABET.indexOf(last);
@@ -120,15 +134,16 @@ function letterRange(match: RegExpExecArray): string[] {
   for (let at = begin; step > 0 ? at <= end : at >= end; at += step) {
     letters.push(ALPHABET[at] as string);
   }
-  return letters;
+  return counted(letters.length, pattern, () => letters);
 }
 
 function joined(names: readonly string[], endings: readonly string[]): string[] {
   return names.flatMap((name) => endings.map((ending) => name + ending));
 }
 
-function assertCount(count: number, pattern: string): void {
-  if (count <= MAX_NAMES) return;
+/** @throws InvalidArgumentError for more names than a pattern may stand for */
+function counted(count: number, pattern: string, make: () => string[]): Names {
+  if (count <= MAX_NAMES) return { count, make };
   const message = `"${pattern}" stands for more than ${MAX_NAMES} names`;
   throw new InvalidArgumentError("urls", pattern, message, {
     suggestions: ["check the ranges in its braces: the counts of all of them multiply"],

@@ -590,7 +590,7 @@ test("a pattern for too many names is refused before the first of them is made",
   for (const pattern of ["{0..9}".repeat(12), `{${Array(40).fill("{0..999999}").join(",")}}`]) {
     expect(() => expandUrls(pattern)).toThrow("stands for more than 10000000 names");
   }
-  expect(process.memoryUsage().heapUsed - before).toBeLessThan(2 ** 30);
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(2 ** 24);
 });
 
 describe("damaged fields", () => {
@@ -619,7 +619,10 @@ describe("damaged fields", () => {
       suggestions: [expect.stringContaining("maxUnzippedBytes")],
     });
     expect(decodeField("a.bin.gz", bytes, "x", 2 ** 20)).toHaveLength(2 ** 20);
-    const bomb = new Uint8Array(gzipSync(Buffer.alloc(2 ** 28 + 1), { level: 1 }));
+    // Members of a gzip file stand one after another: 256 MiB and a byte.
+    const part = gzipSync(Buffer.alloc(2 ** 24), { level: 1 });
+    const parts = [...Array<Buffer>(16).fill(part), gzipSync(Buffer.alloc(1))];
+    const bomb = new Uint8Array(parts.flatMap((bytes) => [...bytes]));
     expect(() => decodeField("a.bin.gz", bomb, "x")).toThrow("more than 268435456");
   });
 
