@@ -3,7 +3,7 @@ import { outOfMemoryOf } from "../tensor/out-of-memory.ts";
 import { BatchRunner } from "./batch-runner.ts";
 import { CheckpointSaver } from "./checkpoints/checkpoint-saver.ts";
 import { snapshot } from "./checkpoints/snapshot.ts";
-import { newWeights } from "./checkpoints/training-weights.ts";
+import { newWeights, storedCompanions } from "./checkpoints/training-weights.ts";
 import { EarlyStopping } from "./early-stopping.ts";
 import { epochsOf } from "./epochs.ts";
 import type { FitOptions, FitResult } from "./fit-result.ts";
@@ -50,6 +50,8 @@ export class Trainer<B> implements AsyncDisposable {
   readonly #log = new StepLog(this.#clock);
   #state: ParameterState | null = null;
   #saver: CheckpointSaver | null = null;
+  /** Those of the weights to begin with, or of the checkpoint. */
+  #companions: ReadonlyMap<string, Float32Array>;
   readonly #place = new RunPlace();
   readonly #replicas: Replicas;
   readonly #shards: OptimizerShards | null;
@@ -64,6 +66,7 @@ export class Trainer<B> implements AsyncDisposable {
     this.#replicas = new Replicas(options.communicator);
     const { logger: _logger, ...silent } = options;
     this.#options = this.#replicas.isFirst ? options : silent;
+    this.#companions = options.weights ?? new Map();
     const { communicator, shardOptimizer = false } = options;
     const isShared = shardOptimizer && communicator !== undefined && communicator.worldSize > 1;
     this.#shards = isShared ? new OptimizerShards(communicator, options.model.parameters) : null;
@@ -192,6 +195,7 @@ export class Trainer<B> implements AsyncDisposable {
     const run = await resumeRun(from, { ...this.#options, ...resume });
     if (run === null) return null;
     this.#place.resume(run);
+    if (from !== null) this.#companions = storedCompanions(from, this.#options.model);
     if (run.progress.earlyStopping !== null) {
       this.#earlyStopping?.loadState(run.progress.earlyStopping);
     }
@@ -314,7 +318,8 @@ export class Trainer<B> implements AsyncDisposable {
     const place = this.#place.state(isStop, this.#earlyStopping?.state() ?? null);
     const optimizer = this.#optimizer;
     const others = await this.#shards?.collect(state, momentsOf(optimizer));
-    await this.#saver?.save(() => snapshot(place, { ...this.#options, state, optimizer, others }));
+    const more = { state, optimizer, others, companions: this.#companions };
+    await this.#saver?.save(() => snapshot(place, { ...this.#options, ...more }));
     this.#place.isSaved = true;
     this.#clock.charge("checkpoint");
   }

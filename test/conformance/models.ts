@@ -24,6 +24,7 @@ import {
   ProgramBuilder,
 } from "../../src/tensor/index.ts";
 import { askOnce } from "./ask-once.ts";
+import { type CheckpointAnswer, checkCheckpoints, trainedCheckpoints } from "./checkpoints.ts";
 import { testedExecutors } from "./executors.ts";
 import { seedOfRun } from "./orders.ts";
 import type { Tally } from "./tally.ts";
@@ -44,7 +45,10 @@ export async function checkModels(tally: Tally, python: string, workspace: strin
   const ours = KINDS.map((kind) => saved(kind, join(workspace, `${kind}-ours`)));
   const load = ours.map(({ kind, folder, exported }) => ({ kind, folder, exported, ids: [IDS] }));
   // Importing torch takes longer than all else: everything is asked at once.
-  const answer = (await askOnce(python, DRIVER, { make: theirs, load })) as Answer;
+  const trained = await trainedCheckpoints(workspace);
+  const checkpoints = trained.map(({ folder, base, weights }) => ({ folder, base, weights }));
+  const answer = (await askOnce(python, DRIVER, { make: theirs, load, checkpoints })) as Answer;
+  await checkCheckpoints(tally, trained, answer.checkpoints);
   for (const { name, open } of testedExecutors(python)) {
     for (const kind of KINDS) {
       const what = `models: logits, loss, gradients of ${MODELS} random ${kind}, ${name}`;
@@ -82,6 +86,7 @@ export async function checkModels(tally: Tally, python: string, workspace: strin
 
 /** The form in which the script answers. */
 interface Answer {
+  readonly checkpoints: readonly CheckpointAnswer[];
   readonly shapes: readonly (readonly [number, number])[];
   readonly loaded: readonly {
     /** Names of tensors that were missing, unexpected, of other shapes. */

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy
 import onnxruntime
 import torch
-from safetensors.torch import save_file
-from transformers import BertConfig, BertForMaskedLM, EsmConfig, EsmForMaskedLM
+from safetensors.torch import load_file, save_file
+from transformers import logging as transformers_logging
+from transformers import AutoConfig, AutoModelForMaskedLM, BertConfig, BertForMaskedLM, BertModel, EsmConfig, EsmForMaskedLM, EsmModel
 
 
 def make(kind, seed, folder):
@@ -69,6 +70,23 @@ def load(kind, folder, ids, exported):
     return {"info": {k: sorted(map(str, v)) for k, v in info.items()}, "logits": logits.flatten().tolist(), "exported": found.flatten().tolist()}
 
 
+def load_checkpoint(folder, base, weights):
+    """What from_pretrained says of a checkpoint of ours; the network below the head of a fine-tuned one."""
+    if base:
+        said = json.loads(Path(folder, "config.json").read_text())["backbone"]
+        config = AutoConfig.for_model(said.pop("model_type"), **said)
+        kind = EsmModel if config.model_type == "esm" else BertModel
+        model, info = kind.from_pretrained(folder, config=config, add_pooling_layer=False, output_loading_info=True)
+    else:
+        model, info = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
+    contact = None
+    if weights is not None:
+        wanted = load_file(Path(weights, "model.safetensors"))["esm.contact_head.regression.weight"]
+        found = (model if base else model.esm).contact_head.regression.weight
+        contact = (found - wanted).abs().max().item()
+    return {"info": {k: sorted(map(str, v)) for k, v in info.items()}, "contact": contact}
+
+
 def run_export(path, ids):
     """Logits of the rows, each padded to the length that the file has."""
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -80,5 +98,9 @@ def run_export(path, ids):
     return logits[: len(ids), : len(ids[0])]
 
 
+# What is reported is compared instead.
+transformers_logging.set_verbosity_error()
 request = json.load(sys.stdin)
-json.dump({"shapes": [make(**model) for model in request["make"]], "loaded": [load(**model) for model in request["load"]]}, sys.stdout)
+answer = {"shapes": [make(**model) for model in request["make"]], "loaded": [load(**model) for model in request["load"]]}
+answer["checkpoints"] = [load_checkpoint(**checkpoint) for checkpoint in request["checkpoints"]]
+json.dump(answer, sys.stdout)

@@ -13,9 +13,17 @@ const FLOATS = new Set([
 
 /** The text of a `config.json`, as transformers reads it: one member a line. */
 export function modelConfigText(config: Readonly<Record<string, unknown>>): string {
-  const lines = Object.entries(config).map(([name, value]) => {
-    const isFloat = typeof value === "number" && FLOATS.has(name);
-    return `  ${JSON.stringify(name)}: ${isFloat ? pythonFloat(value) : JSON.stringify(value)}`;
-  });
+  const lines = membersOf(config).map((member) => `  ${member}`);
   return `{\n${lines.join(",\n")}\n}\n`;
+}
+
+/** Members with their values in one line; those of the network below a head have floats, too. */
+function membersOf(config: object): readonly string[] {
+  const members = Object.entries(config).filter(([, value]) => value !== undefined);
+  return members.map(([name, value]: [string, unknown]) => {
+    const isFloat = typeof value === "number" && FLOATS.has(name);
+    const isMapping = typeof value === "object" && value !== null && !Array.isArray(value);
+    const text = isMapping ? `{${membersOf(value).join()}}` : JSON.stringify(value);
+    return `${JSON.stringify(name)}: ${isFloat ? pythonFloat(value) : text}`;
+  });
 }

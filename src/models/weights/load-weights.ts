@@ -1,6 +1,7 @@
 import { IncompatibleError } from "../../../formats/common/errors.ts";
 import { SafetensorsCheckpoint } from "../../../formats/safetensors/shards.ts";
 import type { ParameterSpec, TrainableModel } from "../model.ts";
+import { companionNames, readCompanions } from "./companions.ts";
 import { copyRows, type VocabularyRows } from "./vocabulary-rows.ts";
 import { PLAIN_NOTES, type WeightNotes } from "./weight-notes.ts";
 import type { WeightReport } from "./weight-report.ts";
@@ -26,6 +27,11 @@ export interface LoadWeightsOptions {
 export interface LoadedWeights {
   /** Of the parameters that matched, by name; yours. */
   readonly values: ReadonlyMap<string, Float32Array>;
+  /**
+   * Tensors that no program here computes with and that files keep for others, by name: the contact
+   * head of ESM-2. Given to a trainer or to `saveWeights` with `values`, they are written again.
+   */
+  readonly companions: ReadonlyMap<string, Float32Array>;
   readonly report: WeightReport;
 }
 
@@ -55,7 +61,8 @@ export function loadWeights(
   }
   for (const [tensor, parameter] of plan.copies) assertTied(file, tensor, parameter, values);
   const { initial: kept, unused } = plan;
-  return { values, report: { path: file.path, matched, initial: kept, unused } };
+  const companions = readCompanions(model, file, plan.companionName);
+  return { values, companions, report: { path: file.path, matched, initial: kept, unused } };
 }
 
 interface LoadPlan {
@@ -65,6 +72,8 @@ interface LoadPlan {
   readonly copies: readonly (readonly [tensor: string, parameter: string])[];
   readonly initial: WeightReport["initial"];
   readonly unused: WeightReport["unused"];
+  /** What a tensor of the file is called; null for one that is skipped. */
+  readonly companionName: (tensor: string) => string | null;
 }
 
 function planOf(
@@ -76,11 +85,14 @@ function planOf(
   const { skipPrefixes = [], partial = false } = options;
   const isSkipped = (name: string) => skipPrefixes.some((prefix) => name.startsWith(prefix));
   const specs = new Map(model.parameters.map((spec) => [spec.name, spec]));
+  const companions = new Set(companionNames(model));
+  const nameOf = (tensor: string, among: Pick<ReadonlySet<string>, "has">) =>
+    parameterName(tensor, among, notes, options.renamePrefixes ?? {});
   const found = new Map<string, string>();
   const copies: [string, string][] = [];
   const unused: WeightReport["unused"][number][] = [];
   for (const tensor of file.names) {
-    const name = parameterName(tensor, specs, notes, options.renamePrefixes ?? {});
+    const name = nameOf(tensor, specs);
     const twin = notes.tied[name];
     if (isSkipped(tensor) || isSkipped(name)) unused.push({ tensor, reason: "skipped" });
     else if (twin !== undefined && specs.has(twin)) copies.push([tensor, twin]);
@@ -108,13 +120,20 @@ function planOf(
       matches.length,
     );
   }
-  return { notes, matches, copies: copies.filter(([, twin]) => found.has(twin)), initial, unused };
+  return {
+    ...{ notes, matches, initial, unused },
+    copies: copies.filter(([, twin]) => found.has(twin)),
+    companionName: (tensor) => {
+      const name = nameOf(tensor, companions);
+      return isSkipped(tensor) || isSkipped(name) ? null : name;
+    },
+  };
 }
 
 /** What a tensor is called in the model. */
 function parameterName(
   tensor: string,
-  specs: ReadonlyMap<string, ParameterSpec>,
+  specs: Pick<ReadonlySet<string>, "has">,
   notes: WeightNotes,
   prefixes: Readonly<Record<string, string>>,
 ): string {

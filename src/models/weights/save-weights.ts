@@ -5,10 +5,9 @@ import { makeDirectories } from "../../../formats/common/make-directories.ts";
 import { type FloatStoredDType, floatTensor } from "../../../formats/safetensors/float-values.ts";
 import { type WriteShardsOptions, writeShards } from "../../../formats/safetensors/shards.ts";
 import type { StoredTensor } from "../../../formats/safetensors/tensor.ts";
-import { elementCount } from "../../tensor/index.ts";
 import type { TrainableModel } from "../model.ts";
+import { companionTensors } from "./companions.ts";
 import { CONFIG_FILE, modelConfigText } from "./config-text.ts";
-import { PLAIN_NOTES } from "./weight-notes.ts";
 
 export interface SaveWeightsOptions extends WriteShardsOptions {
   /** Type of the numbers in the file. Default: "F32". */
@@ -22,7 +21,8 @@ const TORCH_DTYPES = { F64: "float64", F32: "float32", F16: "float16", BF16: "bf
  * a folder, which is made when it is not there. For ESM-2 and the authors' Geneformer,
  * `from_pretrained` of transformers reads the folder.
  *
- * @param values of all parameters, by name
+ * @param values of all parameters, by name, and of `companions` of loaded weights, which are zeros
+ *   otherwise
  * @throws NotFoundError for a parameter without values, StorageError
  */
 export function saveWeights(
@@ -42,9 +42,7 @@ export function saveWeights(
     }
     tensors.set(name, floatTensor(dtype, shape, data));
   }
-  for (const { name, shape, values: given } of (model.weightNotes ?? PLAIN_NOTES).added) {
-    tensors.set(name, floatTensor("F32", shape, given ?? new Float32Array(elementCount(shape))));
-  }
+  for (const [name, tensor] of companionTensors(model, values)) tensors.set(name, tensor);
   try {
     makeDirectories(directory);
   } catch (error) {

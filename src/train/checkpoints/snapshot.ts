@@ -15,12 +15,14 @@ export async function snapshot<B>(
     readonly optimizer: OptimizerSettings;
     /** Moments that other ranks have. */
     readonly others?: OtherMoments | undefined;
+    /** Tensors that stand beside the parameters, as they came. */
+    readonly companions: ReadonlyMap<string, Float32Array>;
   },
 ): Promise<Checkpoint> {
-  const { model, data, state, optimizer, executor, files, others } = run;
+  const { model, data, state, optimizer, executor, files, others, companions } = run;
   const { seed = 42, config = null } = run;
   return {
-    ...(await savedTensors(state, model, momentsOf(optimizer), others)),
+    ...(await savedTensors(state, model, momentsOf(optimizer), others, companions)),
     modelConfig: model.config,
     ...(files === undefined ? {} : { files }),
     trainer: {

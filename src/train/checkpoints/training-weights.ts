@@ -12,6 +12,11 @@ import type { StoredTensor } from "../../../formats/safetensors/tensor.ts";
 import { initialParameter, initialParameters } from "../../models/initialise.ts";
 import type { ParameterSpec, TrainableModel } from "../../models/model.ts";
 import {
+  companionNames,
+  companionTensors,
+  readCompanions,
+} from "../../models/weights/companions.ts";
+import {
   type LoadedWeights,
   type LoadWeightsOptions,
   loadWeights,
@@ -19,7 +24,12 @@ import {
 import type { Executor, ParameterState } from "../../tensor/index.ts";
 import { parameterValues } from "../model-programs.ts";
 import type { OtherMoments } from "../ranks/optimizer-shards.ts";
-import { type Checkpoint, OPTIMIZER_FILE, type OpenCheckpoint } from "./checkpoint.ts";
+import {
+  type Checkpoint,
+  OPTIMIZER_FILE,
+  type OpenCheckpoint,
+  openCheckpoint,
+} from "./checkpoint.ts";
 import { findCheckpoint, verifyForReading } from "./checkpoint-files.ts";
 
 /** Folder of checkpoints in that of a run. */
@@ -30,7 +40,7 @@ const MOMENTS = { first: "exp_avg.", second: "exp_avg_sq." } as const;
 
 /**
  * The state of a model before its first step: initial values of `seed`, and `weights` in place of
- * those it names.
+ * those it names; its companions are no parameters, and are passed over.
  * @throws IncompatibleError for a weight of another length, NotFoundError for one the model lacks
  */
 export async function newWeights(
@@ -43,19 +53,22 @@ export async function newWeights(
   const state = await executor.createState(parameterValues(model), { frozen });
   const missing = model.parameters.filter(({ name }) => !weights.has(name));
   await state.write("values", initialParameters(missing, seed));
-  await state.write("values", weights);
+  const beside = new Set(companionNames(model));
+  await state.write("values", new Map([...weights].filter(([name]) => !beside.has(name))));
   return state;
 }
 
 /**
  * The tensors of a checkpoint: copies. Moments are left out before the first update.
  * @param others moments that other ranks have, in place of the state's
+ * @param companions written beside the parameters, so that other programs miss nothing
  */
 export async function savedTensors(
   state: ParameterState,
   model: TrainableModel<never>,
   kinds: readonly (keyof typeof MOMENTS)[],
   others?: OtherMoments,
+  companions: ReadonlyMap<string, Float32Array> = new Map(),
 ): Promise<Pick<Checkpoint, "model" | "optimizer">> {
   const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
   const inOrder = (
@@ -76,7 +89,8 @@ export async function savedTensors(
     moments.push(...inOrder(MOMENTS[kind], state.trained, read));
   }
   const values = inOrder("", state.names, await state.read("values"));
-  return { model: new Map(values), optimizer: new Map(moments) };
+  const weights = new Map([...values, ...companionTensors(model, companions)]);
+  return { model: weights, optimizer: new Map(moments) };
 }
 
 /**
@@ -109,10 +123,19 @@ export function storedMoments(
   return optimizer.readFloat32(`${MOMENTS[kind]}${name}`);
 }
 
+/** What stands beside the parameters in a checkpoint; nothing in one of before companions were written. */
+export function storedCompanions(
+  path: string,
+  model: TrainableModel<never>,
+): ReadonlyMap<string, Float32Array> {
+  using checkpoint = openCheckpoint(path);
+  return readCompanions(model, checkpoint.model);
+}
+
 function assertSameParameters(model: TrainableModel<never>, checkpoint: OpenCheckpoint): void {
   const { model: tensors } = checkpoint;
   for (const spec of model.parameters) requireSame(spec, tensors, model.name);
-  const known = new Set(model.parameters.map(({ name }) => name));
+  const known = new Set([...model.parameters.map(({ name }) => name), ...companionNames(model)]);
   const more = tensors.names.find((name) => !known.has(name));
   if (more === undefined) return;
   throw otherModel(tensors.path, `there is ${more}, which the ${model.name} to train lacks`);

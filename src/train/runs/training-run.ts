@@ -190,7 +190,8 @@ export class TrainingRun<B> {
             withSkipped(loading, config.skipKeysWithThesePrefixes),
           );
     if (restored !== undefined) onWeights?.(restored.report);
-    const weights = restored?.values;
+    const weights =
+      restored === undefined ? undefined : new Map([...restored.values, ...restored.companions]);
     await using executor = await openRunExecutor(isShared ? ofRank(config) : config);
     const limit = limitBatches(config.limitValBatches);
     using _lock = this.#isFirst ? this.#takeFolder() : null;

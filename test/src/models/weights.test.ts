@@ -107,12 +107,33 @@ describe("saved weights", () => {
     ]);
   });
 
+  test("hold the contact head that the weights came with", () => {
+    const model = small();
+    const head = Float32Array.from({ length: 2 }, (_, i) => i + 1.5);
+    const values = new Map([
+      ...initialParameters(model.parameters, 1),
+      ["esm.contact_head.regression.weight", head] as const,
+    ]);
+    const directory = join(folder, "kept-contact");
+    saveWeights(model, values, directory);
+    const loaded = loadWeights(model, directory, initial);
+    expect(loaded.companions.get("esm.contact_head.regression.weight")).toEqual(head);
+    expect(new Set(loaded.companions.keys())).toEqual(
+      new Set(["weight", "bias"].map((part) => `esm.contact_head.regression.${part}`)),
+    );
+    const skipped = { skipPrefixes: ["esm.contact_head"] };
+    expect(loadWeights(model, directory, initial, skipped).companions.size).toBe(0);
+  });
+
   test("have a config.json in which 0 is 0.0: transformers tells 0 from 0.0", () => {
     const text = modelConfigText(small().config);
     expect(text).toContain('\n  "hidden_dropout_prob": 0.0,\n');
     expect(text).toContain('\n  "rope_theta": 10000.0,\n');
     expect(text).toContain('\n  "vocab_size": 12,\n');
     expect(JSON.parse(text)).toEqual(small().config);
+    const nested = modelConfigText({ backbone: small().config, labels: ["a"] });
+    expect(nested).toContain('"hidden_dropout_prob": 0.0,');
+    expect(JSON.parse(nested)).toEqual({ backbone: small().config, labels: ["a"] });
   });
 
   test("need values of all parameters", () => {
