@@ -18,7 +18,8 @@ export function companionNames({ weightNotes = PLAIN_NOTES }: Described): readon
 }
 
 /**
- * All companions of a model, in float32: computed, or of `values`, or zeros.
+ * All companions of a model, in float32: computed, or of `values`, or zeros. Copies: whoever writes
+ * them in another thread takes the arrays away.
  * @param values by name, float32, of {@link readCompanions}; others in it are passed over
  */
 export function companionTensors(
@@ -27,7 +28,8 @@ export function companionTensors(
 ): ReadonlyMap<string, StoredTensor> {
   return new Map(
     weightNotes.added.map(({ name, shape, values: computed }) => {
-      const data = computed ?? values.get(name) ?? new Float32Array(elementCount(shape));
+      const kept = computed ?? values.get(name);
+      const data = kept?.slice() ?? new Float32Array(elementCount(shape));
       return [name, floatTensor("F32", shape, data)];
     }),
   );

@@ -1,12 +1,10 @@
 /** Runs of the digit model with the reference executor, and everything they tell. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll } from "vitest";
 import { openExecutor } from "../../../src/tensor/index.ts";
 import type { Scalars } from "../../../src/train/loggers/logger.ts";
 import { Trainer } from "../../../src/train/trainer.ts";
 import type { TrainerOptions, TrainStep } from "../../../src/train/trainer-options.ts";
+import { temporaryDirectory } from "../../helpers/bundle.ts";
 import {
   type DigitBatch,
   DigitDataModule,
@@ -14,10 +12,8 @@ import {
   type DigitOptions,
 } from "./digits.fixture.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "scdl-trainer-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-let runs = 0;
-export const newFolder = (): string => join(folder, `run-${runs++}`);
+/** A path where nothing is, for one test. */
+export const newFolder = (): string => join(temporaryDirectory(), "run");
 
 export interface Run extends Partial<TrainerOptions<DigitBatch>> {
   readonly data?: never;

@@ -18,7 +18,8 @@ writeFileSync(data, Array.from({ length: 8 }, (_, row) => record(row)).join(""))
 
 const OPTIONS: TrainEsm2Options = {
   ...{ data, validShare: 0.25, resultDir: folder, maxSeqLength: 16, minSeqLength: null },
-  ...{ numSteps: 4, microBatchSize: 2, threads: 1, resumeIfExists: true },
+  // Two checkpoints a run: what the first is written from must be there for the second.
+  ...{ numSteps: 4, valCheckInterval: 1, microBatchSize: 2, threads: 1, resumeIfExists: true },
 };
 
 /** Tensors by name, in float32. */
