@@ -18,7 +18,7 @@ writeFileSync(data, Array.from({ length: 8 }, (_, row) => record(row)).join(""))
 
 const OPTIONS: TrainEsm2Options = {
   ...{ data, validShare: 0.25, resultDir: folder, maxSeqLength: 16, minSeqLength: null },
-  // Two checkpoints a run: what the first is written from must be there for the second.
+  // Several checkpoints a run: what the first is written from must be there for the next.
   ...{ numSteps: 4, valCheckInterval: 1, microBatchSize: 2, threads: 1, resumeIfExists: true },
 };
 
