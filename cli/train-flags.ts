@@ -2,7 +2,7 @@
 import { boolean, integer, option, string } from "@oclif/core/flags";
 import type { LimitBatches } from "../src/data/infer-samples.ts";
 import type { RunModel } from "../src/train/config/run-kinds.ts";
-import { defaultOf, type RunConfigKey } from "../src/train/config/sections.ts";
+import { defaultOf, type RunConfig, type RunConfigKey } from "../src/train/config/sections.ts";
 import { DEVICE_FLAGS } from "./device-flags.ts";
 import { number } from "./number-flag.ts";
 import { TRAINER_FLAGS } from "./trainer-flags.ts";
@@ -38,20 +38,25 @@ export function configDefaults(model: RunModel) {
   };
 }
 
-/** Flags of training from the beginning. */
+/** How the learning rate goes. */
 export function scheduleFlags(model: RunModel) {
   const numberOf = (key: RunConfigKey): number => Number(defaultOf(model, key));
+  const warmup = defaultOf(model, "optim_config.warmup_steps");
   return {
     "lr-scheduler": option({
       ...STEPS,
       options: ["warmup_anneal", "cosine", "constant"] as const,
-      default: model === "esm2" ? ("warmup_anneal" as const) : ("cosine" as const),
+      // proof: the default of such a field
+      default: defaultOf(
+        model,
+        "optim_config.lr_scheduler",
+      ) as RunConfig["optim_config"]["lr_scheduler"],
       summary: "How the learning rate goes.",
     })(),
     "warmup-steps": integer({
       ...STEPS,
       min: 0,
-      summary: "Not of a cosine. Default 2000, but at most a tenth of the steps.",
+      summary: `Not of a cosine. Default ${warmup ?? "2000, but at most a tenth of the steps"}.`,
     }),
     "scheduler-num-steps": integer({ ...STEPS, min: 1, summary: "Default: --num-steps." }),
     "cosine-rampup-frac": number({
@@ -64,10 +69,14 @@ export function scheduleFlags(model: RunModel) {
       default: numberOf("optim_config.cosine_hold_frac"),
       summary: "Share of the updates, the last ones, at the least rate, of a cosine.",
     }),
-    "hidden-dropout": number({ ...MODEL, summary: "Default: that of the published model." }),
-    "attention-dropout": number({ ...MODEL, summary: "Default: that of the published model." }),
   };
 }
+
+/** Of networks that are trained from the beginning. */
+export const DROPOUT_FLAGS = {
+  "hidden-dropout": number({ ...MODEL, summary: "Default: that of the published model." }),
+  "attention-dropout": number({ ...MODEL, summary: "Default: that of the published model." }),
+};
 
 /** With the defaults of a model. */
 export function trainFlags(defaults: TrainDefaults) {

@@ -57,7 +57,9 @@ test("scdl finetune takes a file, --set over it, and names the nearest key", asy
   for (const line of ["max_steps: 1", "lr: 0.002", "task_type: classification"]) {
     expect(kept).toContain(`${line}\n`);
   }
-  expect(kept).not.toMatch(/warmup|num_layers|\?\?\?/);
+  expect(kept).toContain("lr_scheduler: constant\n");
+  expect(kept).toContain("warmup_steps: 0\n");
+  expect(kept).not.toMatch(/num_layers|\?\?\?/);
   expect(unknown.stderr).toContain("did you mean data_config.label_column?");
   expect(perToken.stderr).toContain("say both one label a protein and one a residue");
   expect([unknown, perToken].map(({ code }) => code)).toEqual([2, 2]);

@@ -5,7 +5,7 @@ import { CONFIG_FLAGS } from "../../config-flags.ts";
 import { FINE_TUNE_FLAGS, TOKEN_HEAD_FLAGS } from "../../fine-tune-flags.ts";
 import { ORIGINAL_FINETUNE_FLAGS } from "../../original-train-flags.ts";
 import { TrainCommand } from "../../train-command.ts";
-import { configDefaults, DATA, trainFlags } from "../../train-flags.ts";
+import { configDefaults, DATA, scheduleFlags, trainFlags } from "../../train-flags.ts";
 import { FINETUNE_ESM2_KEYS } from "../../train-keys.ts";
 
 export default class FinetuneEsm2 extends TrainCommand {
@@ -52,6 +52,7 @@ export default class FinetuneEsm2 extends TrainCommand {
       options: ["ESM2FineTuneSeqConfig", "ESM2FineTuneTokenConfig"] as const,
       summary: "The original's word for a head on sequences, or on tokens.",
     })(),
+    ...scheduleFlags("esm2-finetune"),
     ...FINE_TUNE_FLAGS,
     ...TOKEN_HEAD_FLAGS,
     ...CONFIG_FLAGS,

@@ -6,7 +6,7 @@ import { FINE_TUNE_FLAGS } from "../../fine-tune-flags.ts";
 import { ORIGINAL_FINETUNE_FLAGS } from "../../original-train-flags.ts";
 import { PreparationLines } from "../../preparation.ts";
 import { TrainCommand } from "../../train-command.ts";
-import { configDefaults, DATA, trainFlags } from "../../train-flags.ts";
+import { configDefaults, DATA, scheduleFlags, trainFlags } from "../../train-flags.ts";
 import { FINETUNE_GENEFORMER_KEYS } from "../../train-keys.ts";
 
 export default class FinetuneGeneformer extends TrainCommand {
@@ -33,6 +33,7 @@ export default class FinetuneGeneformer extends TrainCommand {
       summary: "Medians of genes. Default: those of the weights, or of the training cells.",
     }),
     "seq-length": integer({ ...DATA, min: 2, default: 2048, summary: "Most genes of a cell." }),
+    ...scheduleFlags("geneformer-finetune"),
     ...FINE_TUNE_FLAGS,
     ...CONFIG_FLAGS,
     ...trainFlags({ ...configDefaults("geneformer-finetune"), samples: "Cells" }),

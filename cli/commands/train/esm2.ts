@@ -5,7 +5,14 @@ import { number } from "../../number-flag.ts";
 import { ORIGINAL_ESM2_FLAGS } from "../../original-train-flags.ts";
 import { PreparationLines } from "../../preparation.ts";
 import { TrainCommand } from "../../train-command.ts";
-import { configDefaults, DATA, MODEL, scheduleFlags, trainFlags } from "../../train-flags.ts";
+import {
+  configDefaults,
+  DATA,
+  DROPOUT_FLAGS,
+  MODEL,
+  scheduleFlags,
+  trainFlags,
+} from "../../train-flags.ts";
 import { ESM2_KEYS } from "../../train-keys.ts";
 
 export default class TrainEsm2 extends TrainCommand {
@@ -58,6 +65,7 @@ export default class TrainEsm2 extends TrainCommand {
     "ffn-hidden-size": integer({ ...MODEL, min: 1, summary: "Default: 4 times --hidden-size." }),
     ...CONFIG_FLAGS,
     ...scheduleFlags("esm2"),
+    ...DROPOUT_FLAGS,
     ...trainFlags({ ...configDefaults("esm2"), samples: "Proteins" }),
     ...ORIGINAL_ESM2_FLAGS,
   };

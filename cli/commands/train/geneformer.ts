@@ -5,7 +5,14 @@ import { CONFIG_FLAGS } from "../../config-flags.ts";
 import { ORIGINAL_GENEFORMER_FLAGS } from "../../original-train-flags.ts";
 import { PreparationLines } from "../../preparation.ts";
 import { TrainCommand } from "../../train-command.ts";
-import { configDefaults, DATA, MODEL, scheduleFlags, trainFlags } from "../../train-flags.ts";
+import {
+  configDefaults,
+  DATA,
+  DROPOUT_FLAGS,
+  MODEL,
+  scheduleFlags,
+  trainFlags,
+} from "../../train-flags.ts";
 import { GENEFORMER_KEYS } from "../../train-keys.ts";
 
 export default class TrainGeneformer extends TrainCommand {
@@ -42,6 +49,7 @@ export default class TrainGeneformer extends TrainCommand {
     "ffn-hidden-size": integer({ ...MODEL, min: 1, summary: "Default 512." }),
     ...CONFIG_FLAGS,
     ...scheduleFlags("geneformer"),
+    ...DROPOUT_FLAGS,
     ...trainFlags({ ...configDefaults("geneformer"), samples: "Cells" }),
     ...ORIGINAL_GENEFORMER_FLAGS,
   };

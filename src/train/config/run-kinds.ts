@@ -61,6 +61,11 @@ const OF_SOME: readonly (readonly [
       "bionemo_model_config.init_method_std",
       "bionemo_model_config.layernorm_epsilon",
       "bionemo_model_config.activation_func",
+    ],
+  ],
+  [
+    [...TRAINING, ...FINE_TUNING],
+    [
       "optim_config.lr_scheduler",
       "optim_config.warmup_steps",
       "optim_config.min_lr",

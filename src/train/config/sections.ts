@@ -170,6 +170,7 @@ const FINE_TUNED = {
   "training_config.limit_val_batches": { batches: 1000 },
   "optim_config.adam_beta2": 0.98,
   "optim_config.lr_scheduler": "constant",
+  "optim_config.warmup_steps": 0,
 } as const;
 
 /** Defaults of one model where they differ from the fields', as BioNeMo's programs have them. */

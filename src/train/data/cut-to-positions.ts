@@ -14,7 +14,7 @@ export function cutToPositions(
   if (length <= maxPositions) return config;
   if (length !== defaultOf("geneformer", "data_config.seq_length")) {
     onWarning?.(
-      `seqLength is ${length}: the model has ${maxPositions} positions, cells are cut to ${maxPositions}`,
+      `a length of ${length}: the model has ${maxPositions} positions, cells are cut to ${maxPositions}`,
     );
   }
   return {

@@ -8,7 +8,6 @@ import type { FineTuneBatch } from "../../proteins/protein-collate.ts";
 import { InMemorySingleValueDataset } from "../../proteins/single-value-dataset.ts";
 import { keptConfig } from "../config/config-file.ts";
 import { configOfOptions, runOptions } from "../config/run-options.ts";
-import { constantSchedule } from "../schedule.ts";
 import {
   backboneOfWeights,
   type FineTuneTask,
@@ -19,6 +18,7 @@ import {
   refuseLora,
   requireWeights,
 } from "./fine-tune-parts.ts";
+import { type FineTuneScheduleOptions, scheduleOf } from "./run-schedule.ts";
 import {
   batchOfUpdate,
   TrainingRun,
@@ -27,7 +27,10 @@ import {
 } from "./training-run.ts";
 
 /** Defaults are those of BioNeMo's finetune_esm2 where nothing else is said. */
-export interface FinetuneEsm2Options extends TrainingRunOptions<FineTuneBatch>, HeadOptions {
+export interface FinetuneEsm2Options
+  extends TrainingRunOptions<FineTuneBatch>,
+    FineTuneScheduleOptions,
+    HeadOptions {
   /** CSV, TSV, JSON lines or parquet with `sequences` and labels. */
   readonly trainDataPath: string;
   /** The same for validation. Default: none. */
@@ -44,7 +47,7 @@ export interface FinetuneEsm2Options extends TrainingRunOptions<FineTuneBatch>, 
   readonly experimentName?: string;
   /** Updates. Default 500,000. */
   readonly numSteps?: number;
-  /** Constant. Default 4e-4. */
+  /** Default 4e-4. */
   readonly lr?: number;
   /** Proteins run at a time. Default 8; the original's is 64. */
   readonly microBatchSize?: number;
@@ -107,7 +110,7 @@ export async function finetuneEsm2(given: FinetuneEsm2Options): Promise<Finetune
   const result = await run.fit({
     model,
     data,
-    schedule: constantSchedule(optim.lr),
+    schedule: scheduleOf(config),
     maxSteps,
     microBatchSize,
     betas: [optim.adam_beta1, optim.adam_beta2],

@@ -17,7 +17,6 @@ import { configOfOptions, runOptions } from "../config/run-options.ts";
 import { type OpenCellsOptions, openCellData } from "../data/cell-data.ts";
 import { cutToPositions } from "../data/cut-to-positions.ts";
 import type { PreparationProgress } from "../data/preparation.ts";
-import { constantSchedule } from "../schedule.ts";
 import {
   backboneOfWeights,
   type HeadOptions,
@@ -27,6 +26,7 @@ import {
   refuseLora,
   requireWeights,
 } from "./fine-tune-parts.ts";
+import { type FineTuneScheduleOptions, scheduleOf } from "./run-schedule.ts";
 import {
   batchOfUpdate,
   limitBatches,
@@ -37,6 +37,7 @@ import {
 
 export interface FinetuneGeneformerOptions
   extends TrainingRunOptions<FineTuneBatch>,
+    FineTuneScheduleOptions,
     Omit<HeadOptions, "cnnDropout" | "cnnHiddenSize" | "cnnNumClasses"> {
   /** The folder of the SCDL data sets `train` and, for validation, `val`; or give `data`. */
   readonly dataDir?: string;
@@ -156,7 +157,7 @@ export async function finetuneGeneformer(
   const result = await run.fit({
     model,
     data,
-    schedule: constantSchedule(optim.lr),
+    schedule: scheduleOf(config),
     maxSteps,
     microBatchSize,
     betas: [optim.adam_beta1, optim.adam_beta2],

@@ -33,7 +33,16 @@ export interface RunScheduleOptions {
   readonly earlyStopOnStep?: number;
 }
 
-/** The learning rates of a run: BioNeMo's two schedules, or a constant. */
+/** The same for fine-tuning: the rate is constant where nothing is said, and nothing warms up. */
+export interface FineTuneScheduleOptions
+  extends Omit<RunScheduleOptions, "lrScheduler" | "warmupSteps"> {
+  /** Default "constant". */
+  readonly lrScheduler?: NonNullable<RunScheduleOptions["lrScheduler"]>;
+  /** Not of a cosine. Default 0. */
+  readonly warmupSteps?: number;
+}
+
+/** The learning rates of a run: BioNeMo's two schedules, or a constant after a warm-up. */
 export function scheduleOf({ optim_config, training_config }: RunConfig): Schedule {
   const { lr, warmup_steps, min_lr, lr_scheduler: kind } = optim_config;
   const maxSteps = optim_config.max_steps ?? training_config.max_steps;

@@ -211,7 +211,7 @@ function restoredModel({ bionemo_model_config, data_config }: RunConfig): Restor
   const { maxPositions } = model.settings;
   const { seq_length: length } = data_config;
   if (length <= maxPositions) return { path, model };
-  const message = `seqLength is ${length}, and the model of ${path} has ${maxPositions} positions`;
+  const message = `a length of ${length}, and the model of ${path} has ${maxPositions} positions`;
   throw new InvalidArgumentError("seqLength", length, message, {
     suggestions: [`--seq-length ${maxPositions}`],
   });

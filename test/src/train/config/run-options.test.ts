@@ -136,7 +136,7 @@ test.each([
 test.each([
   [
     "esm2-finetune",
-    "optim_config.warmup_steps",
+    "bionemo_model_config.num_layers",
     "it is of scdl train esm2 and scdl train geneformer",
   ],
   ["esm2-finetune", "data_config.data_dir", "it is of Geneformer"],

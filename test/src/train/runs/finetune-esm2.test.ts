@@ -10,6 +10,7 @@ import {
   type WeightReport,
 } from "../../../../src/models/index.ts";
 import { type FinetuneEsm2Options, finetuneEsm2 } from "../../../../src/train/index.ts";
+import { warmupAnnealDecayHold } from "../../../../src/train/schedule.ts";
 import { fixture } from "../../models/model-fixture.ts";
 import { labelledProteins } from "../data/labelled-proteins.fixture.ts";
 
@@ -151,4 +152,24 @@ test("what cannot be fine-tuned is told without a run's folder", async () => {
     finetuneEsm2({ ...geneformer, restoreFromCheckpointPath: fixture("bert") }),
   ).rejects.toThrow("expected an ESM-2, found geneformer");
   expect(existsSync(join(folder, "none"))).toBe(false);
+}, 120_000);
+
+test("the learning rate goes as the schedule says, and is constant without one", async () => {
+  const ratesOf = async (more: Partial<FinetuneEsm2Options>, experimentName: string) => {
+    const rates: number[] = [];
+    const logger = {
+      log: (_: number, { lr }: Readonly<Record<string, number>>) => {
+        if (lr !== undefined) rates.push(lr);
+      },
+      close: () => {},
+    };
+    const short = { numSteps: 4, logEveryNSteps: 1, limitValBatches: 0, labelColumn: "share" };
+    await finetuneEsm2({ ...SMALL, ...short, lr: 0.01, logger, experimentName, ...more });
+    return rates;
+  };
+  expect(await ratesOf({}, "constant")).toEqual([0.01, 0.01, 0.01, 0.01]);
+  const warm = { lrScheduler: "warmup_anneal", warmupSteps: 2, minLr: 0 } as const;
+  const schedule = warmupAnnealDecayHold(0.01, { warmupSteps: 2, maxSteps: 4, minLr: 0 });
+  expect(await ratesOf(warm, "warm")).toEqual([0, 1, 2, 3].map(schedule));
+  expect(schedule(3)).toBeLessThan(schedule(2));
 }, 120_000);
