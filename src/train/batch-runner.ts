@@ -62,7 +62,6 @@ export class BatchRunner<B> {
     const factors = lossFactors(this.#options.lossReduction, all).slice(begin);
     const zeroed = state.zeroGradients();
     const runs: Promise<RunOutputs>[] = [];
-    const lost: unknown[] = [];
     await roomFor(ahead, [zeroed]);
     let [tokens, paddedTokens] = [0, 0];
     clock.charge("host");
@@ -76,7 +75,6 @@ export class BatchRunner<B> {
       clock.charge("host");
       if (at === parts.length - 1) replicas.beginSums();
       const run = state.run(executable, inputs, { seed, step, microBatch });
-      run.catch((error: unknown) => lost.push(error));
       runs.push(replicas.unlessLost(run));
       await roomFor(ahead, runs);
       clock.charge("run");
@@ -85,13 +83,12 @@ export class BatchRunner<B> {
     }
     clock.charge("host");
     await replicas.sumGradients(state);
-    // The other ranks are told before they can know.
-    if (lost.length > 0) throw lost[0];
     clock.charge("exchange");
     const numbers = [this.#rows(batch), tokens, paddedTokens];
     return async () => {
       await zeroed;
-      const sums = await sumsOfRuns(runs);
+      const sums: Record<string, number> = {};
+      for (const run of runs) addScalars(sums, await run);
       clock.charge("run");
       const summed = await replicas.sum(sums, numbers);
       clock.charge("exchange");
@@ -99,27 +96,28 @@ export class BatchRunner<B> {
     };
   }
 
-  /** Forward pass without dropout and gradients; `ahead` and the result as of {@link accumulate}. */
-  async evaluate(batch: B, ahead: number): Promise<() => Promise<BatchSums>> {
+  /** Forward pass without dropout and gradients. */
+  async evaluate(batch: B): Promise<BatchSums> {
     const { model, state, replicas } = this.#options;
-    const runs: Promise<RunOutputs>[] = [];
+    const sums: Record<string, number> = {};
     let [count, tokens, paddedTokens] = [0, 0, 0];
     for (const part of this.#divide(batch)) {
       const size = model.sizeOf(part);
       const executable = await this.#compile(size, "validate");
       const run = state.run(executable, model.inputs(part, size, "validate"));
-      runs.push(replicas.unlessLost(run));
-      await roomFor(ahead, runs);
+      addScalars(sums, await replicas.unlessLost(run));
       count += model.lossCount(part);
       paddedTokens += size.batch * size.length;
       tokens += model.tokenCount?.(part) ?? size.batch * size.length;
     }
-    const given = [count, this.#rows(batch), tokens, paddedTokens];
-    return async () => {
-      const { numbers, ...summed } = await replicas.sum(await sumsOfRuns(runs), given);
-      const [all = 0, ...rest] = numbers;
-      return sumsOf({ ...summed, numbers: rest }, all);
-    };
+    const { numbers, ...summed } = await replicas.sum(sums, [
+      count,
+      this.#rows(batch),
+      tokens,
+      paddedTokens,
+    ]);
+    const [all = 0, ...rest] = numbers;
+    return sumsOf({ ...summed, numbers: rest }, all);
   }
 
   /**
@@ -190,12 +188,6 @@ function sumsOf({ sums, numbers }: RankSums, count: number): BatchSums {
 
 function total(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + count, 0);
-}
-
-async function sumsOfRuns(runs: readonly Promise<RunOutputs>[]): Promise<Record<string, number>> {
-  const sums: Record<string, number> = {};
-  for (const run of runs) addScalars(sums, await run);
-  return sums;
 }
 
 function addScalars(sums: Record<string, number>, outputs: RunOutputs): void {

@@ -1,11 +1,7 @@
 import { spawn } from "node:child_process";
 
 /** A Python program that reads one request as JSON on stdin and writes one answer. */
-export async function askOnce(
-  python: string,
-  driver: string,
-  request: Readonly<Record<string, unknown>>,
-): Promise<unknown> {
+export async function askOnce(python: string, driver: string, request: object): Promise<unknown> {
   const env = { ...process.env, PYTHONDONTWRITEBYTECODE: "1", PYTHONWARNINGS: "ignore" };
   const child = spawn(python, [driver], { env, stdio: ["pipe", "pipe", "inherit"] });
   child.stdin.end(JSON.stringify(request));

@@ -49,7 +49,7 @@ export function testedExecutors(python: string): readonly TestedExecutor[] {
   }
 }
 
-function environmentOf(python: string): string {
+export function environmentOf(python: string): string {
   return dirname(dirname(python));
 }
 

@@ -97,12 +97,14 @@ export class TensorState implements GradientOwner {
     }
   }
 
-  /** After values changed: their copies in a lower precision are made again. */
+  /** After values changed: their copies in a lower precision are written again, by one call for all. */
   valuesChanged(): void {
-    for (const tensor of this.#tensors.values.values()) {
-      this.#torch.release(tensor.lowered);
-      tensor.lowered = undefined;
-    }
+    const values = [...this.#tensors.values.values()].filter(
+      ({ lowered }) => lowered !== undefined,
+    );
+    if (values.length === 0) return;
+    const copies = values.map(({ lowered }) => lowered as Tensor); // proof: filtered
+    this.#torch.many("foreachCopy", copies, values);
   }
 
   zeroGradients(): void {

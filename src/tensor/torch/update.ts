@@ -45,12 +45,33 @@ export function updateOnDevice(
 
 /** Of all gradients together; float32 [] on the device. */
 export function globalNorm(gradients: readonly Tensor[], torch: Libtorch): Tensor {
-  const squares = gradients.map((gradient) => {
-    const flat = torch.one("reshape", gradient, [-1]);
-    return torch.one("dot", flat, flat);
-  });
+  const flat = gradients.map((gradient) => torch.one("reshape", gradient, [-1]));
+  const parts = torch.isCuda ? joined(flat, torch) : flat;
+  const squares = parts.map((part) => torch.one("dot", part, part));
   const total = torch.one("sum", torch.one("stack", squares, 0), [0]);
   return torch.one("sqrt", total);
+}
+
+/** Elements joined for one product: 256 MiB are enough that launching it takes no time beside it. */
+const JOINED = 2 ** 26;
+
+/** Vectors one behind another, in few. */
+function joined(vectors: readonly Tensor[], torch: Libtorch): Tensor[] {
+  const groups: Tensor[][] = [];
+  let room = 0;
+  for (const vector of vectors) {
+    const size = torch.sizeOf(vector, 0);
+    if (size > room) {
+      groups.push([]);
+      room = JOINED;
+    }
+    groups.at(-1)?.push(vector);
+    room -= size;
+  }
+  return groups.map((group) => {
+    const [first] = group as [Tensor]; // proof: begun with a vector
+    return group.length === 1 ? first : torch.one("cat", group, 0);
+  });
 }
 
 /** min(1, limit / (norm + 1e-6)) times the factor, on the device; null where gradients are as they are. */
@@ -61,7 +82,7 @@ function clipFactor(
   torch: Libtorch,
 ): Tensor | null {
   if (limit === undefined) {
-    return gradientFactor === 1 ? null : torch.number(gradientFactor);
+    return gradientFactor === 1 ? null : torch.full([], gradientFactor, torch.dtypes.float32);
   }
   const raised = torch.add(norm, torch.number(1e-6));
   const ratio = torch.one("div", torch.number(limit), raised);

@@ -13,10 +13,12 @@ import {
   type TrainableModel,
 } from "../../../src/models/index.ts";
 import type { Executor, RunInputs } from "../../../src/tensor/index.ts";
+import { findLibtorch } from "../../../src/tensor/torch/find-libtorch.ts";
 import { packBatch } from "../../../src/tokenize/pack-batch.ts";
 import { GRADIENT_SEED, ModelPrograms } from "../../../src/train/model-programs.ts";
-import { type TestedExecutor, testedExecutors } from "../executors.ts";
+import { environmentOf, type TestedExecutor, testedExecutors } from "../executors.ts";
 import type { Tally } from "../tally.ts";
+import { checkLaunches } from "./launches.ts";
 
 const VOCABULARY = 33;
 const SIZE = { layers: 2, hiddenSize: 48, heads: 2, initialStd: 0.1 };
@@ -52,12 +54,14 @@ export async function checkCudaProgram(tally: Tally, python: string): Promise<vo
       });
     }
   }
+  await checkLaunches(tally, python, findLibtorch(environmentOf(python)));
 }
 
 function cases(): readonly Case[] {
   const esm2 = new Esm2(SIZE);
   const cells = { ...SIZE, layout: "bert", vocabSize: VOCABULARY, maxPositions: 48 } as const;
-  const padded = paddedBatch();
+  const padded = batchOf(randomRows([29, 18, 5]), 29);
+  const full = batchOf(randomRows([16, 16]), 16);
   const [first] = [randomRows([21, 7, 12])];
   const packed = packBatch(first, { padToMultipleOf: 8 });
   const masked = (name: string, model: Esm2 | Geneformer, batch: MaskedBatch): Case => {
@@ -74,6 +78,7 @@ function cases(): readonly Case[] {
   const classes = { task: "classification", targetSize: 4, headSize: 12 } as const;
   return [
     { ...masked("ESM-2, padded", esm2, padded), precisions: ["32", "bf16-mixed", "16-mixed"] },
+    masked("Geneformer with dropout, full rows", new Geneformer({ ...cells, ...DROPPED }), full),
     masked("ESM-2, packed", esm2, packed),
     masked("ESM-2, packed, with dropout", new Esm2({ ...SIZE, ...DROPPED }), packed),
     masked("Geneformer with dropout, padded", new Geneformer({ ...cells, ...DROPPED }), padded),
@@ -94,9 +99,8 @@ function cases(): readonly Case[] {
   ];
 }
 
-/** Rows of 29 tokens, the last two shorter. */
-function paddedBatch() {
-  const [rows, length] = [randomRows([29, 18, 5]), 29];
+/** Rows padded to a length. */
+function batchOf(rows: ReturnType<typeof randomRows>, length: number) {
   const fill = (of: "text" | "labels" | "lossMask", value: number) =>
     rows.flatMap((row) => [...row[of], ...Array<number>(length - row.text.length).fill(value)]);
   return {

@@ -20,13 +20,13 @@ from attention import STAND_INS, generator
 DTYPES = {0: torch.uint8, 3: torch.int32, 4: torch.int64, 5: torch.float16, 6: torch.float32, 11: torch.bool, 15: torch.bfloat16}
 NUMBERS = {dtype: number for number, dtype in DTYPES.items()}
 # CUDA kernels of these take numbers from tensors without axes on the host; elsewhere such a tensor is an error.
-HOST_NUMBERS = {"mul", "div", "sub", "subtract", "minimum", "gt", "ge", "eq", "ne", "where", "bitwise_and", "bitwise_xor", "bitwise_right_shift", "_foreach_mul", "_to_copy", "copy_", "clone"}
+HOST_NUMBERS = {"mul", "div", "sub", "subtract", "minimum", "gt", "ge", "eq", "ne", "where", "bitwise_and", "bitwise_xor", "bitwise_right_shift", "_to_copy", "copy_", "clone"}
 
 fakes = FakeTensorMode()
 tensors = {}
 ids = iter(range(1, 2**62))
 counts = collections.Counter()
-NO_KERNEL = {"_unsafe_view", "detach", "alias", "empty", "lift_fresh"}
+NO_KERNEL = {"device", "_unsafe_view", "detach", "alias", "empty", "lift_fresh"}
 
 
 class Counter(TorchDispatchMode):

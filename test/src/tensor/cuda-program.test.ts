@@ -5,6 +5,9 @@
 import { afterAll, expect, test } from "vitest";
 import { Binding } from "../../../src/tensor/torch/binding.ts";
 import { CudaRandom } from "../../../src/tensor/torch/cuda-random.ts";
+import { Libtorch } from "../../../src/tensor/torch/libtorch.ts";
+import type { OperatorName } from "../../../src/tensor/torch/operators.ts";
+import type { Argument } from "../../../src/tensor/torch/tensor.ts";
 import { SimulatedGpu, torchService } from "../../conformance/cuda-program/executor.ts";
 import { executorSuite } from "./executor.suite.ts";
 import { LIBTORCH } from "./torch.fixture.ts";
@@ -27,6 +30,39 @@ if (python === undefined || LIBTORCH === null) {
       true,
       true,
     ]);
+  });
+
+  test("arguments of CUDA's operators and devices are what libtorch reads", () => {
+    const torch = new Libtorch(libtorch, "cpu", 0);
+    const q = torch.one("reshape", torch.full([64], 0, torch.dtypes.float32), [2, 1, 4, 8]);
+    const row = torch.one("reshape", q, [1, 8, 1, 8]);
+    const bounds = torch.fromHost(Int32Array.of(0, 4, 8), [3]);
+    const none = torch.undefinedTensor();
+    const mask = [true, true, true, false];
+    const calls: readonly (readonly [OperatorName, readonly Argument[]])[] = [
+      ["flashAttention", [q, q, q, 0.1, false, false, 0.5]],
+      ["flashAttentionBackward", [q, q, q, q, q, q, none, none, 4, 4, 0.1, false, q, q, 0.5]],
+      ["efficientAttention", [q, q, q, null, true, 0.1, false, 0.5]],
+      ["efficientAttentionBackward", [q, q, q, q, none, q, q, q, q, 0.1, mask, false, 0.5]],
+      ["variableAttention", [q, q, q, bounds, bounds, 4, 4, 0.1, false, false, 0.5]],
+      ["variableAttentionBackward", [q, q, q, q, q, q, bounds, bounds, 4, 4, 0.1, false, q, q]],
+      ["variableEfficientAttention", [row, row, row, null, bounds, bounds, 4, 4, 0.1, 0, true]],
+      [
+        "variableEfficientAttentionBackward",
+        [row, row, row, row, null, row, bounds, bounds, 4, 4, q, 0.1, q, q, 0, false, 0.5],
+      ],
+    ];
+    // Each is understood as far as that the CPU has no kernel; libtorch before 2.13 prints so.
+    for (const [name, given] of calls) {
+      expect(() => torch.many(name, ...given), name).toThrow(/Could not run|printed the reason/);
+    }
+    const type = torch.binding.number("aoti_torch_device_type_meta");
+    const moved = torch.one("toCopy", q, null, null, { type, index: 0 });
+    const found = new Int32Array(1);
+    const types = ["uintptr_t", "void *"];
+    torch.binding.symbol("aoti_torch_get_device_type", "int32", types)?.(moved.handle, found);
+    expect(found[0]).toBe(type);
+    torch.sweep();
   });
 
   test("handles are freed once each, and none is left by a step", async () => {

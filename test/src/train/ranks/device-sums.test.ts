@@ -24,21 +24,16 @@ interface Run extends Partial<Omit<TrainerOptions<DigitBatch>, "data">> {
   readonly precision?: ExecutorOptions["precision"];
   /** Read, added up and written instead. */
   readonly byHost?: boolean;
-  /** Default: as many as the executor wants. */
-  readonly stepsInFlight?: number;
   /** What each step's sums were. */
   readonly reports?: SumReport[];
 }
 
-async function run({ digits, precision, byHost = false, reports = [], ...given }: Run) {
-  const { stepsInFlight, ...options } = given;
+async function run({ digits, precision, byHost = false, reports = [], ...options }: Run) {
   const maxSteps = 6;
   const losses: number[] = [];
   const { rank = 0, worldSize = 1 } = options.communicator ?? {};
-  const low = precision === undefined ? {} : { precision };
-  await using opened = await openExecutor("torch", { threads: 1, ...low });
-  const executor =
-    stepsInFlight === undefined ? opened : replacing(opened, "stepsInFlight", stepsInFlight);
+  const given = precision === undefined ? {} : { precision };
+  await using executor = await openExecutor("torch", { threads: 1, ...given });
   await using data = new DigitDataModule({ maxSteps, ...digits, rank, worldSize });
   await using trainer = new Trainer({
     model: new DigitModel(),
@@ -164,38 +159,5 @@ test.skipIf(noLibtorch)(
     }));
     expect(results[0]).toMatchObject({ reason: { code: "rank-failed", rank: 1 } });
     expect(results[1]).toMatchObject({ reason: { message: "no space left" } });
-  },
-);
-
-test.skipIf(noLibtorch)(
-  "steps in flight are the steps one by one, bit for bit, also where all stop",
-  async () => {
-    const options = { microBatchSize: 1, limitValBatches: 2, valCheckInterval: 4 };
-    const byOne = await finishedRanks(2, () => ({ ...options, stepsInFlight: 1 }));
-    expect(await finishedRanks(2, () => ({ ...options, stepsInFlight: 3 }))).toEqual(byOne);
-    expect(byOne[1]).toEqual(byOne[0]);
-    const broken = { ...options, stepsInFlight: 3, digits: { broken: 10 } };
-    const [first, second] = await runRanks(2, () => broken);
-    expect(first).toMatchObject({ reason: { code: "loss-not-finite", step: 2 } });
-    expect(second).toMatchObject({ reason: { code: "loss-not-finite", step: 2 } });
-  },
-);
-
-test.skipIf(noLibtorch)(
-  "a run that fails with others in flight ends the others, which say which",
-  async () => {
-    const results = await runRanks(2, ({ rank }) => {
-      const model = new DigitModel();
-      let batches = 0;
-      const inputs = model.inputs.bind(model);
-      model.inputs = (batch) => {
-        // Labels that there are not: the run is refused.
-        const labels = ++batches === 4 && rank === 1 ? batch.labels.map(() => 99) : batch.labels;
-        return inputs({ ...batch, labels });
-      };
-      return { model, stepsInFlight: 3 };
-    });
-    expect(results[0]).toMatchObject({ reason: { code: "rank-failed", rank: 1 } });
-    expect(results[1]).toMatchObject({ reason: { code: "invalid-argument" } });
   },
 );
