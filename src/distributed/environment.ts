@@ -73,6 +73,7 @@ export function processPlace(
     const worldSize = environment[names.worldSize];
     if (rank === undefined && worldSize === undefined) continue;
     if (names.launcher === "slurm" && worldSize === undefined && rank?.trim() === "0") continue;
+    if (names.launcher === "mpich" && isSrun(environment)) continue;
     const size = integer(names.worldSize, worldSize, 1, Number.MAX_SAFE_INTEGER);
     const localRank = environment[names.localRank];
     const local = environment[names.localWorldSize];
@@ -89,6 +90,12 @@ export function processPlace(
     };
   }
   return { rank: 0, worldSize: 1, localRank: 0, localWorldSize: 1, launcher: "none" };
+}
+
+/** Slurm's srun sets PMI's variables, too, where a cluster has that plug-in. */
+function isSrun(environment: Readonly<Record<string, string | undefined>>): boolean {
+  const { PMI_RANK, PMI_SIZE, SLURM_PROCID, SLURM_STEP_NUM_TASKS } = environment;
+  return PMI_RANK === SLURM_PROCID && PMI_SIZE === SLURM_STEP_NUM_TASKS;
 }
 
 /** Slurm has the tasks of all nodes in one text: "2(x3),1" are 2, 2, 2 and 1. */

@@ -51,6 +51,8 @@ test("MPICH and Intel MPI are recognised, also where Slurm starts their proxies"
   expect(processPlace(hydra)).toEqual(place);
   expect(processPlace({ ...proxy, ...hydra })).toEqual(place);
   expect(processPlace({ ...hydra, MPI_LOCALNRANKS: "2" }).localWorldSize).toBe(2);
+  const srun = { SLURM_PROCID: "3", SLURM_STEP_NUM_TASKS: "4", SLURM_LOCALID: "0" };
+  expect(processPlace({ ...srun, PMI_RANK: "3", PMI_SIZE: "4" }).launcher).toBe("slurm");
 });
 
 test("without a launcher, and in a batch script of Slurm outside srun, a process is alone", () => {
