@@ -1,6 +1,7 @@
 /** Gradients of libtorch added up over ranks where they lie, in threads of this process. */
 import { expect, test } from "vitest";
 import type { Communicator } from "../../../../src/distributed/communicator.ts";
+import { SingleCommunicator } from "../../../../src/distributed/single-communicator.ts";
 import {
   type Executor,
   type ExecutorOptions,
@@ -11,7 +12,12 @@ import {
 import { Trainer } from "../../../../src/train/trainer.ts";
 import type { TrainerOptions } from "../../../../src/train/trainer-options.ts";
 import { joinRanks } from "../../../helpers/ranks.ts";
-import { LIBTORCH } from "../../tensor/torch.fixture.ts";
+import { LIBTORCH, TORCH_DEVICES } from "../../tensor/torch.fixture.ts";
+import {
+  randomParameters,
+  TRANSFORMER_INPUTS,
+  transformer,
+} from "../../tensor/transformer.fixture.ts";
 import {
   type DigitBatch,
   DigitDataModule,
@@ -142,8 +148,8 @@ test.skipIf(noLibtorch)("ranks without rows and float16 add up as the host does"
 });
 
 test.skipIf(noLibtorch)("a divided optimizer gives the same weights, bit for bit", async () => {
-  const [together] = await finishedRanks(3, () => ({}));
-  const apart = await finishedRanks(3, () => ({ shardOptimizer: true }));
+  const [together] = await finishedRanks(2, () => ({}));
+  const apart = await finishedRanks(2, () => ({ shardOptimizer: true }));
   for (const one of apart) expect(one).toEqual(together);
 });
 
@@ -161,3 +167,56 @@ test.skipIf(noLibtorch)(
     expect(results[1]).toMatchObject({ reason: { message: "no space left" } });
   },
 );
+
+test.skipIf(noLibtorch)(
+  "steps in flight are the steps one by one, bit for bit, also where all stop",
+  async () => {
+    const options = { microBatchSize: 1, limitValBatches: 2, valCheckInterval: 4 };
+    const byOne = await finishedRanks(2, () => ({ ...options, stepsInFlight: 1 }));
+    expect(await finishedRanks(2, () => ({ ...options, stepsInFlight: 3 }))).toEqual(byOne);
+    expect(byOne[1]).toEqual(byOne[0]);
+    const broken = { ...options, stepsInFlight: 3, digits: { broken: 10 } };
+    const [first, second] = await runRanks(2, () => broken);
+    expect(first).toMatchObject({ reason: { code: "loss-not-finite", step: 2 } });
+    expect(second).toMatchObject({ reason: { code: "loss-not-finite", step: 2 } });
+  },
+);
+
+test.skipIf(noLibtorch)(
+  "a run that fails with others in flight ends the others, which say which",
+  async () => {
+    const results = await runRanks(2, ({ rank }) => {
+      const model = new DigitModel();
+      let batches = 0;
+      const inputs = model.inputs.bind(model);
+      model.inputs = (batch) => {
+        // Labels that there are not: the run is refused.
+        const labels = ++batches === 4 && rank === 1 ? batch.labels.map(() => 99) : batch.labels;
+        return inputs({ ...batch, labels });
+      };
+      return { model, stepsInFlight: 3 };
+    });
+    expect(results[0]).toMatchObject({ reason: { code: "rank-failed", rank: 1 } });
+    expect(results[1]).toMatchObject({ reason: { code: "invalid-argument" } });
+  },
+);
+
+// On a GPU this is NCCL itself, with one rank.
+test.skipIf(noLibtorch).each(TORCH_DEVICES)("one rank on %s has its own sums", async (device) => {
+  const program = transformer();
+  await using executor = await openExecutor("torch", { device, threads: 1, deterministic: true });
+  await using state = await executor.createState(program.parameters);
+  await state.write("values", randomParameters(program));
+  const executable = await executor.compile(program);
+  await state.run(executable, TRANSFORMER_INPUTS);
+  const expected = await state.read("gradients");
+  await using sums = (await state.shareGradients?.(new SingleCommunicator())) ?? null;
+  expect(sums).not.toBeNull();
+  for (const _ of [1, 2, 3]) {
+    await state.zeroGradients();
+    sums?.begin();
+    await state.run(executable, TRANSFORMER_INPUTS);
+    expect((await sums?.finish())?.buckets).toBe(1);
+    expect(await state.read("gradients")).toEqual(expected);
+  }
+});
