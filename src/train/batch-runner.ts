@@ -62,6 +62,7 @@ export class BatchRunner<B> {
     const factors = lossFactors(this.#options.lossReduction, all).slice(begin);
     const zeroed = state.zeroGradients();
     const runs: Promise<RunOutputs>[] = [];
+    const lost: unknown[] = [];
     await roomFor(ahead, [zeroed]);
     let [tokens, paddedTokens] = [0, 0];
     clock.charge("host");
@@ -75,6 +76,7 @@ export class BatchRunner<B> {
       clock.charge("host");
       if (at === parts.length - 1) replicas.beginSums();
       const run = state.run(executable, inputs, { seed, step, microBatch });
+      run.catch((error: unknown) => lost.push(error));
       runs.push(replicas.unlessLost(run));
       await roomFor(ahead, runs);
       clock.charge("run");
@@ -83,12 +85,13 @@ export class BatchRunner<B> {
     }
     clock.charge("host");
     await replicas.sumGradients(state);
+    // The other ranks are told before they can know.
+    if (lost.length > 0) throw lost[0];
     clock.charge("exchange");
     const numbers = [this.#rows(batch), tokens, paddedTokens];
     return async () => {
       await zeroed;
-      const sums: Record<string, number> = {};
-      for (const run of runs) addScalars(sums, await run);
+      const sums = await sumsOfRuns(runs);
       clock.charge("run");
       const summed = await replicas.sum(sums, numbers);
       clock.charge("exchange");
@@ -96,28 +99,27 @@ export class BatchRunner<B> {
     };
   }
 
-  /** Forward pass without dropout and gradients. */
-  async evaluate(batch: B): Promise<BatchSums> {
+  /** Forward pass without dropout and gradients; `ahead` and the result as of {@link accumulate}. */
+  async evaluate(batch: B, ahead: number): Promise<() => Promise<BatchSums>> {
     const { model, state, replicas } = this.#options;
-    const sums: Record<string, number> = {};
+    const runs: Promise<RunOutputs>[] = [];
     let [count, tokens, paddedTokens] = [0, 0, 0];
     for (const part of this.#divide(batch)) {
       const size = model.sizeOf(part);
       const executable = await this.#compile(size, "validate");
       const run = state.run(executable, model.inputs(part, size, "validate"));
-      addScalars(sums, await replicas.unlessLost(run));
+      runs.push(replicas.unlessLost(run));
+      await roomFor(ahead, runs);
       count += model.lossCount(part);
       paddedTokens += size.batch * size.length;
       tokens += model.tokenCount?.(part) ?? size.batch * size.length;
     }
-    const { numbers, ...summed } = await replicas.sum(sums, [
-      count,
-      this.#rows(batch),
-      tokens,
-      paddedTokens,
-    ]);
-    const [all = 0, ...rest] = numbers;
-    return sumsOf({ ...summed, numbers: rest }, all);
+    const given = [count, this.#rows(batch), tokens, paddedTokens];
+    return async () => {
+      const { numbers, ...summed } = await replicas.sum(await sumsOfRuns(runs), given);
+      const [all = 0, ...rest] = numbers;
+      return sumsOf({ ...summed, numbers: rest }, all);
+    };
   }
 
   /**
@@ -188,6 +190,12 @@ function sumsOf({ sums, numbers }: RankSums, count: number): BatchSums {
 
 function total(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + count, 0);
+}
+
+async function sumsOfRuns(runs: readonly Promise<RunOutputs>[]): Promise<Record<string, number>> {
+  const sums: Record<string, number> = {};
+  for (const run of runs) addScalars(sums, await run);
+  return sums;
 }
 
 function addScalars(sums: Record<string, number>, outputs: RunOutputs): void {

@@ -26,6 +26,8 @@ export interface StepsInFlightOptions<B>
   readonly log: StepLog;
   /** Steps that may be asked for before the values of the first are seen. */
   readonly limit: number;
+  /** There are no other ranks. */
+  readonly isAlone: boolean;
   /** The error of a loss or gradient that is not finite. */
   readonly notFinite: (what: string) => Promise<Error>;
 }
@@ -69,6 +71,14 @@ export class StepsInFlight<B> {
     this.#asked.push(await this.#ask(batch, step));
     const isFollowed = milestones.follow(step) || step === profileStep;
     while (this.#asked.length >= (isFollowed ? 1 : limit)) await this.#seeFirst();
+  }
+
+  /**
+   * After an error in asking: what was asked for before is seen. Of several ranks the others may not be
+   * there to add up with; then it is only waited for.
+   */
+  async end(): Promise<void> {
+    await (this.#options.isAlone ? this.see() : this.#forget());
   }
 
   /** Sees all that was asked for. */
@@ -119,7 +129,8 @@ export class StepsInFlight<B> {
     if (result.applied) {
       await shards?.shareValues(state);
       clock.charge("exchange");
-      this.#count(asked, loss, result, sums);
+      const { gradientNorm } = result;
+      place.trained({ loss, learningRate, gradientNorm, rows: sums.rows, epoch: asked.epoch });
     }
     await this.#assertFinite(step, loss);
     const { gradientNorm } = result;
@@ -146,18 +157,11 @@ export class StepsInFlight<B> {
 
   /** After an error: waits for the rest, of which nothing is told but that they were done. */
   async #forget(): Promise<void> {
-    for (const asked of this.#asked.splice(0)) {
-      const [sums, result] = await Promise.allSettled([asked.sums(), asked.update]);
-      if (sums.status === "rejected" || result.status === "rejected") continue;
-      if (!result.value.applied) continue;
-      this.#count(asked, this.#lossOf(sums.value), result.value, sums.value);
+    const { place } = this.#options;
+    const results = this.#asked.splice(0).map(({ update }) => update);
+    for (const result of await Promise.allSettled(results)) {
+      if (result.status === "fulfilled" && result.value.applied) place.step++;
     }
-  }
-
-  #count(asked: AskedStep<B>, loss: number, result: UpdateResult, { rows }: BatchSums): void {
-    const { epoch, learningRate } = asked;
-    const { gradientNorm } = result;
-    this.#options.place.trained({ loss, learningRate, gradientNorm, rows, epoch });
   }
 
   #lossOf({ sums, count }: BatchSums): number {

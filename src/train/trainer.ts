@@ -202,6 +202,13 @@ export class Trainer<B> implements AsyncDisposable {
     return run;
   }
 
+  /** Batches to ask the executor for before the values of the first are there. */
+  get #ahead(): number {
+    const { executor } = this.#options;
+    const isAdded = this.#replicas.isAlone || this.#replicas.addsInPlace;
+    return isAdded && this.#shards === null ? (executor.stepsInFlight ?? 1) : 1;
+  }
+
   get #validates(): boolean {
     const { data, limitValBatches } = this.#options;
     return limitValBatches !== 0 && data.has("val");
@@ -233,14 +240,14 @@ export class Trainer<B> implements AsyncDisposable {
         this.#saver?.check();
         if (this.#isOver) break;
       }
-    } finally {
-      await steps.see();
+    } catch (error) {
+      await steps.end();
+      throw error;
     }
+    await steps.see();
   }
 
   #stepsInFlight(runner: BatchRunner<B>): StepsInFlight<B> {
-    const replicas = this.#replicas;
-    const { executor } = this.#options;
     return new StepsInFlight({
       ...this.#options,
       runner,
@@ -251,8 +258,8 @@ export class Trainer<B> implements AsyncDisposable {
       milestones: this.#milestones,
       clock: this.#clock,
       log: this.#log,
-      // Ranks stop together: each is to know the losses of all before it goes on.
-      limit: replicas.isAlone ? (executor.stepsInFlight ?? 1) : 1,
+      limit: this.#ahead,
+      isAlone: this.#replicas.isAlone,
       notFinite: (what) => lossNotFinite(what, this.#stopped),
     });
   }
@@ -270,7 +277,7 @@ export class Trainer<B> implements AsyncDisposable {
     this.#place.isSaved = false;
     if (this.#validates) {
       const isCut = () => this.#replicas.isStopped;
-      const told = { ...this.#options, step: this.step };
+      const told = { ...this.#options, step: this.step, ahead: this.#ahead };
       const metrics = await validate(runner, data.valLoader(), { ...told, limit, isCut });
       this.#clock.charge("validation");
       this.#place.validationDue = metrics === null;
@@ -330,10 +337,12 @@ export class Trainer<B> implements AsyncDisposable {
 function agreedOptions<B>(options: TrainerOptions<B>) {
   const { model, maxSteps, schedule, optimizer, checkpoints } = options;
   const { microBatchSize, maxGradientNorm, valCheckInterval, saveEveryNSteps, seed } = options;
+  const { profileStep, executor } = options;
   return {
     ...{ model: model.name, parameters: model.parameters.length, optimizer: optimizer.kind },
     ...{ maxSteps, microBatchSize, maxGradientNorm, valCheckInterval, saveEveryNSteps, seed },
     limitValBatches: options.limitValBatches,
+    ...{ profileStep, stepsInFlight: executor.stepsInFlight },
     shardOptimizer: options.shardOptimizer === true,
     earlyStopping: JSON.stringify(options.earlyStopping),
     learningRate: `${schedule(0)} to ${schedule(maxSteps - 1)}`,

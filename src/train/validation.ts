@@ -1,5 +1,5 @@
 import type { ResumableBatches } from "../data/data-module.ts";
-import { addSums, type BatchRunner } from "./batch-runner.ts";
+import { addSums, type BatchRunner, type BatchSums } from "./batch-runner.ts";
 import type { Scalars } from "./loggers/logger.ts";
 import type { TrainerOptions } from "./trainer-options.ts";
 
@@ -9,6 +9,8 @@ export interface ValidationOptions<B>
   readonly step: number;
   /** Batches at most. */
   readonly limit: number;
+  /** Those that may be asked for before the sums of the first are there. */
+  readonly ahead: number;
   /** Asked before each batch: whether to leave it at that. */
   readonly isCut: () => boolean;
 }
@@ -23,21 +25,29 @@ export async function validate<B>(
   loader: ResumableBatches<B>,
   options: ValidationOptions<B>,
 ): Promise<Scalars | null> {
-  const { model, logger, observer, step, limit, isCut } = options;
+  const { model, logger, observer, step, limit, ahead, isCut } = options;
   if (isCut()) return null;
   const startedAt = performance.now();
   const begin = loader.state();
   const sums: Record<string, number> = {};
   let [count, batches] = [0, 0];
+  const asked: { readonly batch: B; readonly sums: () => Promise<BatchSums> }[] = [];
+  const seeFirst = async () => {
+    const first = asked.shift();
+    if (first === undefined) return;
+    const found = await first.sums();
+    addSums(sums, found.sums);
+    count += found.count;
+    observer?.validatedBatch?.({ step, batch: first.batch, sums: found.sums, count: found.count });
+  };
   try {
     for await (const batch of loader) {
       if (isCut()) return null;
-      const found = await runner.evaluate(batch);
-      addSums(sums, found.sums);
-      count += found.count;
-      observer?.validatedBatch?.({ step, batch, sums: found.sums, count: found.count });
+      asked.push({ batch, sums: await runner.evaluate(batch, ahead) });
+      if (asked.length >= ahead) await seeFirst();
       if (++batches >= limit) break;
     }
+    while (asked.length > 0) await seeFirst();
   } finally {
     loader.loadState(begin);
   }

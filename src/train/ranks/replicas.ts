@@ -33,6 +33,11 @@ export class Replicas {
     return this.#ranks === null;
   }
 
+  /** Gradients are added up where they lie: the host need not have them. */
+  get addsInPlace(): boolean {
+    return this.#sums !== null;
+  }
+
   /** Rank 0: writes logs and checkpoints. */
   get isFirst(): boolean {
     return this.#ranks === null || this.#ranks.rank === 0;

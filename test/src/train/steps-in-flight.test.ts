@@ -9,15 +9,24 @@ import { LIBTORCH } from "../tensor/torch.fixture.ts";
 import { type DigitBatch, DigitDataModule, DigitModel } from "./digits.fixture.ts";
 import { type DigitRun, errorOf, newFolder, type Run, run } from "./digits-run.fixture.ts";
 
-/** Another executor that takes so many steps at a time, and tells of the updates it is asked for. */
-function taking(stepsInFlight: number, executor: Executor, asked: string[] = []): Executor {
+/** Another executor that takes so many steps at a time, and tells of what it is asked for. */
+function taking(
+  stepsInFlight: number,
+  executor: Executor,
+  asked: string[] = [],
+  runs: string[] = [],
+): Executor {
   return {
     name: executor.name,
     stepsInFlight,
     compile: (program) => executor.compile(program),
     createState: async (parameters, options) => {
       const state = await executor.createState(parameters, options);
-      const update = state.update.bind(state);
+      const [run, update] = [state.run.bind(state), state.update.bind(state)];
+      state.run = (...given) => {
+        runs.push("ask");
+        return run(...given);
+      };
       state.update = (optimizer, given) => {
         asked.push(`ask ${given.step}${given.guard?.update === true ? " guarded" : ""}`);
         return update(optimizer, given);
@@ -46,6 +55,25 @@ test("steps are asked for ahead, up to the limit, and are all seen where somethi
   const alone = await run({ maxSteps: 7, valCheckInterval: 5 });
   expect(found.weights).toEqual(alone.weights);
   expect(withoutTimes(found).lines).toEqual(withoutTimes(alone).lines);
+});
+
+test("batches of a validation are asked for ahead, and seen in order", async () => {
+  const order: string[] = [];
+  const seen: number[][] = [];
+  const observer: TrainerObserver<DigitBatch> = {
+    trained: () => order.push("see"),
+    validatedBatch: ({ batch }) => {
+      seen.push([...batch.rows]);
+      order.push("see");
+    },
+  };
+  await using executor = await openExecutor("reference");
+  const options = { maxSteps: 1, observer };
+  const found = await run({ ...options, executor: taking(3, executor, [], order) });
+  expect(order.join(" ")).toBe("ask see ask ask ask see ask see see see");
+  expect(seen.map(([first]) => first)).toEqual([0, 6, 12, 18]);
+  const alone = await run({ maxSteps: 1 });
+  expect(found.result.metrics).toEqual(alone.result.metrics);
 });
 
 test("a run that is stopped sees the steps it asked for, and goes on after them", async () => {

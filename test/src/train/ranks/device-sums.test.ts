@@ -30,16 +30,21 @@ interface Run extends Partial<Omit<TrainerOptions<DigitBatch>, "data">> {
   readonly precision?: ExecutorOptions["precision"];
   /** Read, added up and written instead. */
   readonly byHost?: boolean;
+  /** Default: as many as the executor wants. */
+  readonly stepsInFlight?: number;
   /** What each step's sums were. */
   readonly reports?: SumReport[];
 }
 
-async function run({ digits, precision, byHost = false, reports = [], ...options }: Run) {
+async function run({ digits, precision, byHost = false, reports = [], ...given }: Run) {
+  const { stepsInFlight, ...options } = given;
   const maxSteps = 6;
   const losses: number[] = [];
   const { rank = 0, worldSize = 1 } = options.communicator ?? {};
-  const given = precision === undefined ? {} : { precision };
-  await using executor = await openExecutor("torch", { threads: 1, ...given });
+  const low = precision === undefined ? {} : { precision };
+  await using opened = await openExecutor("torch", { threads: 1, ...low });
+  const executor =
+    stepsInFlight === undefined ? opened : replacing(opened, "stepsInFlight", stepsInFlight);
   await using data = new DigitDataModule({ maxSteps, ...digits, rank, worldSize });
   await using trainer = new Trainer({
     model: new DigitModel(),
@@ -168,6 +173,26 @@ test.skipIf(noLibtorch)(
   },
 );
 
+// On a GPU this is NCCL itself, with one rank.
+test.skipIf(noLibtorch).each(TORCH_DEVICES)("one rank on %s has its own sums", async (device) => {
+  const program = transformer();
+  await using executor = await openExecutor("torch", { device, threads: 1, deterministic: true });
+  await using state = await executor.createState(program.parameters);
+  await state.write("values", randomParameters(program));
+  const executable = await executor.compile(program);
+  await state.run(executable, TRANSFORMER_INPUTS);
+  const expected = await state.read("gradients");
+  await using sums = (await state.shareGradients?.(new SingleCommunicator())) ?? null;
+  expect(sums).not.toBeNull();
+  for (const _ of [1, 2, 3]) {
+    await state.zeroGradients();
+    sums?.begin();
+    await state.run(executable, TRANSFORMER_INPUTS);
+    expect((await sums?.finish())?.buckets).toBe(1);
+    expect(await state.read("gradients")).toEqual(expected);
+  }
+});
+
 test.skipIf(noLibtorch)(
   "steps in flight are the steps one by one, bit for bit, also where all stop",
   async () => {
@@ -200,23 +225,3 @@ test.skipIf(noLibtorch)(
     expect(results[1]).toMatchObject({ reason: { code: "invalid-argument" } });
   },
 );
-
-// On a GPU this is NCCL itself, with one rank.
-test.skipIf(noLibtorch).each(TORCH_DEVICES)("one rank on %s has its own sums", async (device) => {
-  const program = transformer();
-  await using executor = await openExecutor("torch", { device, threads: 1, deterministic: true });
-  await using state = await executor.createState(program.parameters);
-  await state.write("values", randomParameters(program));
-  const executable = await executor.compile(program);
-  await state.run(executable, TRANSFORMER_INPUTS);
-  const expected = await state.read("gradients");
-  await using sums = (await state.shareGradients?.(new SingleCommunicator())) ?? null;
-  expect(sums).not.toBeNull();
-  for (const _ of [1, 2, 3]) {
-    await state.zeroGradients();
-    sums?.begin();
-    await state.run(executable, TRANSFORMER_INPUTS);
-    expect((await sums?.finish())?.buckets).toBe(1);
-    expect(await state.read("gradients")).toEqual(expected);
-  }
-});
