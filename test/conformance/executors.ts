@@ -64,8 +64,10 @@ export async function checkTorch(tally: Tally, python: string, workspace: string
     [
       `torch: the executor suite, ${devices.join(", ")}`,
       [
-        ...["torch-executor", "torch-late", "torch-schemas", "cuda-program"].map(tensorTest),
+        ...["torch-executor", "torch-late", "torch-memory", "torch-schemas"].map(tensorTest),
+        tensorTest("cuda-program"),
         "test/src/train/steps-in-flight.test.ts",
+        "test/src/train/out-of-memory.test.ts",
       ],
     ],
     [

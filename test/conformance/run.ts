@@ -17,6 +17,7 @@ import { preparePython } from "./environment.ts";
 import { checkTorch } from "./executors.ts";
 import { checkFasta } from "./fasta.ts";
 import { checkDTypes, checkFolder, checkPaginated } from "./folder.ts";
+import { checkGpuBench } from "./gpu-bench.ts";
 import { checkModels } from "./models.ts";
 import { checkOperations } from "./operations.ts";
 import { checkOrders } from "./orders.ts";
@@ -57,6 +58,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkEsmTokens(tally, python);
   await checkTorch(tally, python, join(workspace, "torch"));
   await checkCudaProgram(tally, python);
+  await checkGpuBench(tally, python, join(workspace, "gpu-bench"));
   await checkModels(tally, python, join(workspace, "models"));
   await checkSafetensors(tally, python, join(workspace, "safetensors"));
   await checkWebDataset(tally, python, join(workspace, "webdataset"));

@@ -1,32 +1,39 @@
 /**
  * `npm run bench:gpu -- [FOLDER]`: a folder that measures a GPU on a machine with PyTorch and nothing
  * else, without network: Node, koffi, this package's sources, and the programs of this folder. There
- * `sh run.sh [--device cuda] [PART...]`.
+ * `sh run.sh`, see README. `--link-node` takes this machine's Node, for a trial on it.
  */
 import { execFileSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   rmSync,
-  statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { ParquetFile } from "../../../formats/parquet/parquet-file.ts";
 import { REPOSITORY_ROOT } from "../../helpers/run-process.ts";
 
 const SHARED = process.env["SCDL_SHARED_DATA"] ?? resolve(REPOSITORY_ROOT, "../shared/data");
 const MOST_BYTES = 60e6;
-const [folder = ".bench/gpu"] = process.argv.slice(2);
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  // Of a bundle that stays on this machine: packing Node takes most of the time.
+  options: { "link-node": { type: "boolean", default: false } },
+});
+const [folder = ".bench/gpu"] = positionals;
 const target = resolve(folder);
 const from = (path: string) => join(REPOSITORY_ROOT, path);
 const copy = (path: string) =>
   cpSync(from(path), join(target, path), {
     recursive: true,
     dereference: true,
-    filter: (file) => !/\.(map|d\.ts|md)$/.test(file),
+    filter: (file) => !/\.(map|d\.ts|test\.ts|md)$/.test(file),
   });
 
 rmSync(target, { recursive: true, force: true });
@@ -42,8 +49,12 @@ for (const name of ["koffi", ...ARROW]) copy(`node_modules/${name}`);
 const native = `koffi-linux-${process.arch}`;
 copy(`node_modules/@koromix/${native}`);
 // 126 MB, a quarter of it packed; Python, which is there, unpacks it.
-execFileSync("sh", ["-c", 'xz -T0 -6 -c "$0" > "$1"', process.execPath, join(target, "node.xz")]);
-cpSync(from("test/bench/gpu/run.sh"), join(target, "run.sh"));
+if (values["link-node"]) symlinkSync(process.execPath, join(target, "node"));
+else {
+  const packed = join(target, "node.xz");
+  execFileSync("sh", ["-c", 'xz -T0 -6 -c "$0" > "$1"', process.execPath, packed]);
+}
+for (const name of ["run.sh", "README"]) cpSync(from(`test/bench/gpu/${name}`), join(target, name));
 const bytes = sizeOf(target);
 console.log(`${target}: ${(bytes / 1e6).toFixed(1)} MB; on the other machine: sh run.sh`);
 if (bytes > MOST_BYTES) {
@@ -65,7 +76,7 @@ async function lengthsOf(path: string): Promise<readonly number[]> {
 }
 
 function sizeOf(path: string): number {
-  const stats = statSync(path);
+  const stats = lstatSync(path);
   if (!stats.isDirectory()) return stats.size;
   return readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0);
 }

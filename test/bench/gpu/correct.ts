@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { StoredTensor } from "../../../formats/safetensors/tensor.ts";
 import { writeSafetensors } from "../../../formats/safetensors/write-safetensors.ts";
-import { initialParameters, saveWeights, type TokenBatch } from "../../../src/models/index.ts";
+import { saveWeights, type TokenBatch } from "../../../src/models/index.ts";
 import { lossLabels } from "../../../src/models/token-batch.ts";
 import { openDevice, type Precision } from "../../../src/tensor/index.ts";
 import {
@@ -16,6 +16,7 @@ import {
   parameterValues,
 } from "../../../src/train/model-programs.ts";
 import { namedModel, randomNumbers } from "./models.ts";
+import { quickParameters } from "./weights.ts";
 
 const [name = "esm2-8M", ...rest] = process.argv.slice(2);
 const [batch = 8, length = 128, steps = 50] = rest.slice(0, 3).map(Number);
@@ -26,7 +27,7 @@ const { maskId, padId, vocabulary } = name.startsWith("esm2")
   : { maskId: 1, padId: 0, vocabulary: 25_426 };
 const model = namedModel(name);
 const random = randomNumbers(7);
-const initial = initialParameters(model.parameters, 42);
+const initial = quickParameters(model.parameters);
 const batches = Array.from({ length: steps }, newBatch);
 const rates = batches.map((_, step) => 4e-4 * Math.min(1, (step + 1) / 20));
 

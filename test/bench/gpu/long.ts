@@ -5,20 +5,18 @@
  * of a step that waited for data, and of the thread that asks the device for it how often it "waits" a
  * step and for how long it is "asking"; compiling and set-up not counted.
  */
-import { readFileSync } from "node:fs";
 import type { Esm2Batch } from "../../../src/proteins/esm2-data-module.ts";
 import { Esm2DataModule } from "../../../src/proteins/esm2-data-module.ts";
-import type { ClusteredProteins } from "../../../src/proteins/protein-source.ts";
 import { openDevice, type Precision } from "../../../src/tensor/index.ts";
 import { TorchExecutor } from "../../../src/tensor/torch/executor.ts";
 import { Trainer } from "../../../src/train/trainer.ts";
-import { namedModel, randomNumbers } from "./models.ts";
+import { namedModel } from "./models.ts";
+import { randomProteins } from "./proteins.ts";
 import { usedMiB } from "./used-memory.ts";
 
 const [name = "esm2-8M", ...rest] = process.argv.slice(2);
 const [batch = 8, length = 128, steps = 1000] = rest.slice(0, 3).map(Number);
 const [precision = "32", device = "cpu"] = rest.slice(3);
-const RESIDUES = Buffer.from("LAGVSERTIDPKQNFYMHWC");
 const every = Math.ceil(steps / 10);
 const memory: object[] = [];
 const told: ReturnType<TorchExecutor["describe"]>[] = [];
@@ -51,24 +49,7 @@ function tell(step: number, loss: number): void {
   }
   const stepMs = (performance.now() - since) / every;
   const rssMiB = Math.round(process.memoryUsage.rss() / 2 ** 20);
-  memory.push({ step, rssMiB, usedMiB: device.startsWith("cuda") ? usedMiB() : null });
+  memory.push({ step, rssMiB, usedMiB: usedMiB(device) });
   console.log(JSON.stringify({ step, stepMs, loss, memory }));
   since = performance.now();
-}
-
-/** Of the lengths in lengths.json, which have two special tokens. */
-function randomProteins(): ClusteredProteins {
-  const lengths: readonly number[] = JSON.parse(readFileSync("lengths.json", "utf8"));
-  const random = randomNumbers(3);
-  const sequences = lengths.map((tokens) =>
-    Uint8Array.from({ length: tokens - 2 }, () => {
-      return RESIDUES[Math.floor(RESIDUES.length * random() ** 1.5)] ?? 0;
-    }),
-  );
-  return {
-    length: sequences.length,
-    size: () => 1,
-    memberId: (cluster) => `protein${cluster}`,
-    memberSequence: (cluster) => Uint8Array.from(sequences[cluster] ?? []),
-  };
 }

@@ -6,7 +6,6 @@
  * "tokens": of a step, those that are no padding, "tflops": arithmetic of a step}. Programs are built
  * before the time is taken.
  */
-import { initialParameters } from "../../../src/models/index.ts";
 import { countTokens } from "../../../src/models/token-batch.ts";
 import { openDevice, type Precision } from "../../../src/tensor/index.ts";
 import {
@@ -17,6 +16,7 @@ import {
 import { stepOperations } from "./arithmetic.ts";
 import { layoutOf, newBatches } from "./batches.ts";
 import { namedModel } from "./models.ts";
+import { quickParameters } from "./weights.ts";
 
 const [given = "esm2-8M", ...rest] = process.argv.slice(2);
 const [name, layout] = layoutOf(given);
@@ -27,7 +27,7 @@ const vocabulary = name.startsWith("esm2") ? 24 : 25_426;
 const warm = 3;
 await using executor = await openDevice(device, { precision: precision as Precision }); // proof: the bench's names
 await using weights = await executor.createState(parameterValues(model));
-await weights.write("values", initialParameters(model.parameters, 0));
+await weights.write("values", quickParameters(model.parameters));
 const programs = new ModelPrograms(model);
 const work: Awaited<ReturnType<typeof prepared>>[] = [];
 for (const data of newBatches(layout, [batch, length], vocabulary, steps + warm)) {
