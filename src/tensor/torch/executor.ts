@@ -52,8 +52,9 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
     const { device, index } = parseDevice(options.device ?? "cpu");
     const precision = precisionOf(options.precision ?? "32");
     const libtorch = findLibtorch(options.libtorch);
-    if (device === "cuda") requireCuda(libtorch, index);
-    const switches = { deterministic, tf32, countMemory, threads: threads ?? null };
+    const gpu = device === "cuda" ? requireCuda(libtorch, index) : null;
+    const hasFlash = (gpu?.capability[0] ?? 0) >= 8;
+    const switches = { deterministic, tf32, countMemory, hasFlash, threads: threads ?? null };
     const settings = { ...switches, device, index, precision, libtorch };
     const thread = new TorchThread(settings);
     await opened(thread);

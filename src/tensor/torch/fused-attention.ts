@@ -73,7 +73,8 @@ type Six = [Tensor, Tensor, Tensor, Tensor, Tensor, Tensor];
 
 /** Whether the flash kernel takes heads like these, [..., size]. */
 export function takesFlash(q: Tensor, torch: Libtorch): boolean {
-  return torch.dtypeOf(q) !== torch.dtypes.float32 && torch.sizeOf(q, -1) % 8 === 0;
+  const isLow = torch.dtypeOf(q) !== torch.dtypes.float32;
+  return torch.hasFlash && isLow && torch.sizeOf(q, -1) % 8 === 0;
 }
 
 /** The bias for every head and query. */

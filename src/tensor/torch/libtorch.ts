@@ -34,6 +34,8 @@ export class Libtorch {
   readonly device: Device;
   readonly dtypes: DTypes;
   readonly binding: LibtorchFunctions;
+  /** Whether the device has the flash kernels. */
+  hasFlash = false;
   readonly #stack: ArgumentStack;
   readonly #callables: Readonly<Record<OperatorName, Callable>>;
   readonly #numbers = new Map<number, Tensor>();

@@ -21,6 +21,8 @@ export interface ThreadSettings {
   readonly deterministic: boolean;
   readonly tf32: boolean;
   readonly countMemory: boolean;
+  /** Whether the GPU has the flash kernels: from compute capability 8 on. */
+  readonly hasFlash: boolean;
   /** Threads of one operation on the CPU; null for libtorch's own choice. */
   readonly threads: number | null;
 }

@@ -49,6 +49,7 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
     const own = () =>
       hasStream ? new CudaQueue(cudaEvents(), () => torch.binding.cudaStream(index)) : HOST_QUEUE;
     this.#arrivals = new Arrivals(queue ?? own());
+    torch.hasFlash = settings.hasFlash;
     setSwitches(torch, settings);
     const draws = torch.isCuda && !settings.deterministic;
     this.#random = draws ? CudaRandom.open(torch.binding, index) : null;

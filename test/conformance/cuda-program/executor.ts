@@ -18,7 +18,12 @@ export class SimulatedGpu extends DeviceExecutor<TorchDescription> {
   readonly name = "torch";
   readonly binding: SimulatedBinding;
 
-  constructor(service: TorchService, libtorch: FoundLibtorch, options: ExecutorOptions = {}) {
+  constructor(
+    service: TorchService,
+    libtorch: FoundLibtorch,
+    options: ExecutorOptions = {},
+    hasFlash = true,
+  ) {
     const binding = new SimulatedBinding(
       service,
       verifyOperators(libtorch.directory, libtorch.version),
@@ -26,7 +31,13 @@ export class SimulatedGpu extends DeviceExecutor<TorchDescription> {
     const { deterministic = false, precision = "32" } = options;
     const settings: ThreadSettings = {
       ...({ libtorch, device: "cuda", index: 0, threads: null } as const),
-      ...{ deterministic, tf32: false, countMemory: false, precision: precisionOf(precision) },
+      ...{
+        deterministic,
+        tf32: false,
+        countMemory: false,
+        hasFlash,
+        precision: precisionOf(precision),
+      },
     };
     const session = new DeviceSession(() => new TorchRuntime(settings, binding));
     super({

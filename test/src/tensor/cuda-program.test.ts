@@ -65,6 +65,24 @@ if (python === undefined || LIBTORCH === null) {
     torch.sweep();
   });
 
+  test.each([
+    [true, "_scaled_dot_product_flash_attention"],
+    [false, "_scaled_dot_product_efficient_attention"],
+  ])("with flash kernels %s a row in bfloat16 takes %s", async (hasFlash, kernel) => {
+    const program = transformer(8);
+    const service = torchService(python);
+    const executor = new SimulatedGpu(service, libtorch, { precision: "bf16-mixed" }, hasFlash);
+    await using state = await executor.createState(program.parameters);
+    await state.write("values", randomParameters(program));
+    service.ask("launched");
+    const inputs = { ...TRANSFORMER_INPUTS, mask: new Uint8Array(8).fill(1) };
+    await state.run(await executor.compile(program), inputs, { step: 1 });
+    const attention = Object.keys(service.ask("launched") as object).filter((name) =>
+      name.includes("attention"),
+    );
+    expect(new Set(attention)).toEqual(new Set([kernel, `${kernel}_backward`]));
+  });
+
   test("handles are freed once each, and none is left by a step", async () => {
     const program = transformer();
     const executor = open();

@@ -15,7 +15,7 @@ export class LateTorch extends DeviceExecutor<TorchDescription> {
     if (libtorch === null) throw new Error("no libtorch");
     const settings: ThreadSettings = {
       ...{ libtorch, device: "cpu", index: 0, precision: "32", threads: 1 },
-      ...{ deterministic: false, tf32: false, countMemory: false },
+      ...{ deterministic: false, tf32: false, countMemory: false, hasFlash: false },
     };
     const file = new URL("./late-torch-worker.fixture.ts", import.meta.url);
     const ended = new Error("the thread has ended");
