@@ -1,4 +1,5 @@
 import type { PlainNode, PlainValue } from "../device/plan.ts";
+import { SavedTensors } from "../device/saved-tensors.ts";
 import type { DropoutKey } from "../dropout-bits.ts";
 import type { OpName } from "../op-attributes.ts";
 import type { HostArray } from "../program.ts";
@@ -25,7 +26,7 @@ export interface KernelMasks {
 }
 
 /** One run of a program, as its operations see it. */
-export class Run {
+export class Run extends SavedTensors<Tensor> {
   readonly torch: Libtorch;
   readonly key: Omit<DropoutKey, "layer">;
   /** Dtype of products and attention; null where all is float32. */
@@ -34,8 +35,6 @@ export class Run {
   readonly inputs: ReadonlyMap<number, HostArray>;
   /** Draws masks in kernels; null where masks are computed. */
   readonly #random: KernelMasks | null;
-  /** What forward operations leave for their backward ones, by the id of their first output. */
-  readonly #saved = new Map<number, readonly Tensor[]>();
   readonly #facts = new Map<string, unknown>();
   /** What operations have in common, made by the first. */
   readonly #shared = new Map<string, Tensor>();
@@ -50,6 +49,10 @@ export class Run {
     inputs: ReadonlyMap<number, HostArray>,
     random: KernelMasks | null = null,
   ) {
+    super(
+      (tensor) => torch.keep(tensor),
+      (tensor) => torch.release(tensor),
+    );
     this.#random = random;
     this.inputs = inputs;
     this.torch = torch;
@@ -72,22 +75,6 @@ export class Run {
     return this.lowDType === null ? x : this.torch.cast(x, this.torch.dtypes.float32);
   }
 
-  save(id: number, tensors: readonly Tensor[]): void {
-    for (const tensor of tensors) this.torch.keep(tensor);
-    this.#saved.set(id, tensors);
-  }
-
-  saved(id: number): readonly Tensor[] {
-    const tensors = this.#saved.get(id);
-    if (tensors === undefined) throw new Error("a backward operation came before its forward one");
-    return tensors;
-  }
-
-  /** Whether {@link save} was called for it. */
-  hasSaved(id: number): boolean {
-    return this.#saved.has(id);
-  }
-
   /** Whether the kernel that needs the mask `id` draws it: then there is no tensor of it. */
   isDrawn(id: number | undefined): boolean {
     return this.#random?.masks.has(id ?? -1) === true;
@@ -97,12 +84,6 @@ export class Run {
   seedMask(id: number | undefined): void {
     const layer = this.#random?.masks.get(id ?? -1);
     if (layer !== undefined) this.#random?.generator.seed({ ...this.key, layer });
-  }
-
-  /** Frees what was saved for an output that is needed no more. */
-  forget(id: number): void {
-    for (const tensor of this.#saved.get(id) ?? []) this.torch.release(tensor);
-    this.#saved.delete(id);
   }
 
   /** Looked up once in a run. */
@@ -130,8 +111,8 @@ export class Run {
   }
 
   /** Frees all that is left. */
-  end(): void {
-    for (const id of [...this.#saved.keys()]) this.forget(id);
+  override end(): void {
+    super.end();
     for (const tensor of this.#shared.values()) this.torch.release(tensor);
     this.#shared.clear();
   }
