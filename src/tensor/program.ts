@@ -45,18 +45,18 @@ export interface NodeSink {
 }
 
 /** One operation. `inputs` and `outputs` are in the order that `op-attributes.ts` states. */
-export type ProgramNode<K extends OpName = OpName> = {
+export type ProgramNode<K extends OpName = OpName, V = Value> = {
   [N in K]: {
     readonly op: N;
     readonly attributes: OpAttributes[N];
-    readonly inputs: readonly Value[];
-    readonly outputs: readonly Value[];
+    readonly inputs: readonly V[];
+    readonly outputs: readonly V[];
   };
 }[K];
 
-export interface NamedValue {
+export interface NamedValue<V = Value> {
   readonly name: string;
-  readonly value: Value;
+  readonly value: V;
 }
 
 export interface ConstantValue {

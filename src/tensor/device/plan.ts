@@ -1,5 +1,5 @@
-import type { OpAttributes, OpName } from "../op-attributes.ts";
-import type { NamedValue, Program, TensorType, Value } from "../program.ts";
+import type { OpName } from "../op-attributes.ts";
+import type { NamedValue, Program, ProgramNode, TensorType, Value } from "../program.ts";
 
 /** A value of a program as the thread has it. */
 export interface PlainValue extends TensorType {
@@ -7,19 +7,9 @@ export interface PlainValue extends TensorType {
 }
 
 /** A node of a program as the thread has it. */
-export type PlainNode<K extends OpName = OpName> = {
-  [N in K]: {
-    readonly op: N;
-    readonly attributes: OpAttributes[N];
-    readonly inputs: readonly PlainValue[];
-    readonly outputs: readonly PlainValue[];
-  };
-}[K];
+export type PlainNode<K extends OpName = OpName> = ProgramNode<K, PlainValue>;
 
-export interface PlainNamed {
-  readonly name: string;
-  readonly value: PlainValue;
-}
+export type PlainNamed = NamedValue<PlainValue>;
 
 /** A program as it is sent to the thread: the same lists, values without their builder. */
 export interface PlainProgram {

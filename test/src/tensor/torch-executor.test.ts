@@ -17,6 +17,7 @@ import type { FoundLibtorch } from "../../../src/tensor/torch/find-libtorch.ts";
 import { Libtorch } from "../../../src/tensor/torch/libtorch.ts";
 import type { Tensor } from "../../../src/tensor/torch/tensor.ts";
 import { executorSuite } from "./executor.suite.ts";
+import { expectSteadyTensors } from "./live-tensors.fixture.ts";
 import { LIBTORCH, TORCH_DEVICES } from "./torch.fixture.ts";
 import { trainTransformer } from "./train-transformer.fixture.ts";
 import { randomParameters, TRANSFORMER_INPUTS, transformer } from "./transformer.fixture.ts";
@@ -119,18 +120,7 @@ describe.each(TORCH_DEVICES)(`torch ${LIBTORCH?.version} on %s`, (device) => {
   test("no step leaves a tensor behind, and closing frees all but the tables", async () => {
     await using executor = await TorchExecutor.open(options);
     const { liveTensors: none } = await executor.describe();
-    const state = await executor.createState(program.parameters);
-    await state.write("values", randomParameters(program));
-    const executable = await executor.compile(program);
-    const counts: number[] = [];
-    for (let step = 1; step <= 60; step++) {
-      await state.zeroGradients();
-      await state.run(executable, TRANSFORMER_INPUTS, { step });
-      await state.run(executable, TRANSFORMER_INPUTS, { step, microBatch: 1 });
-      await state.update({ kind: "adamw" }, { step, learningRate: 0.01, maxGradientNorm: 1 });
-      counts.push((await executor.describe()).liveTensors);
-    }
-    expect(new Set(counts).size).toBe(1);
+    const { state, executable } = await expectSteadyTensors(executor, 60);
     await expect(state.run(executable, { ...TRANSFORMER_INPUTS, ids: new Int32Array(1) }))
       .rejects //
       .toThrow("input ids");

@@ -4,11 +4,9 @@ import { OnnxGraph } from "../../../src/tensor/onnx/graph.ts";
 import { WebGpuExecutor } from "../../../src/tensor/onnx/webgpu/executor.ts";
 import { GpuSessions } from "../../../src/tensor/onnx/webgpu/sessions.ts";
 import { executorSuite } from "./executor.suite.ts";
+import { expectSteadyTensors } from "./live-tensors.fixture.ts";
 import { expectReferenceTraining } from "./train-transformer.fixture.ts";
-import { randomParameters, TRANSFORMER_INPUTS, transformer } from "./transformer.fixture.ts";
 import { NO_WEBGPU, TITLE } from "./webgpu.fixture.ts";
-
-const program = transformer();
 
 describe(TITLE, () => {
   if (NO_WEBGPU) {
@@ -35,18 +33,7 @@ describe(TITLE, () => {
 
   test("no step leaves a tensor behind, and closing frees all", async () => {
     await using executor = await WebGpuExecutor.open();
-    const state = await executor.createState(program.parameters);
-    await state.write("values", randomParameters(program));
-    const executable = await executor.compile(program);
-    const counts: number[] = [];
-    for (let step = 1; step <= 10; step++) {
-      await state.zeroGradients();
-      await state.run(executable, TRANSFORMER_INPUTS, { step });
-      await state.run(executable, TRANSFORMER_INPUTS, { step, microBatch: 1 });
-      await state.update({ kind: "adamw" }, { step, learningRate: 0.01, maxGradientNorm: 1 });
-      counts.push((await executor.describe()).liveTensors);
-    }
-    expect(new Set(counts).size).toBe(1);
+    const { state } = await expectSteadyTensors(executor, 10);
     await state.close();
     expect((await executor.describe()).liveTensors).toBe(0);
   });
