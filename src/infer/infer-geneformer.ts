@@ -56,7 +56,7 @@ export async function inferGeneformer(all: InferGeneformerOptions): Promise<Infe
     throw new IncompatibleError("other-model", message);
   }
   const { maxPositions, vocabSize } = network.settings;
-  const cut = cutToPositions(said, maxPositions, onWarning);
+  const cut = cutToPositions(said, maxPositions, given.seqLength !== undefined, onWarning);
   const config = runConfigYaml(cut, "geneformer-infer");
   const outputs = outputsOf(model, options.outputs);
   const open = (folder: string) =>

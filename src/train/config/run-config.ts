@@ -5,6 +5,7 @@ import { checkRunConfig } from "./check-config.ts";
 import { checkMachine, type Machine } from "./check-machine.ts";
 import { dottedEntries, readConfigFile } from "./config-file.ts";
 import { type Field, readField } from "./field.ts";
+import { rememberGiven } from "./given-keys.ts";
 import { interpolate } from "./interpolate.ts";
 import { commandOf, isFieldOf, networkOf, RUN_MODELS, type RunModel } from "./run-kinds.ts";
 import { defaultOf, fieldOf, RUN_CONFIG_KEYS, type RunConfig, SECTIONS } from "./sections.ts";
@@ -104,7 +105,7 @@ export function loadRunConfig(options: RunConfigOptions): RunConfig {
   const given: ReadonlySet<string> = new Set(written.keys());
   const checked = checkRunConfig(config, { model, nameOf, given, onWarning });
   if (options.machine !== undefined) checkMachine(checked, options.machine, { model, nameOf });
-  return checked;
+  return rememberGiven(checked, given);
 }
 
 /** The key that a default refers to: `${a.b}`. */

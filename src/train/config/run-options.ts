@@ -3,6 +3,7 @@
 import type { InferenceOutput } from "../../infer/inference-outputs.ts";
 import type { EarlyStoppingOptions } from "../early-stopping.ts";
 import { thisMachine } from "./check-machine.ts";
+import { isDefault } from "./given-keys.ts";
 import { OPTION_KEYS } from "./option-keys.ts";
 import { loadRunConfig } from "./run-config.ts";
 import { isFieldOf, type RunModel } from "./run-kinds.ts";
@@ -84,6 +85,8 @@ export function runOptions<M extends RunModel>(model: M, config: RunConfig): Run
   const options = pairs(model)
     .map(([option, key]) => ({ option, key, value: valueAt(config, key) }))
     .filter(({ key, value }) => value !== null || defaultOf(model, key) !== null)
+    // A length that was asked for is told from the usual one: the model may have fewer positions.
+    .filter(({ key }) => key !== "data_config.seq_length" || !isDefault(config, key))
     .map(({ option, value }) => [option, value]);
   const { early_stopping_patience: patience, ...training } = config.training_config;
   const earlyStopping = {

@@ -1,18 +1,21 @@
-import { defaultOf, type RunConfig } from "../config/sections.ts";
+import type { RunConfig } from "../config/sections.ts";
 
 /**
  * The configuration with the length that cells really have: the model's positions at most. A length
- * above them, unless it is the default, is worth a warning.
+ * above them that was asked for is worth a warning.
+ *
+ * @param isAskedFor false for the default
  */
 export function cutToPositions(
   config: RunConfig,
   maxPositions: number,
+  isAskedFor: boolean,
   onWarning: ((message: string) => void) | undefined,
 ): RunConfig {
   const { data_config, bionemo_model_config } = config;
   const { seq_length: length } = data_config;
   if (length <= maxPositions) return config;
-  if (length !== defaultOf("geneformer", "data_config.seq_length")) {
+  if (isAskedFor) {
     onWarning?.(
       `a length of ${length}: the model has ${maxPositions} positions, cells are cut to ${maxPositions}`,
     );

@@ -109,7 +109,7 @@ export async function finetuneGeneformer(
     throw new IncompatibleError("other-model", message);
   }
   const { padId, maxPositions } = backbone.settings;
-  const config = cutToPositions(said, maxPositions, onWarning);
+  const config = cutToPositions(said, maxPositions, given.seqLength !== undefined, onWarning);
   const { data_config } = config;
   const run = new TrainingRun<FineTuneBatch>(options, config.experiment_config.experiment_name);
   const places = placesOf(options);

@@ -133,6 +133,17 @@ test.each([
   expect(configOfOptions(model, { ...runOptions(model, usual) }, {})).toEqual(usual);
 });
 
+test("a length that was asked for is told from the usual one", () => {
+  const lengthOf = (overrides: Readonly<Record<string, unknown>>) => {
+    const all = { ...NEEDED["geneformer-infer"], ...overrides };
+    const config = loadRunConfig({ model: "geneformer-infer", overrides: all });
+    expect(config.data_config.seq_length).toBe(2048);
+    return runOptions("geneformer-infer", config).seqLength;
+  };
+  expect(lengthOf({})).toBeUndefined();
+  expect(lengthOf({ "data_config.seq_length": 2048 })).toBe(2048);
+});
+
 test.each([
   [
     "esm2-finetune",
