@@ -18,7 +18,7 @@ import {
   refuseLora,
   requireWeights,
 } from "./fine-tune-parts.ts";
-import { type FineTuneScheduleOptions, scheduleOf } from "./run-schedule.ts";
+import { type FineTuneScheduleOptions, stepsOf } from "./run-schedule.ts";
 import {
   batchOfUpdate,
   TrainingRun,
@@ -78,7 +78,8 @@ export async function finetuneEsm2(given: FinetuneEsm2Options): Promise<Finetune
   const { model: _random, ...forRun } = given;
   const config = configOfOptions("esm2-finetune", { ...forRun }, {});
   const options = { ...forRun, ...runOptions("esm2-finetune", config) };
-  const { data_config, training_config: training, optim_config: optim } = config;
+  const { data_config, training_config: training } = config;
+  const steps = stepsOf(config);
   const taskType = data_config.task_type ?? "regression";
   const backbone = backboneOf(options.restoreFromCheckpointPath, given.model);
   const train = await readProteins(options.trainDataPath, taskType, options);
@@ -88,14 +89,13 @@ export async function finetuneEsm2(given: FinetuneEsm2Options): Promise<Finetune
   const labels = train.labelMap?.labels ?? null;
   const model = headOn(backbone, taskType, { labels, mean: train.labelMean }, options);
   const run = new TrainingRun<FineTuneBatch>(options, config.experiment_config.experiment_name);
-  const { min_seq_length: minSeqLength, micro_batch_size: microBatchSize } = data_config;
+  const { min_seq_length: minSeqLength } = data_config;
   const { communicator } = options;
-  const batch = batchOfUpdate(microBatchSize, options.accumulateGradBatches, communicator);
-  const maxSteps = training.early_stop_on_step ?? training.max_steps;
+  const batch = batchOfUpdate(steps.microBatchSize, options.accumulateGradBatches, communicator);
   await using data = new FineTuneDataModule({
     trainDataset: train,
     ...(valid === null ? {} : { validDataset: valid }),
-    maxSteps,
+    maxSteps: steps.maxSteps,
     globalBatchSize: batch,
     ...(communicator === undefined
       ? {}
@@ -110,11 +110,7 @@ export async function finetuneEsm2(given: FinetuneEsm2Options): Promise<Finetune
   const result = await run.fit({
     model,
     data,
-    schedule: scheduleOf(config),
-    maxSteps,
-    microBatchSize,
-    betas: [optim.adam_beta1, optim.adam_beta2],
-    epsilon: optim.adam_eps,
+    ...steps,
     loading: headLoading(options),
     learningRateFactors: learningRateFactors(model.parameters, options),
     config: keptConfig(config, "esm2-finetune"),

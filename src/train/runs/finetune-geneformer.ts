@@ -26,7 +26,7 @@ import {
   refuseLora,
   requireWeights,
 } from "./fine-tune-parts.ts";
-import { type FineTuneScheduleOptions, scheduleOf } from "./run-schedule.ts";
+import { type FineTuneScheduleOptions, stepsOf } from "./run-schedule.ts";
 import {
   batchOfUpdate,
   limitBatches,
@@ -99,9 +99,8 @@ export async function finetuneGeneformer(
   const { onPreparation, onWarning, ...given } = all;
   const said = configOfOptions("geneformer-finetune", { ...given }, {});
   const options = { ...given, ...runOptions("geneformer-finetune", said) };
-  const { training_config: training, optim_config: optim } = said;
-  const { micro_batch_size: microBatchSize } = said.data_config;
-  const maxSteps = training.early_stop_on_step ?? training.max_steps;
+  const { training_config: training } = said;
+  const steps = stepsOf(said);
   const path = requireWeights(options.restoreFromCheckpointPath);
   const backbone = backboneOfWeights(path);
   if (!(backbone instanceof Geneformer)) {
@@ -146,8 +145,12 @@ export async function finetuneGeneformer(
   await using data = new CellLabelDataModule({
     train,
     ...(valid === null ? {} : { valid }),
-    maxSteps,
-    globalBatchSize: batchOfUpdate(microBatchSize, options.accumulateGradBatches, communicator),
+    maxSteps: steps.maxSteps,
+    globalBatchSize: batchOfUpdate(
+      steps.microBatchSize,
+      options.accumulateGradBatches,
+      communicator,
+    ),
     ...placeAmong(communicator),
     limitValBatches: training.limit_val_batches,
     seed,
@@ -157,11 +160,7 @@ export async function finetuneGeneformer(
   const result = await run.fit({
     model,
     data,
-    schedule: scheduleOf(config),
-    maxSteps,
-    microBatchSize,
-    betas: [optim.adam_beta1, optim.adam_beta2],
-    epsilon: optim.adam_eps,
+    ...steps,
     loading: headLoading(options),
     learningRateFactors: learningRateFactors(model.parameters, options),
     files,

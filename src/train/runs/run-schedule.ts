@@ -42,6 +42,24 @@ export interface FineTuneScheduleOptions
   readonly warmupSteps?: number;
 }
 
+/** How many updates a run makes, of how much, and how: what `TrainingRun.fit()` has of a configuration. */
+export function stepsOf(config: RunConfig): {
+  readonly schedule: Schedule;
+  readonly maxSteps: number;
+  readonly microBatchSize: number;
+  readonly betas: readonly [number, number];
+  readonly epsilon: number;
+} {
+  const { optim_config: optim, training_config: training, data_config } = config;
+  return {
+    schedule: scheduleOf(config),
+    maxSteps: training.early_stop_on_step ?? training.max_steps,
+    microBatchSize: data_config.micro_batch_size,
+    betas: [optim.adam_beta1, optim.adam_beta2],
+    epsilon: optim.adam_eps,
+  };
+}
+
 /** The learning rates of a run: BioNeMo's two schedules, or a constant after a warm-up. */
 export function scheduleOf({ optim_config, training_config }: RunConfig): Schedule {
   const { lr, warmup_steps, min_lr, lr_scheduler: kind } = optim_config;

@@ -18,7 +18,7 @@ import {
   type OpenProteinsOptions,
   openProteins,
 } from "../data/protein-data.ts";
-import { type RunScheduleOptions, scheduleOf } from "./run-schedule.ts";
+import { type RunScheduleOptions, stepsOf } from "./run-schedule.ts";
 import {
   batchOfUpdate,
   modelOfWeights,
@@ -81,8 +81,7 @@ export async function trainEsm2(all: TrainEsm2Options): Promise<TrainedEsm2> {
   const model = modelOf({ ...size, ...sizesOf(said) }, weights);
   const config = withSizes(said, model.settings);
   const options = runOptions("esm2", config);
-  const { optim_config: optim, training_config: training, data_config } = config;
-  const schedule = scheduleOf(config);
+  const steps = stepsOf(config);
   const { experiment_name } = config.experiment_config;
   const run = new TrainingRun<Esm2Batch>({ ...given, ...options }, experiment_name);
   using proteins = await openData(options, { signal: given.signal, onProgress: onPreparation });
@@ -92,11 +91,7 @@ export async function trainEsm2(all: TrainEsm2Options): Promise<TrainedEsm2> {
   const result = await run.fit({
     model,
     data,
-    schedule,
-    maxSteps: training.early_stop_on_step ?? training.max_steps,
-    microBatchSize: data_config.micro_batch_size,
-    betas: [optim.adam_beta1, optim.adam_beta2],
-    epsilon: optim.adam_eps,
+    ...steps,
     config: keptConfig(config, "esm2"),
   });
   return { ...result, trainClusters: proteins?.train.length ?? null };

@@ -29,7 +29,7 @@ import { openCellData } from "../data/cell-data.ts";
 import type { DictionaryOptions } from "../data/gene-dictionaries.ts";
 import type { PreparationProgress } from "../data/preparation.ts";
 import { folderOfWeights } from "../data/same-dictionaries.ts";
-import { type RunScheduleOptions, scheduleOf } from "./run-schedule.ts";
+import { type RunScheduleOptions, stepsOf } from "./run-schedule.ts";
 import {
   batchOfUpdate,
   modelOfWeights,
@@ -127,8 +127,8 @@ export interface TrainedGeneformer extends TrainingRunResult {
 export async function trainGeneformer(given: TrainGeneformerOptions): Promise<TrainedGeneformer> {
   const { onPreparation, onWarning, model: size, ...forRun } = given;
   const said = configOfOptions("geneformer", forRun, { ...size });
-  const { training_config: training, optim_config: optim, data_config } = said;
-  const schedule = scheduleOf(said);
+  const { training_config: training, data_config } = said;
+  const steps = stepsOf(said);
   const options = runOptions("geneformer", said);
   const places = placesOf(options);
   const { experiment_name } = said.experiment_config;
@@ -169,12 +169,8 @@ export async function trainGeneformer(given: TrainGeneformerOptions): Promise<Tr
   const result = await run.fit({
     model,
     data,
-    schedule,
+    ...steps,
     files,
-    maxSteps: training.early_stop_on_step ?? training.max_steps,
-    microBatchSize: data_config.micro_batch_size,
-    betas: [optim.adam_beta1, optim.adam_beta2],
-    epsilon: optim.adam_eps,
     config: keptConfig(config, "geneformer"),
   });
   return { ...result, trainCells: train.length, vocabulary: vocabulary.vocabSize };
