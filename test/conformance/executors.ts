@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { type Executor, type ExecutorOptions, openExecutor } from "../../src/tensor/index.ts";
 import { requireCuda } from "../../src/tensor/torch/cuda-driver.ts";
 import { findLibtorch } from "../../src/tensor/torch/find-libtorch.ts";
+import type { RunDeviceOptions } from "../../src/train/runs/run-executor.ts";
 import { REPOSITORY_ROOT, runProcess } from "../helpers/run-process.ts";
 import { SimulatedGpu, torchService } from "./cuda-program/executor.ts";
 import type { Tally } from "./tally.ts";
@@ -15,12 +16,15 @@ export interface TestedExecutor {
   readonly isUsual: boolean;
   /** Whether it computes operation by operation in Python what a GPU would: slow. */
   readonly isSimulated?: boolean;
+  /** As a run is told of it; none for the simulated one. */
+  readonly device?: RunDeviceOptions;
   open(options?: ExecutorOptions): Promise<Executor>;
 }
 
 const ONNX: TestedExecutor = {
   name: "onnx",
   isUsual: true,
+  device: { executor: "onnx" },
   open: (options = {}) => openExecutor("onnx", { threads: 1, ...options }),
 };
 
@@ -31,6 +35,7 @@ export function testedExecutors(python: string): readonly TestedExecutor[] {
   const torch = (device: string): TestedExecutor => ({
     name: `torch on ${device}`,
     isUsual: false,
+    device: { device: device === "cpu" ? "torch-cpu" : device, libtorch: found.directory },
     open: (options = {}) =>
       openExecutor("torch", { threads: 1, device, libtorch: found.directory, ...options }),
   });

@@ -16,6 +16,7 @@ import { checkDivergences, checkTable } from "./divergences.ts";
 import { preparePython } from "./environment.ts";
 import { checkTorch } from "./executors.ts";
 import { checkFasta } from "./fasta.ts";
+import { checkFinetuning } from "./finetuning.ts";
 import { checkDTypes, checkFolder, checkPaginated } from "./folder.ts";
 import { checkGpuBench } from "./gpu-bench.ts";
 import { checkModels } from "./models.ts";
@@ -66,6 +67,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkCellTokens(tally, python);
   await checkProteins(tally, python, join(workspace, "proteins"));
   await checkTraining(tally, python, join(workspace, "training"));
+  await checkFinetuning(tally, python, join(workspace, "finetuning"));
   for (const build of builds) {
     await checkDTypes(tally, build, join(workspace, build.name, "dtypes"));
     await checkFolder(tally, build, join(workspace, build.name, "folder"));

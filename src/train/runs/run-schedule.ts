@@ -35,7 +35,9 @@ export interface RunScheduleOptions {
 
 /** The same for fine-tuning: the rate is constant where nothing is said, and nothing warms up. */
 export interface FineTuneScheduleOptions
-  extends Omit<RunScheduleOptions, "lrScheduler" | "warmupSteps"> {
+  extends Omit<RunScheduleOptions, "lrScheduler" | "warmupSteps" | "adamBeta2"> {
+  /** Default 0.98, of Geneformer, too. */
+  readonly adamBeta2?: number;
   /** Default "constant". */
   readonly lrScheduler?: NonNullable<RunScheduleOptions["lrScheduler"]>;
   /** Not of a cosine. Default 0. */
