@@ -141,7 +141,7 @@ export function trainFlags(defaults: TrainDefaults) {
     "metric-to-monitor-for-checkpoints": string({
       ...RESULTS,
       default: "val_loss",
-      summary: "What is best has the smallest of it.",
+      summary: "What is best has the smallest of it, of accuracies and correlations the largest.",
     }),
     ...TRAINER_FLAGS,
   };

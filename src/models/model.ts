@@ -54,6 +54,11 @@ export interface ModelOutputs {
   readonly loss: Value | null;
   /** "validate": scalars that are summed for the metrics. "predict": logits, embeddings, ... */
   readonly outputs: Readonly<Record<string, Value>>;
+  /**
+   * "validate", for a regression of one value: float32 [batch] each. They are kept row by row, and the
+   * metric `spearman` is made of them. Default: none.
+   */
+  readonly ranked?: { readonly predicted: Value; readonly labels: Value };
 }
 
 /** A network with its loss for batches of a data module. */
@@ -81,7 +86,7 @@ export interface TrainableModel<B> {
   lossCount(batch: B): number;
   /** Tokens of a batch that are not padding, for tokens per second. Default: rows times length. */
   tokenCount?(batch: B): number;
-  /** Names that {@link reduce} gives at most. Default: what the first validation shows. */
+  /** Names that {@link reduce} and `ranked` give at most. Default: what the first validation shows. */
   readonly metrics?: readonly string[];
   /** Metrics from outputs summed over micro-batches and ranks: `sums.loss`, others by name. */
   reduce(sums: Readonly<Record<string, number>>, count: number): Readonly<Record<string, number>>;

@@ -2,6 +2,7 @@ import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { TrainableModel } from "../models/model.ts";
 import type { Executor, ParameterState, RunOutputs } from "../tensor/index.ts";
 import { type LossReduction, lossFactors } from "./loss-reduction.ts";
+import { type RankedRows, type RankedValues, takeRanked } from "./metrics/ranked-values.ts";
 import type { StepClock } from "./metrics/step-times.ts";
 import { isEmptyBatch } from "./micro-batches.ts";
 import { GRADIENT_SEED, type ModelPrograms, type ProgramMode } from "./model-programs.ts";
@@ -34,6 +35,12 @@ export interface BatchSums {
   readonly tokens: number;
   /** Rows times their length, padding included. */
   readonly paddedTokens: number;
+}
+
+/** The same of a batch of validation. */
+export interface ValidationSums extends BatchSums {
+  /** Of this rank's part: its rows, where the model has them ranked. */
+  readonly ranked: readonly RankedRows[];
 }
 
 /** Runs the programs of a model over batches. */
@@ -91,7 +98,7 @@ export class BatchRunner<B> {
     const numbers = [this.#rows(batch), tokens, paddedTokens];
     return async () => {
       await zeroed;
-      const sums = await sumsOfRuns(runs);
+      const sums = sumsOfOutputs(await Promise.all(runs));
       clock.charge("run");
       const summed = await replicas.sum(sums, numbers);
       clock.charge("exchange");
@@ -100,7 +107,7 @@ export class BatchRunner<B> {
   }
 
   /** Forward pass without dropout and gradients; `ahead` and the result as of {@link accumulate}. */
-  async evaluate(batch: B, ahead: number): Promise<() => Promise<BatchSums>> {
+  async evaluate(batch: B, ahead: number): Promise<() => Promise<ValidationSums>> {
     const { model, state, replicas } = this.#options;
     const runs: Promise<RunOutputs>[] = [];
     let [count, tokens, paddedTokens] = [0, 0, 0];
@@ -116,10 +123,18 @@ export class BatchRunner<B> {
     }
     const given = [count, this.#rows(batch), tokens, paddedTokens];
     return async () => {
-      const { numbers, ...summed } = await replicas.sum(await sumsOfRuns(runs), given);
+      const found = await Promise.all(runs.map(async (run) => takeRanked(await run)));
+      const sums = sumsOfOutputs(found.map(({ scalars }) => scalars));
+      const { numbers, ...summed } = await replicas.sum(sums, given);
       const [all = 0, ...rest] = numbers;
-      return sumsOf({ ...summed, numbers: rest }, all);
+      const ranked = found.flatMap(({ ranked }) => (ranked === null ? [] : [ranked]));
+      return { ...sumsOf({ ...summed, numbers: rest }, all), ranked };
     };
+  }
+
+  /** Spearman's correlation over what {@link evaluate} gave on all ranks; null where there is none. */
+  spearman(values: RankedValues): Promise<number | null> {
+    return values.spearman(this.#options.replicas);
   }
 
   /**
@@ -192,9 +207,9 @@ function total(counts: readonly number[]): number {
   return counts.reduce((sum, count) => sum + count, 0);
 }
 
-async function sumsOfRuns(runs: readonly Promise<RunOutputs>[]): Promise<Record<string, number>> {
+function sumsOfOutputs(found: readonly RunOutputs[]): Record<string, number> {
   const sums: Record<string, number> = {};
-  for (const run of runs) addScalars(sums, await run);
+  for (const outputs of found) addScalars(sums, outputs);
   return sums;
 }
 

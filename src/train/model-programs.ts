@@ -5,6 +5,8 @@ import { addGradients, type NamedValue, type Program, ProgramBuilder } from "../
 export const GRADIENT_SEED = "gradient_seed";
 /** The output that the summed loss is. */
 export const LOSS = "loss";
+/** Outputs of "validate" that are kept row by row, of a model that gives `ranked`. */
+export const RANKED = { predicted: "ranked_predicted", labels: "ranked_labels" } as const;
 /** Programs kept; an executor keeps fewer of them compiled. */
 const KEPT = 64;
 
@@ -20,7 +22,7 @@ export class ModelPrograms<B> {
     this.#model = model;
   }
 
-  /** With outputs `loss` and those of the model; "train" with gradients and {@link GRADIENT_SEED}. */
+  /** With outputs `loss`, those of the model and {@link RANKED}; "train" with gradients and {@link GRADIENT_SEED}. */
   get(size: BatchSize, mode: ProgramMode): Program {
     const key = `${mode} ${sizeKey(size)}`;
     const program = this.#programs.get(key) ?? buildProgram(this.#model, size, mode);
@@ -36,9 +38,14 @@ export class ModelPrograms<B> {
 
 function buildProgram<B>(model: TrainableModel<B>, size: BatchSize, mode: ProgramMode): Program {
   const builder = new ProgramBuilder();
-  const { loss, outputs } = model.build(builder, size, mode === "forward" ? "train" : mode);
+  const built = model.build(builder, size, mode === "forward" ? "train" : mode);
+  const { loss, outputs, ranked } = built;
   for (const [name, value] of Object.entries(outputs)) builder.output(name, value);
   if (loss !== null) builder.output(LOSS, loss);
+  if (mode === "validate" && ranked !== undefined) {
+    builder.output(RANKED.predicted, ranked.predicted);
+    builder.output(RANKED.labels, ranked.labels);
+  }
   if (mode === "train" && loss !== null) {
     const seed = builder.input(GRADIENT_SEED, "float32", []);
     const trained = model.parameters.filter(({ name, trained }) => {

@@ -1,6 +1,7 @@
 import type { ResumableBatches } from "../data/data-module.ts";
-import { addSums, type BatchRunner, type BatchSums } from "./batch-runner.ts";
+import { addSums, type BatchRunner, type ValidationSums } from "./batch-runner.ts";
 import type { Scalars } from "./loggers/logger.ts";
+import { RankedValues } from "./metrics/ranked-values.ts";
 import type { TrainerOptions } from "./trainer-options.ts";
 
 export interface ValidationOptions<B>
@@ -30,14 +31,16 @@ export async function validate<B>(
   const startedAt = performance.now();
   const begin = loader.state();
   const sums: Record<string, number> = {};
+  const ranked = new RankedValues();
   let [count, batches] = [0, 0];
-  const asked: { readonly batch: B; readonly sums: () => Promise<BatchSums> }[] = [];
+  const asked: { readonly batch: B; readonly sums: () => Promise<ValidationSums> }[] = [];
   const seeFirst = async () => {
     const first = asked.shift();
     if (first === undefined) return;
     const found = await first.sums();
     addSums(sums, found.sums);
     count += found.count;
+    ranked.add(found.ranked);
     observer?.validatedBatch?.({ step, batch: first.batch, sums: found.sums, count: found.count });
   };
   try {
@@ -52,8 +55,14 @@ export async function validate<B>(
     loader.loadState(begin);
   }
   if (batches === 0) return {};
-  const reduced = Object.entries(model.reduce(sums, Math.max(count, 1)));
-  const metrics = Object.fromEntries(reduced.map(([name, value]) => [`val_${name}`, value]));
+  const spearman = await runner.spearman(ranked);
+  const reduced = {
+    ...model.reduce(sums, Math.max(count, 1)),
+    ...(spearman === null ? {} : { spearman }),
+  };
+  const metrics = Object.fromEntries(
+    Object.entries(reduced).map(([name, value]) => [`val_${name}`, value]),
+  );
   logger?.log(step, { ...metrics, validation_ms: performance.now() - startedAt });
   observer?.validated?.({ step, metrics });
   return metrics;

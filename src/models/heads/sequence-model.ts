@@ -7,6 +7,7 @@ import {
   type ProgramBuilder,
   type RunInputs,
   relu,
+  reshape,
   squaredError,
   sum,
   type Value,
@@ -15,7 +16,7 @@ import type { Backbone } from "../backbone.ts";
 import { Dropouts, dense } from "../layers.ts";
 import { tokenInputs } from "../masked-language.ts";
 import { meanOfResidues, meanOfTokens } from "../mean-embedding.ts";
-import { CLASSIFICATION_METRICS, REGRESSION_METRICS } from "../metric-names.ts";
+import { CLASSIFICATION_METRICS, RANKED_METRICS, REGRESSION_METRICS } from "../metric-names.ts";
 import type {
   BatchSize,
   BuildMode,
@@ -80,7 +81,7 @@ export class SequenceModel implements TrainableModel<LabelledBatch> {
     const { targetSize = labels?.length ?? 1, labelMean = 0 } = options;
     this.settings = { task, targetSize, headSize, dropout, encoderFrozen, labels, labelMean };
     this.name = `${backbone.name}-${task}`;
-    this.metrics = task === "regression" ? REGRESSION_METRICS : CLASSIFICATION_METRICS;
+    this.metrics = metricsOf(task, targetSize);
     this.backbone = backbone;
     this.#head = `${task}_head`;
     const { hiddenSize } = backbone.settings;
@@ -115,8 +116,11 @@ export class SequenceModel implements TrainableModel<LabelledBatch> {
     if (task === "regression") {
       const target = builder.input("labels", "float32", [size.batch, targetSize]);
       const loss = squaredError(output, target);
-      const { labelMean } = this.settings;
-      return { loss, outputs: mode === "train" ? {} : momentsAround(labelMean, output, target) };
+      if (mode === "train") return { loss, outputs: {} };
+      const outputs = momentsAround(this.settings.labelMean, output, target);
+      if (targetSize !== 1) return { loss, outputs };
+      const [predicted, labels] = [reshape(output, [-1]), reshape(target, [-1])];
+      return { loss, outputs, ranked: { predicted, labels } };
     }
     const labels = builder.input("labels", "int32", [size.batch]);
     const loss = crossEntropy(output, labels).sum;
@@ -154,4 +158,9 @@ export class SequenceModel implements TrainableModel<LabelledBatch> {
     const kept = dropouts.apply(wide, this.settings.dropout);
     return dense(weights, `${this.#head}.linear_layers.1`, kept);
   }
+}
+
+function metricsOf(task: SequenceModelOptions["task"], targetSize: number): readonly string[] {
+  if (task === "classification") return CLASSIFICATION_METRICS;
+  return targetSize === 1 ? RANKED_METRICS : REGRESSION_METRICS;
 }

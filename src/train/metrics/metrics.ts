@@ -130,16 +130,25 @@ export class SpearmanMetric implements Metric {
 
   /** NaN when one side is constant or holds a NaN. */
   result(): number {
-    if ([...this.#predicted, ...this.#targets].some(Number.isNaN)) return Number.NaN;
-    const pearson = new PearsonMetric();
-    pearson.addValues(midRanks(this.#predicted), midRanks(this.#targets));
-    return pearson.result();
+    return spearman(this.#predicted, this.#targets);
   }
 
   reset(): void {
     this.#predicted.length = 0;
     this.#targets.length = 0;
   }
+}
+
+/** Pearson's correlation of the ranks. NaN when one side is constant or holds a NaN. */
+export function spearman(predicted: ArrayLike<number>, targets: ArrayLike<number>): number {
+  for (const values of [predicted, targets]) {
+    for (let i = 0; i < values.length; i++) {
+      if (Number.isNaN(values[i])) return Number.NaN;
+    }
+  }
+  const pearson = new PearsonMetric();
+  pearson.addValues(midRanks(predicted), midRanks(targets));
+  return pearson.result();
 }
 
 function assertSameLength(a: ArrayLike<number>, b: ArrayLike<number>): void {

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from "../../../formats/common/errors.ts";
 import {
   CLASSIFICATION_METRICS,
   MASKED_LANGUAGE_METRICS,
-  REGRESSION_METRICS,
+  RANKED_METRICS,
 } from "../../models/metric-names.ts";
 
 /** What every step has. */
@@ -11,7 +11,7 @@ const OF_STEPS = ["reduced_train_loss", "lr", "grad_norm", "epoch", "consumed_sa
 
 /** What `reduce()` of any published model gives. */
 export const PUBLISHED_METRICS: readonly string[] = [
-  ...new Set([...MASKED_LANGUAGE_METRICS, ...REGRESSION_METRICS, ...CLASSIFICATION_METRICS]),
+  ...new Set([...MASKED_LANGUAGE_METRICS, ...RANKED_METRICS, ...CLASSIFICATION_METRICS]),
 ];
 
 /**

@@ -111,6 +111,14 @@ export class Replicas {
     return { sums: totals, numbers: added };
   }
 
+  /** An array of each rank, by rank; their lengths may differ. */
+  async gatherFloats(values: Float32Array): Promise<readonly Float32Array[]> {
+    if (this.#ranks === null) return [values];
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    const told = await this.#ranks.allGather(bytes);
+    return told.map((one) => new Float32Array(Uint8Array.from(one).buffer));
+  }
+
   /**
    * For the state of a run, before its first step.
    * @returns what users are to know

@@ -13,6 +13,7 @@ import {
   type TrainableModel,
   type WeightReport,
 } from "../../models/index.ts";
+import { LARGER_IS_BETTER } from "../../models/metric-names.ts";
 import { CheckpointFiles } from "../checkpoints/checkpoint-files.ts";
 import { CHECKPOINTS, findWeights, startingWeights } from "../checkpoints/training-weights.ts";
 import type { FitResult } from "../fit-result.ts";
@@ -61,7 +62,7 @@ export interface TrainingRunOptions<B> extends TrainerExtras, ParallelSizes, Run
   readonly saveTopK?: number;
   /** Keep the newest one, too. Default true. */
   readonly saveLastCheckpoint?: boolean;
-  /** Default "val_loss". */
+  /** Default "val_loss". Of accuracies and correlations the largest is the best. */
   readonly metricToMonitor?: string;
   /** Go on where the run in this folder stands. Default false: a run that is there is an error. */
   readonly resumeIfExists?: boolean;
@@ -132,11 +133,13 @@ export class TrainingRun<B> {
   constructor(options: TrainingRunOptions<B>, experimentName: string) {
     assertRanks(options, options.communicator?.worldSize ?? 1);
     requireMonitored(options, PUBLISHED_METRICS);
+    const { metricToMonitor: monitor = "val_loss" } = options;
     this.directory = join(options.resultDir ?? "results", experimentName);
     this.#options = options;
     this.#checkpoints = new CheckpointFiles(join(this.directory, CHECKPOINTS), {
       saveTopK: options.saveTopK ?? 2,
-      monitor: options.metricToMonitor ?? "val_loss",
+      monitor,
+      mode: LARGER_IS_BETTER.has(monitor.replace(/^val_/, "")) ? "max" : "min",
       saveLast: options.saveLastCheckpoint ?? true,
     });
     this.#isFirst = (options.communicator?.rank ?? 0) === 0;

@@ -2,14 +2,18 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
+import { ParquetFile } from "../../../../formats/parquet/parquet-file.ts";
 import { SafetensorsCheckpoint } from "../../../../formats/safetensors/shards.ts";
+import { inferEsm2 } from "../../../../src/infer/index.ts";
 import {
   initialParameter,
   openModel,
   SequenceModel,
   type WeightReport,
 } from "../../../../src/models/index.ts";
+import { CheckpointFiles } from "../../../../src/train/checkpoints/checkpoint-files.ts";
 import { type FinetuneEsm2Options, finetuneEsm2 } from "../../../../src/train/index.ts";
+import { SpearmanMetric } from "../../../../src/train/metrics/metrics.ts";
 import { warmupAnnealDecayHold } from "../../../../src/train/schedule.ts";
 import { fixture } from "../../models/model-fixture.ts";
 import { labelledProteins } from "../data/labelled-proteins.fixture.ts";
@@ -54,6 +58,41 @@ test("a share of residues is learned far better than by its mean", async () => {
   expect(result.metrics["val_loss"]).toBeLessThan(0.2 * variance);
   expect(result.metrics["val_mse"]).toBe(result.metrics["val_loss"]);
   expect(result.metrics["val_pearson"]).toBeGreaterThan(0.9);
+  // The rows of the validation are those that inference gives.
+  const { path } = await inferEsm2({
+    checkpointPath: result.checkpoint ?? "",
+    dataPath: valid,
+    resultsPath: join(folder, "share-out"),
+    format: "parquet",
+    threads: 1,
+  });
+  const table = await ParquetFile.open(path).table({ columns: ["regression_output"] });
+  const spearman = new SpearmanMetric();
+  spearman.addValues(
+    Array.from(table, (row) => Number(row["regression_output"].get(0))),
+    shares,
+  );
+  expect(spearman.result()).toBeGreaterThan(0.9);
+  expect(result.metrics["val_spearman"]).toBeCloseTo(spearman.result(), 3);
+}, 120_000);
+
+test("checkpoints are chosen, and runs end, by the largest rank correlation", async () => {
+  const found: [number, number][] = [];
+  const result = await finetuneEsm2({
+    ...{ ...SMALL, labelColumn: "share", experimentName: "ranked", numSteps: 60, lr: 0.02 },
+    ...{ valCheckInterval: 3, saveTopK: 1, saveLastCheckpoint: false, asyncSave: false },
+    metricToMonitor: "val_spearman",
+    earlyStopping: { monitor: "val_spearman", mode: "max", patience: 2 },
+    observer: {
+      validated: ({ step, metrics }) => found.push([step, metrics["val_spearman"] ?? Number.NaN]),
+    },
+  });
+  expect(result.reason).toBe("early-stop");
+  const best = found.reduce((a, b) => (b[1] > a[1] ? b : a));
+  expect(found.at(-1)?.[0]).toBe(best[0] + 2 * 3);
+  const left = new CheckpointFiles(join(result.directory, "checkpoints")).list();
+  expect(left.map(({ step }) => step)).toEqual([best[0]]);
+  expect(left[0]?.path).toContain(`val_spearman=${best[1].toFixed(4)}`);
 }, 120_000);
 
 test("a class is learned better than by guessing; a run stopped and gone on with is the same", async () => {

@@ -10,7 +10,7 @@ test("a metric that no model has is refused before data are read", () => {
   expect(open({ metricToMonitor: "val_los" })).toThrow(
     expect.objectContaining({
       message: "there is no metric val_los to choose checkpoints by",
-      suggestions: ["val_loss?", expect.stringContaining("val_pearson")],
+      suggestions: ["val_loss?", expect.stringContaining("val_pearson, val_spearman")],
     }),
   );
   expect(open({ earlyStopping: { monitor: "nonsense" } })).toThrow("nonsense to end early by");
