@@ -7,6 +7,7 @@ import {
 } from "../models/index.ts";
 import { startingWeights } from "../train/checkpoints/training-weights.ts";
 import { parameterValues } from "../train/model-programs.ts";
+import { placeOf, requireModelMemory } from "../train/runs/model-memory.ts";
 import { openRunExecutor, type RunDeviceOptions } from "../train/runs/run-executor.ts";
 import {
   INPUT_IDS,
@@ -72,6 +73,7 @@ export async function openPredictor(
     ...{ name: model.name, parameters: neededParameters(model, names) },
     ...(weightNotes === undefined ? {} : { weightNotes }),
   };
+  requireModelMemory({ ...needed, trains: false, sharers: 1 }, placeOf(place));
   const { values: weights } = startingWeights(needed, checkpointPath, 0);
   const executor = await openRunExecutor(
     place,

@@ -22,9 +22,15 @@ export function smallerSteps(microBatchSize: number | undefined): readonly strin
 export function smallerModel(parameters: readonly ParameterSpec[]): readonly string[] {
   const trained = parameters.filter((one) => one.trained);
   const count = trained.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  const gib = (count * BYTES_OF_PARAMETER) / 2 ** 30;
+  const size = memoryText(count * BYTES_OF_PARAMETER);
   return [
-    `a smaller model, or a larger device: weights, gradients and moments of this one take ${gib.toFixed(gib < 10 ? 1 : 0)} GiB`,
-    "several processes that share the moments: --shard-optimizer",
+    `a smaller model, or a larger device: weights, gradients and moments of this one take ${size}`,
   ];
+}
+
+/** E.g. "1.5 GiB", "24 GiB", "3.0 TiB". */
+export function memoryText(bytes: number): string {
+  const [unit, size] = bytes < 2 ** 40 ? (["GiB", 2 ** 30] as const) : (["TiB", 2 ** 40] as const);
+  const value = bytes / size;
+  return `${value.toFixed(value < 10 ? 1 : 0)} ${unit}`;
 }

@@ -1,4 +1,4 @@
-import { availableMemory } from "node:process";
+import { freeMemory } from "../memory-limit.ts";
 import type { HostArray, Shape } from "../program.ts";
 import { freeCudaBytes } from "./cuda-driver.ts";
 import { errorOfLibtorch } from "./errors.ts";
@@ -317,7 +317,7 @@ export class Binding {
     const message: unknown = this.#what?.();
     return errorOfLibtorch(what, typeof message === "string" ? message : null, {
       failed: this.memory?.takeFailure() ?? null,
-      freeBytes: () => (this.#cuda ? freeCudaBytes() : availableMemory()),
+      freeBytes: () => (this.#cuda ? freeCudaBytes() : freeMemory()),
     });
   }
 }

@@ -1,7 +1,9 @@
 /** Values of a configuration that no machine, or not this one, has the processors or memory for. */
-import { availableParallelism, totalmem } from "node:os";
+import { availableParallelism } from "node:os";
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
+import { processMemory } from "../../tensor/memory-limit.ts";
 import { mostThreads } from "../../tensor/threads.ts";
+import { memoryText } from "../smaller.ts";
 import { isInferring, networkOf, type RunModel } from "./run-kinds.ts";
 import type { RunConfig } from "./sections.ts";
 
@@ -12,7 +14,7 @@ export interface Machine {
 
 /** The machine that this process runs on. */
 export function thisMachine(): Machine {
-  return { processors: availableParallelism(), memoryBytes: totalmem() };
+  return { processors: availableParallelism(), memoryBytes: processMemory().bytes };
 }
 
 /** Tokens and labels. */
@@ -61,17 +63,11 @@ export function checkMachine(
     if (count * bytes <= memory) continue;
     const value = key === "data_config.micro_batch_size" ? rows : parts;
     const message =
-      `${nameOf(key)} ${value}: ${count} rows of ${length} tokens take at least ${sizeText(count * bytes)}, ` +
-      `${hasOwnMemory && memory === MOST_BYTES ? "no device has more than" : "this machine has"} ${sizeText(memory)}`;
+      `${nameOf(key)} ${value}: ${count} rows of ${length} tokens take at least ${memoryText(count * bytes)}, ` +
+      `${hasOwnMemory && memory === MOST_BYTES ? "no device has more than" : "this machine has"} ${memoryText(memory)}`;
     const lengthKey = isEsm2 ? "data_config.max_seq_length" : "data_config.seq_length";
     throw new InvalidArgumentError(key, value, message, {
       suggestions: [`a smaller ${nameOf(key)}`, `or a smaller ${nameOf(lengthKey)}`],
     });
   }
-}
-
-function sizeText(bytes: number): string {
-  const [unit, size] = bytes < 2 ** 40 ? (["GiB", 2 ** 30] as const) : (["TiB", 2 ** 40] as const);
-  const value = bytes / size;
-  return `${value.toFixed(value < 10 ? 1 : 0)} ${unit}`;
 }

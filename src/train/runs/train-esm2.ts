@@ -84,6 +84,7 @@ export async function trainEsm2(all: TrainEsm2Options): Promise<TrainedEsm2> {
   const steps = stepsOf(config);
   const { experiment_name } = config.experiment_config;
   const run = new TrainingRun<Esm2Batch>({ ...given, ...options }, experiment_name);
+  run.requireMemory(model);
   using proteins = await openData(options, { signal: given.signal, onProgress: onPreparation });
   await using data = dataModule(options, proteins, given.communicator);
   // Data that cannot be trained on leaves no folder of a run.

@@ -27,6 +27,7 @@ import { REPORT_FILE } from "../report/write-report.ts";
 import type { Schedule } from "../schedule.ts";
 import { Trainer } from "../trainer.ts";
 import type { TrainerObserver } from "../trainer-options.ts";
+import { placeOf, requireModelMemory } from "./model-memory.ts";
 import { ofRank, openRunExecutor, type RunDeviceOptions } from "./run-executor.ts";
 import { RunLock } from "./run-lock.ts";
 import {
@@ -174,9 +175,19 @@ export class TrainingRun<B> {
     return this.#step > 0;
   }
 
+  /** Refuses a model that is sure not to fit. @throws ScdlError "out-of-memory" */
+  requireMemory({ parameters }: Pick<TrainableModel<B>, "parameters">): void {
+    const { communicator, shardOptimizer = false } = this.#options;
+    const ranks = communicator?.worldSize ?? 1;
+    const sharers = shardOptimizer ? ranks : 1;
+    const options = ranks > 1 ? ofRank(this.#options) : this.#options;
+    requireModelMemory({ parameters, trains: true, sharers }, placeOf(options));
+  }
+
   /** Trains. The parts stay the caller's to close. */
   async fit(parts: RunParts<B>): Promise<TrainingRunResult> {
     requireMonitored(this.#options, parts.model.metrics ?? PUBLISHED_METRICS);
+    this.requireMemory(parts.model);
     const { model, microBatchSize, betas, epsilon = 1e-8, config: kept, ...others } = parts;
     const { loading, learningRateFactors, ...rest } = others;
     const { signal, logger: _logger, observer, onWeights, communicator, ...config } = this.#options;
