@@ -15,6 +15,7 @@ import { CheckpointFiles } from "../../../../src/train/checkpoints/checkpoint-fi
 import { type FinetuneEsm2Options, finetuneEsm2 } from "../../../../src/train/index.ts";
 import { SpearmanMetric } from "../../../../src/train/metrics/metrics.ts";
 import { warmupAnnealDecayHold } from "../../../../src/train/schedule.ts";
+import { joinRanks } from "../../../helpers/ranks.ts";
 import { fixture } from "../../models/model-fixture.ts";
 import { labelledProteins } from "../data/labelled-proteins.fixture.ts";
 
@@ -93,6 +94,25 @@ test("checkpoints are chosen, and runs end, by the largest rank correlation", as
   const left = new CheckpointFiles(join(result.directory, "checkpoints")).list();
   expect(left.map(({ step }) => step)).toEqual([best[0]]);
   expect(left[0]?.path).toContain(`val_spearman=${best[1].toFixed(4)}`);
+}, 120_000);
+
+test("two processes have the correlations of one", async () => {
+  const options = { ...SMALL, labelColumn: "share", mlpFtDropout: 0, numSteps: 6, lr: 1e-3 };
+  const alone = { ...options, accumulateGradBatches: 2, microBatchSize: 8 };
+  const one = await finetuneEsm2({ ...alone, experimentName: "one" });
+  const ranks = await joinRanks(2);
+  const both = await Promise.all(
+    ranks.map((communicator) =>
+      finetuneEsm2({ ...options, microBatchSize: 8, experimentName: "two", communicator }),
+    ),
+  );
+  await Promise.all(ranks.map((rank) => rank.close()));
+  for (const { metrics } of both) {
+    for (const name of ["val_mse", "val_pearson", "val_spearman"]) {
+      expect([name, metrics[name]]).toEqual([name, expect.closeTo(one.metrics[name] ?? 0, 3)]);
+      expect(metrics[name]).toBe(both[0]?.metrics[name]);
+    }
+  }
 }, 120_000);
 
 test("a class is learned better than by guessing; a run stopped and gone on with is the same", async () => {
