@@ -1,6 +1,11 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { Executor } from "./executor.ts";
-import { type ExecutorName, type ExecutorOptions, openExecutor } from "./open-executor.ts";
+import {
+  checkDeviceOptions,
+  type ExecutorName,
+  type ExecutorOptions,
+  openExecutor,
+} from "./open-executor.ts";
 import { requireBackend } from "./tfjs/backends.ts";
 
 /** What a device is called where one is chosen, e.g. by `--device`. */
@@ -35,11 +40,24 @@ export function executorOfDevice(name: string): {
   });
 }
 
-/** Starts the executor of a device. @throws as {@link executorOfDevice} and `openExecutor` */
+/**
+ * Starts the executor of a device. `libtorch` counts for libtorch alone, and `threads` where the number of
+ * threads can be chosen: one set of options may serve several devices.
+ *
+ * @throws as {@link executorOfDevice} and `openExecutor`
+ */
 export async function openDevice(
   name: string,
   options: Omit<ExecutorOptions, "device"> = {},
 ): Promise<Executor> {
   const { executor, ...device } = executorOfDevice(name);
+  checkDeviceOptions(options);
+  const { backend } = options;
+  if (backend !== undefined && device.backend !== undefined && backend !== device.backend) {
+    const message = `device ${name}, but the option backend is ${backend}`;
+    throw new InvalidArgumentError("backend", backend, message, {
+      suggestions: ["give one of them"],
+    });
+  }
   return openExecutor(executor, { ...options, ...device });
 }

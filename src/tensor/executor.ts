@@ -22,6 +22,7 @@
  */
 import type { Communicator } from "../distributed/communicator.ts";
 import type { GradientSums } from "./device/sums/gradient-sums.ts";
+import type { ExecutorSettings } from "./executor-settings.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "./optimizer.ts";
 import type { HostArray, NamedValue, Program } from "./program.ts";
 
@@ -33,6 +34,8 @@ export interface Executor extends AsyncDisposable {
    * still in between. Their updates take a `guard`. Absent: 1.
    */
   readonly stepsInFlight?: number;
+  /** What it computes on and how. Ranks that train together have the same. */
+  readonly settings?: ExecutorSettings;
   /**
    * Prepares a program. The result is cached: the same `Program` object gives the same executable
    * until newer ones push it out; a program pushed out is compiled again when it runs.

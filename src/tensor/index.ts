@@ -21,6 +21,7 @@ export type {
   StateKind,
   StateOptions,
 } from "./executor.ts";
+export type { ExecutorSettings } from "./executor-settings.ts";
 export { addGradients, type GradientOptions } from "./gradients.ts";
 export { exportedModel } from "./onnx/model.ts";
 export type {

@@ -340,6 +340,8 @@ function agreedOptions<B>(options: TrainerOptions<B>) {
   const { profileStep, executor } = options;
   return {
     ...{ model: model.name, parameters: model.parameters.length, optimizer: optimizer.kind },
+    // Before what follows from the device.
+    ...executor.settings,
     ...{ maxSteps, microBatchSize, maxGradientNorm, valCheckInterval, saveEveryNSteps, seed },
     limitValBatches: options.limitValBatches,
     ...{ profileStep, stepsInFlight: executor.stepsInFlight },

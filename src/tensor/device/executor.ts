@@ -1,4 +1,4 @@
-import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
+import { InvalidArgumentError } from "../../../formats/common/errors.ts";
 import type {
   CompileOptions,
   Executable,
@@ -6,9 +6,9 @@ import type {
   ParameterState,
   StateOptions,
 } from "../executor.ts";
+import type { ExecutorSettings } from "../executor-settings.ts";
 import type { NamedValue, Program } from "../program.ts";
 import type { RequestThread } from "../request-thread.ts";
-import type { Precision } from "../torch/precision.ts";
 import type { Answers, Description, Request } from "./messages.ts";
 import { plainProgram } from "./plan.ts";
 import { DeviceState } from "./state.ts";
@@ -23,6 +23,7 @@ type Requests<D extends Description> = Pick<RequestThread<Request, Answers<D>>, 
  */
 export abstract class DeviceExecutor<D extends Description> implements Executor {
   abstract readonly name: string;
+  readonly settings: ExecutorSettings;
   readonly thread: Requests<D>;
   /** Null where gradients cannot be added up where they lie, see `GradientSums`. */
   readonly gradientMemory: GradientMemory | null = null;
@@ -31,8 +32,9 @@ export abstract class DeviceExecutor<D extends Description> implements Executor 
   readonly #cachedPrograms: number;
   #ids = 0;
 
-  protected constructor(thread: Requests<D>, cachedPrograms = 8) {
+  protected constructor(thread: Requests<D>, settings: ExecutorSettings, cachedPrograms = 8) {
     this.thread = thread;
+    this.settings = settings;
     this.#cachedPrograms = cachedPrograms;
   }
 
@@ -86,16 +88,6 @@ export abstract class DeviceExecutor<D extends Description> implements Executor 
     this.thread.send<"load">(request).catch(() => this.#programs.delete(program));
     return id;
   }
-}
-
-/** @throws UnsupportedFeatureError for a precision that the device does not compute in */
-export function requireFloat32(device: string, precision: Precision = "32"): void {
-  if (precision === "32") return;
-  throw new UnsupportedFeatureError(
-    "precision",
-    `device ${device} computes float32, not ${precision}`,
-    { suggestions: ["leave the precision at 32, or use the executor torch"] },
-  );
 }
 
 /** The thread's answer to its first question, or its end with the error that opening it made. */

@@ -7,6 +7,7 @@ import type {
   ParameterState,
   StateOptions,
 } from "../executor.ts";
+import { type ExecutorSettings, executorSettings } from "../executor-settings.ts";
 import { HostState } from "../host-state.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
 import type { NamedValue, Program } from "../program.ts";
@@ -28,6 +29,7 @@ interface LoadedProgram {
  */
 export class OnnxExecutor implements Executor {
   readonly name = "onnx";
+  readonly settings: ExecutorSettings;
   readonly masks = new DropoutMasks();
   readonly #threads: number;
   /** The first runs programs; the others, started when they are first needed, share updates. */
@@ -45,6 +47,7 @@ export class OnnxExecutor implements Executor {
       const message = `cachedPrograms: expected a whole number of at least 1, found ${cachedPrograms}`;
       throw new InvalidArgumentError("cachedPrograms", cachedPrograms, message);
     }
+    this.settings = executorSettings("cpu", options);
     this.#threads = threads;
     this.#cachedPrograms = cachedPrograms;
     this.#startWorkers(1);

@@ -9,7 +9,9 @@ import type {
   StateKind,
   StateOptions,
 } from "../executor.ts";
+import { type ExecutorSettings, executorSettings } from "../executor-settings.ts";
 import { HostState } from "../host-state.ts";
+import type { ExecutorOptions } from "../open-executor.ts";
 import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
 import { type HostArray, type NamedValue, newHostArray, type Program } from "../program.ts";
 import { updateHost } from "../update/host-update.ts";
@@ -18,6 +20,12 @@ import { evaluate } from "./evaluate.ts";
 /** Plain loops in this thread, float64 inside: slow, exact, for tests. */
 export class ReferenceExecutor implements Executor {
   readonly name = "reference";
+  readonly settings: ExecutorSettings;
+
+  /** @throws UnsupportedFeatureError for what plain loops cannot do */
+  constructor(options: ExecutorOptions = {}) {
+    this.settings = executorSettings("reference", options);
+  }
 
   async compile(program: Program): Promise<Executable> {
     return { program };

@@ -1,4 +1,5 @@
-import { DeviceExecutor, opened, requireFloat32 } from "../device/executor.ts";
+import { DeviceExecutor, opened } from "../device/executor.ts";
+import { type ExecutorSettings, executorSettings } from "../executor-settings.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
 import { findBackend, requireBackend, type TfjsBackend } from "./backends.ts";
 import type { TfjsDescription } from "./messages.ts";
@@ -13,21 +14,26 @@ export class TfjsExecutor extends DeviceExecutor<TfjsDescription> {
   /** The backend that runs. */
   readonly backend: TfjsBackend;
 
-  private constructor(thread: TfjsThread, backend: TfjsBackend, cachedPrograms?: number) {
-    super(thread, cachedPrograms);
+  private constructor(
+    thread: TfjsThread,
+    backend: TfjsBackend,
+    settings: ExecutorSettings,
+    cachedPrograms?: number,
+  ) {
+    super(thread, settings, cachedPrograms);
     this.backend = backend;
   }
 
   /**
    * @throws InvalidArgumentError for a backend that is not known, NotFoundError where its package is
-   *   not installed, UnsupportedFeatureError where it does not run, or for a precision
+   *   not installed, UnsupportedFeatureError where it does not run, or cannot do what is asked
    */
   static async open(options: ExecutorOptions = {}): Promise<TfjsExecutor> {
     const backend = options.backend === undefined ? null : requireBackend(options.backend);
-    requireFloat32("tfjs", options.precision);
-    findBackend(backend);
+    const found = findBackend(backend);
+    const settings = executorSettings(`tfjs:${found.backend}`, options);
     const thread = new TfjsThread({ backend });
     const description = await opened(thread);
-    return new TfjsExecutor(thread, description.backend, options.cachedPrograms);
+    return new TfjsExecutor(thread, description.backend, settings, options.cachedPrograms);
   }
 }

@@ -1,14 +1,14 @@
-import { InvalidArgumentError } from "../../../formats/common/errors.ts";
+import { InvalidArgumentError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import { loadNccl } from "../../distributed/nccl/nccl.ts";
 import { DeviceExecutor, opened } from "../device/executor.ts";
 import type { GradientMemory } from "../device/sums/gradient-sums.ts";
 import type { MemoryUse } from "../executor.ts";
+import { type ExecutorSettings, executorSettings } from "../executor-settings.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
 import { assertThreads } from "../threads.ts";
 import { requireCuda } from "./cuda-driver.ts";
 import { type FoundLibtorch, findLibtorch } from "./find-libtorch.ts";
 import type { ThreadSettings, TorchDescription } from "./messages.ts";
-import { precisionOf } from "./precision.ts";
 import { TorchThread } from "./thread.ts";
 
 /**
@@ -26,9 +26,10 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
   private constructor(
     thread: TorchThread,
     { libtorch, device }: ThreadSettings,
+    settings: ExecutorSettings,
     cachedPrograms: number,
   ) {
-    super(thread, cachedPrograms);
+    super(thread, settings, cachedPrograms);
     this.libtorch = libtorch;
     this.stepsInFlight = device === "cuda" ? 3 : 2;
     const nccl = () => loadNccl({ libtorch: libtorch.directory });
@@ -42,28 +43,34 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
    *   version that is too old or has other operators, UnsupportedFeatureError where it cannot run
    */
   static async open(options: ExecutorOptions = {}): Promise<TorchExecutor> {
-    const { cachedPrograms = 8, threads, deterministic = false, tf32 = false } = options;
-    const { countMemory = false } = options;
+    const { cachedPrograms = 8, threads, countMemory = false } = options;
     if (threads !== undefined) assertThreads(threads);
     if (!(Number.isSafeInteger(cachedPrograms) && cachedPrograms >= 1)) {
       const message = `cachedPrograms: expected a whole number of at least 1, found ${cachedPrograms}`;
       throw new InvalidArgumentError("cachedPrograms", cachedPrograms, message);
     }
     const { device, index } = parseDevice(options.device ?? "cpu");
-    const precision = precisionOf(options.precision ?? "32");
+    const settings = executorSettings(device === "cuda" ? device : "torch-cpu", options);
+    const { precision, deterministic, tf32 } = settings;
     const libtorch = findLibtorch(options.libtorch);
     const gpu = device === "cuda" ? requireCuda(libtorch, index) : null;
     const hasFlash = (gpu?.capability[0] ?? 0) >= 8;
+    if (tf32 && !hasFlash) throw withoutTf32(gpu?.name ?? device);
     const switches = { deterministic, tf32, countMemory, hasFlash, threads: threads ?? null };
-    const settings = { ...switches, device, index, precision, libtorch };
-    const thread = new TorchThread(settings);
+    const started = { ...switches, device, index, precision, libtorch };
+    const thread = new TorchThread(started);
     await opened(thread);
-    return new TorchExecutor(thread, settings, cachedPrograms);
+    return new TorchExecutor(thread, started, settings, cachedPrograms);
   }
 
   takeMemoryUse(): Promise<MemoryUse | null> {
     return this.thread.send<"memory">({ kind: "memory" });
   }
+}
+
+function withoutTf32(gpu: string): UnsupportedFeatureError {
+  const message = `${gpu} has no TF32: compute capability 8 or newer has it`;
+  return new UnsupportedFeatureError("tf32", message, { suggestions: ["leave tf32 out"] });
 }
 
 /** `cpu`, `cuda` or `cuda:N`. @throws InvalidArgumentError */

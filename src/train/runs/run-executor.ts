@@ -1,4 +1,3 @@
-import { UnsupportedFeatureError } from "../../../formats/common/errors.ts";
 import { type ProcessPlace, processPlace } from "../../distributed/environment.ts";
 import { threadsOfRank } from "../../distributed/threads.ts";
 import {
@@ -15,6 +14,10 @@ export interface RunDeviceOptions {
   readonly device?: string;
   /** Of products: "32", "bf16-mixed" or "16-mixed", the last two of libtorch. Default "32". */
   readonly precision?: Precision;
+  /** The same bits every time, on a GPU, too: see `ExecutorOptions`. Default false. */
+  readonly deterministic?: boolean;
+  /** On a GPU factors of float32 products with 10 bits of mantissa. Default false. */
+  readonly tf32?: boolean;
   /** Folder of the PyTorch whose libtorch runs. Default: the one that is found. */
   readonly libtorch?: string;
   /** On "cpu" the executor by its name. Default "onnx". */
@@ -36,28 +39,20 @@ export function ofRank<T extends RunDeviceOptions>(
 
 /**
  * @param more what the run itself wants of it
- * @throws what `openDevice()` throws, UnsupportedFeatureError for a precision that `cpu` has not
+ * @throws what `openDevice()` throws
  */
 export async function openRunExecutor(
   options: RunDeviceOptions,
   more: Pick<ExecutorOptions, "cachedPrograms"> = {},
 ): Promise<Executor> {
   const { device = "cpu", precision = "32", libtorch, executor, threads } = options;
+  const { deterministic = false, tf32 = false } = options;
   const given: ExecutorOptions = {
     ...more,
-    precision,
+    ...{ precision, deterministic, tf32 },
     ...(threads === undefined ? {} : { threads }),
     ...(libtorch === undefined ? {} : { libtorch }),
   };
   if (device !== "cpu") return openDevice(device, given);
-  if (precision !== "32" && executor !== "torch") {
-    throw new UnsupportedFeatureError(
-      "precision",
-      `device cpu computes float32, not ${precision}`,
-      {
-        suggestions: ["--device torch-cpu or cuda, see scdl devices", "--precision 32"],
-      },
-    );
-  }
   return openExecutor(executor, given);
 }

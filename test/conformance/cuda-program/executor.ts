@@ -3,11 +3,12 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DeviceExecutor } from "../../../src/tensor/device/executor.ts";
+import type { Request } from "../../../src/tensor/device/messages.ts";
 import { DeviceSession } from "../../../src/tensor/device/session.ts";
+import { executorSettings } from "../../../src/tensor/executor-settings.ts";
 import type { ExecutorOptions } from "../../../src/tensor/open-executor.ts";
 import type { FoundLibtorch } from "../../../src/tensor/torch/find-libtorch.ts";
 import type { ThreadSettings, TorchDescription } from "../../../src/tensor/torch/messages.ts";
-import { precisionOf } from "../../../src/tensor/torch/precision.ts";
 import { TorchRuntime } from "../../../src/tensor/torch/torch-runtime.ts";
 import { verifyOperators } from "../../../src/tensor/torch/verified-operators.ts";
 import { SimulatedBinding } from "./binding.ts";
@@ -28,7 +29,7 @@ export class SimulatedGpu extends DeviceExecutor<TorchDescription> {
       service,
       verifyOperators(libtorch.directory, libtorch.version),
     );
-    const { deterministic = false, precision = "32" } = options;
+    const { deterministic, precision } = executorSettings("cuda", options);
     const settings: ThreadSettings = {
       ...({ libtorch, device: "cuda", index: 0, threads: null } as const),
       ...{
@@ -36,15 +37,16 @@ export class SimulatedGpu extends DeviceExecutor<TorchDescription> {
         tf32: false,
         countMemory: false,
         hasFlash,
-        precision: precisionOf(precision),
+        precision,
       },
     };
     const session = new DeviceSession(() => new TorchRuntime(settings, binding));
-    super({
+    const requests = {
       // proof: the session answers a request by its kind
-      send: async (request) => (await session.handle(request)) as never,
+      send: async (request: Request) => (await session.handle(request)) as never,
       close: async () => {},
-    });
+    };
+    super(requests, executorSettings("cuda", options));
     this.binding = binding;
   }
 }

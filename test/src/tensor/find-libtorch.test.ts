@@ -88,7 +88,7 @@ describe.skipIf(process.platform !== "linux")("findLibtorch", () => {
   test.each([
     [{ device: "gpu" }, "device gpu: expected cpu, cuda or cuda:N"],
     [{ device: "cuda:x" }, "device cuda:x: expected cpu, cuda or cuda:N"],
-    [{ precision: "8" as "32" }, "precision 8: there is no such"],
+    [{ precision: "8" as "32" }, 'precision is "8", expected one of "32"'],
     [{ threads: 0 }, "threads: expected a whole number from 1 to "],
   ])("%o is refused", async (options, message) => {
     await expect(openExecutor("torch", { libtorch: torch, ...options })).rejects.toThrow(message);

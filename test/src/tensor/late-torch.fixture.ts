@@ -2,6 +2,7 @@
 
 import { DeviceExecutor } from "../../../src/tensor/device/executor.ts";
 import type { Answers, Request } from "../../../src/tensor/device/messages.ts";
+import { executorSettings } from "../../../src/tensor/executor-settings.ts";
 import { RequestThread } from "../../../src/tensor/request-thread.ts";
 import type { ThreadSettings, TorchDescription } from "../../../src/tensor/torch/messages.ts";
 import { LIBTORCH } from "./torch.fixture.ts";
@@ -19,7 +20,8 @@ export class LateTorch extends DeviceExecutor<TorchDescription> {
     };
     const file = new URL("./late-torch-worker.fixture.ts", import.meta.url);
     const ended = new Error("the thread has ended");
-    super(new RequestThread<Request, Answers<TorchDescription>>(file, settings, ended));
+    const thread = new RequestThread<Request, Answers<TorchDescription>>(file, settings, ended);
+    super(thread, executorSettings("torch-cpu", {}));
     this.stepsInFlight = stepsInFlight;
   }
 }

@@ -22,7 +22,7 @@ test("a precision that a device does not compute in is an error", async () => {
     "device webgpu computes float32, not bf16-mixed",
   );
   await expect(openExecutor("tfjs", { backend: "cpu", precision })).rejects.toThrow(
-    "device tfjs computes float32, not bf16-mixed",
+    "device tfjs:cpu computes float32, not bf16-mixed",
   );
 });
 

@@ -1,4 +1,5 @@
-import { DeviceExecutor, opened, requireFloat32 } from "../../device/executor.ts";
+import { DeviceExecutor, opened } from "../../device/executor.ts";
+import { executorSettings } from "../../executor-settings.ts";
 import type { ExecutorOptions } from "../../open-executor.ts";
 import type { WebGpuDescription } from "./messages.ts";
 import { requireGpu } from "./require-gpu.ts";
@@ -11,12 +12,12 @@ import { WebGpuThread } from "./thread.ts";
 export class WebGpuExecutor extends DeviceExecutor<WebGpuDescription> {
   readonly name = "onnx";
 
-  /** @throws UnsupportedFeatureError where there is no GPU that WebGPU can use, or for a precision */
+  /** @throws UnsupportedFeatureError where there is no GPU that WebGPU can use, or it cannot do what is asked */
   static async open(options: ExecutorOptions = {}): Promise<WebGpuExecutor> {
-    requireFloat32("webgpu", options.precision);
+    const settings = executorSettings("webgpu", options);
     await requireGpu();
     const thread = new WebGpuThread();
     await opened(thread);
-    return new WebGpuExecutor(thread, options.cachedPrograms);
+    return new WebGpuExecutor(thread, settings, options.cachedPrograms);
   }
 }

@@ -3,7 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import type { Communicator } from "../../../../src/distributed/communicator.ts";
-import { type Executor, openExecutor, type ParameterState } from "../../../../src/tensor/index.ts";
+import {
+  type Executor,
+  type ExecutorSettings,
+  openExecutor,
+  type ParameterState,
+} from "../../../../src/tensor/index.ts";
 import { CheckpointFiles } from "../../../../src/train/checkpoints/checkpoint-files.ts";
 import type { Scalars } from "../../../../src/train/loggers/logger.ts";
 import { Trainer } from "../../../../src/train/trainer.ts";
@@ -27,6 +32,8 @@ interface Run extends Partial<TrainerOptions<DigitBatch>> {
   readonly stopAt?: number;
   /** Gradients cannot be touched in place. */
   readonly isOnDevice?: boolean;
+  /** Of the executor, in the place of its own. */
+  readonly settings?: Partial<ExecutorSettings>;
   /** Takes the place of the third run of a program. */
   readonly thirdRun?: () => Promise<never>;
   /** Is told of the state after each update, and what was updated. */
@@ -34,13 +41,15 @@ interface Run extends Partial<TrainerOptions<DigitBatch>> {
 }
 
 /** A run of one rank with the reference executor, and everything it told. */
-async function run({ digits, stopAt, isOnDevice = false, watch, thirdRun, ...options }: Run) {
+async function run({ digits, stopAt, isOnDevice = false, ...more }: Run) {
+  const { watch, thirdRun, settings, ...options } = more;
   const steps: TrainStep<DigitBatch>[] = [];
   const lines: [number, Scalars][] = [];
   const stop = new AbortController();
   const maxSteps = 8;
   const { rank = 0, worldSize = 1 } = options.communicator ?? {};
-  await using executor = await openExecutor("reference");
+  await using opened = await openExecutor("reference");
+  const executor = settings === undefined ? opened : withSettings(opened, settings);
   await using data = new DigitDataModule({ maxSteps, ...digits, rank, worldSize });
   await using trainer = new Trainer({
     model: new DigitModel(),
@@ -244,6 +253,20 @@ test("a rank with other options is told so", async () => {
   });
 });
 
+test.each([
+  ["device", { device: "cuda" }, "rank 1 has device cuda, rank 0 reference"],
+  ["precision", { precision: "bf16-mixed" }, "rank 1 has precision bf16-mixed, rank 0 32"],
+  ["deterministic", { deterministic: true }, "rank 1 has deterministic true, rank 0 false"],
+  ["TF32", { tf32: true }, "rank 1 has tf32 true, rank 0 false"],
+] as const)(
+  "a rank with another %s is told so before the first step",
+  async (_what, settings, message) => {
+    const errors = await failures(2, ({ rank }) => (rank === 0 ? {} : { settings }));
+    expect(errors[1]).toMatchObject({ code: "ranks-differ", rank: 1, message });
+    expect(errors[0]).toMatchObject({ code: "ranks-differ" });
+  },
+);
+
 test("a data module that was not told its rank is found out", async () => {
   const ranks = await joinRanks(2);
   const results = await Promise.allSettled(
@@ -347,6 +370,12 @@ test("each rank updates its own parameters, and has moments of no others", async
     }
   }
 });
+
+function withSettings(executor: Executor, settings: Partial<ExecutorSettings>): Executor {
+  // proof: executors that are opened have settings
+  const own = executor.settings as ExecutorSettings;
+  return replacing(executor, "settings", { ...own, ...settings });
+}
 
 function withoutHostGradients(executor: Executor): Executor {
   return replacing(executor, "createState", async (...args: Parameters<Executor["createState"]>) =>
