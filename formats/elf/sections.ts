@@ -1,13 +1,10 @@
 /** Sections of ELF files, for the texts that a shared library carries. 64 bit, little-endian. */
 import { FileSource } from "../bytes/file-source.ts";
-import { FormatError, UnsupportedFeatureError } from "../common/errors.ts";
+import { FormatError } from "../common/errors.ts";
 import { toSafeInteger } from "../common/safe-integer.ts";
+import { readElfHeader, viewOf } from "./header.ts";
 
-const HEADER_BYTES = 64;
 const ENTRY_BYTES = 64;
-const MAGIC = 0x464c_457f;
-const CLASS_64 = 2;
-const LITTLE_ENDIAN = 1;
 /** Type of a section that has no bytes in the file. */
 const NO_BITS = 8;
 
@@ -43,14 +40,7 @@ export function readElfSection(path: string, name: string): Uint8Array<ArrayBuff
 
 function readSections(file: FileSource): { sections: readonly Section[]; namesAt: number } {
   const { path } = file;
-  const header = viewOf(file.read(0, HEADER_BYTES));
-  if (header.getUint32(0, true) !== MAGIC) {
-    const message = "expected a shared library (ELF), found other bytes";
-    throw new FormatError("not-elf", message, { path, offset: 0 });
-  }
-  if (header.getUint8(4) !== CLASS_64 || header.getUint8(5) !== LITTLE_ENDIAN) {
-    throw new UnsupportedFeatureError("elf", `${path}: expected a 64 bit, little-endian library`);
-  }
+  const header = readElfHeader(file);
   const entryBytes = header.getUint16(58, true);
   if (entryBytes !== ENTRY_BYTES) {
     const message = `expected section headers of ${ENTRY_BYTES} bytes, found ${entryBytes}`;
@@ -71,10 +61,6 @@ function readSections(file: FileSource): { sections: readonly Section[]; namesAt
     };
   });
   return { sections, namesAt: header.getUint16(62, true) };
-}
-
-function viewOf(bytes: Uint8Array<ArrayBuffer>): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function nameIs(names: Uint8Array, offset: number, name: string): boolean {

@@ -53,7 +53,8 @@ export function findLibtorch(
     if (folder === undefined || folder === "") continue;
     const directory = libraryFolder(folder);
     if (directory !== null) return checked(directory, source);
-    throw new NotFoundError("libtorch-missing", `${source} ${folder}: no ${LIBRARY} in it`, {
+    const why = existsSync(folder) ? `no ${LIBRARY} in it` : "there is no such folder";
+    throw new NotFoundError("libtorch-missing", `${source} ${folder}: ${why}`, {
       what: folder,
       suggestions: ["name the folder of PyTorch, e.g. .../site-packages/torch"],
     });

@@ -5,6 +5,7 @@ import type { FoundLibtorch } from "./find-libtorch.ts";
 import type { OperatorName } from "./operators.ts";
 import { type Argument, type Device, Tensor } from "./tensor.ts";
 import { type VerifiedOperators, verifyOperators } from "./verified-operators.ts";
+import { withAdvice } from "./whole-libraries.ts";
 
 interface Callable {
   readonly name: Buffer;
@@ -54,7 +55,7 @@ export class Libtorch {
     binding?: LibtorchFunctions,
     countsMemory = false,
   ) {
-    const operators = verifyOperators(found.directory, found.version);
+    const operators = withAdvice(() => verifyOperators(found.directory, found.version));
     this.binding = binding ?? new Binding(found, device === "cuda", countsMemory);
     this.#stack = new ArgumentStack(this.binding);
     this.#callables = callables(operators);

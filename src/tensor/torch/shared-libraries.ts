@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { UnsupportedFeatureError } from "../../../formats/common/errors.ts";
+import { INSTALL_AGAIN, requireWholeLibraries } from "./whole-libraries.ts";
 
 type Koffi = typeof import("koffi");
 export type NativeLibrary = ReturnType<Koffi["load"]>;
@@ -34,7 +35,7 @@ export function loadKoffi(): Koffi {
  * Loads libraries of a folder in the order given, for the whole process. What they need and the system
  * does not find is looked for beside them, as Python's packages place it: `nvidia/NAME/lib`.
  *
- * @throws UnsupportedFeatureError with the loader's own words
+ * @throws FormatError for a library that is cut off, UnsupportedFeatureError with the loader's own words
  */
 export function loadLibraries(directory: string, names: readonly string[]): NativeLibrary {
   const koffi = loadKoffi();
@@ -42,6 +43,8 @@ export function loadLibraries(directory: string, names: readonly string[]): Nati
   const dlopen = system.func("void *dlopen(const char *, int)");
   const dlerror = system.func("const char *dlerror()");
   const folders = neighbours(directory);
+  // Not what else lies in the environment's own folder: the system's may come first.
+  const packaged = folders.slice(0, -1);
   const open = (path: string, depth: number): void => {
     for (let attempt = 0; attempt < 64; attempt++) {
       if (dlopen(path, FLAGS) !== null) return;
@@ -49,9 +52,14 @@ export function loadLibraries(directory: string, names: readonly string[]): Nati
       const missing = MISSING.exec(reason)?.[1];
       const place = folders.find((folder) => existsSync(join(folder, missing ?? "")));
       if (missing === undefined || place === undefined || depth > 16) throw notLoaded(path, reason);
+      requireWholeLibraries([join(place, missing)], packaged);
       open(join(place, missing), depth + 1);
     }
   };
+  requireWholeLibraries(
+    names.map((name) => join(directory, name)),
+    packaged,
+  );
   for (const name of names) open(join(directory, name), 0);
   return koffi.load(join(directory, names[0] ?? ""));
 }
@@ -81,9 +89,6 @@ function neighbours(directory: string): readonly string[] {
 
 function notLoaded(path: string, reason: string): UnsupportedFeatureError {
   return new UnsupportedFeatureError("torch", `${path} does not load: ${reason}`, {
-    suggestions: [
-      "install PyTorch again with all it needs: pip install torch",
-      "use --device cpu, which needs none",
-    ],
+    suggestions: INSTALL_AGAIN,
   });
 }

@@ -57,6 +57,8 @@ describe.skipIf(process.platform !== "linux")("findLibtorch", () => {
       }),
     );
     expect(() => findLibtorch(folder)).toThrow(`--libtorch ${folder}: no libtorch_cpu.so in it`);
+    const nowhere = join(folder, "nowhere");
+    expect(() => findLibtorch(nowhere)).toThrow(`--libtorch ${nowhere}: there is no such folder`);
   });
 
   test("one that is too old says what it is and what is expected", () => {
@@ -66,7 +68,8 @@ describe.skipIf(process.platform !== "linux")("findLibtorch", () => {
   test("a library that is none is an error and not a crash", async () => {
     await expect(openExecutor("torch", { libtorch: torch })).rejects.toMatchObject({
       name: "FormatError",
-      message: expect.stringContaining("libtorch_cpu.so"),
+      message: expect.stringContaining("libtorch_cpu.so: expected a shared library (ELF)"),
+      suggestions: [expect.stringContaining("install PyTorch again"), expect.anything()],
     });
   });
 
