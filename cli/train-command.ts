@@ -76,6 +76,12 @@ export abstract class TrainCommand extends BaseCommand {
     const communicator = await openCommunicator({
       signal: this.signal,
       timeoutMs: 1000 * parallel.rank_timeout,
+      onWaiting: (ranks) => {
+        // Rank 0 knows who is missing; the others speak where that is rank 0.
+        if (this.#isSilent && !ranks.includes(0)) return;
+        const which = `rank${ranks.length === 1 ? "" : "s"} ${ranks.join(", ")}`;
+        process.stderr.write(`${rankPrefix()}waiting for ${which}\n`);
+      },
     });
     const { worldSize, name } = communicator;
     if (worldSize > 1) this.log(`${worldSize} processes, connected by ${name}`);

@@ -62,7 +62,8 @@ export const TRAINER_FLAGS = {
     ...PROCESSES,
     min: 1,
     default: 600,
-    summary: "Seconds that processes wait for another one before they end and say which it is.",
+    summary:
+      "Seconds that processes wait for another one, when they meet and later, before they end and say which it is.",
   }),
   "shard-optimizer": boolean({
     helpGroup: "PROCESSES",

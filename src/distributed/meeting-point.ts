@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { ProcessPlace } from "./environment.ts";
-import type { MeetingPoint } from "./tcp/rendezvous.ts";
+import type { MeetingPoint } from "./tcp/meeting.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, NotFoundError } from "../../formats/common/errors.ts";
-import { aNumber, anObject, aText, checkOptions } from "../../formats/common/options.ts";
+import { aFunction, aNumber, anObject, aText, checkOptions } from "../../formats/common/options.ts";
 import type { Communicator } from "./communicator.ts";
 import { type ProcessPlace, processPlace } from "./environment.ts";
 import { meetingPoint } from "./meeting-point.ts";
@@ -10,10 +10,12 @@ export interface CommunicatorOptions {
   readonly transport?: "mpi" | "tcp";
   /** Default: what the environment says, see `processPlace()`. */
   readonly place?: ProcessPlace;
-  /** For all ranks to meet. Default 300,000. */
+  /** For all ranks to meet by TCP. Default `timeoutMs`. Under mpirun they meet when MPI starts, without a limit. */
   readonly meetMs?: number;
   /** For one operation, the waiting for the slowest rank included. Default 600,000. */
   readonly timeoutMs?: number;
+  /** Is told which ranks have not come: after five seconds, and when others have come since. */
+  readonly onWaiting?: (ranks: readonly number[]) => void;
   /** Ends the waiting for the others with its reason. */
   readonly signal?: AbortSignal;
 }
@@ -36,9 +38,11 @@ export async function openCommunicator(options: CommunicatorOptions = {}): Promi
     place: anObject,
     meetMs: aNumber,
     timeoutMs: aNumber,
+    onWaiting: aFunction,
     signal: anObject,
   });
-  const { place = processPlace(), transport = transportOf(place), timeoutMs, meetMs } = options;
+  const { place = processPlace(), transport = transportOf(place), timeoutMs } = options;
+  const { meetMs, onWaiting } = options;
   const timeout = timeoutMs === undefined ? {} : { timeoutMs };
   if (place.worldSize === 1) return new SingleCommunicator();
   if (transport === "mpi") return openMpi(place, timeout);
@@ -51,6 +55,7 @@ export async function openCommunicator(options: CommunicatorOptions = {}): Promi
     ...place,
     ...timeout,
     ...(meetMs === undefined ? {} : { meetMs }),
+    ...(onWaiting === undefined ? {} : { onWaiting }),
   });
   return options.signal === undefined ? joined : unlessAborted(joined, options.signal);
 }

@@ -1,8 +1,9 @@
 import { createServer, type Socket } from "node:net";
 import { RankError } from "../communicator.ts";
 import { withTimeout } from "../time-limit.ts";
+import { call } from "./call.ts";
 import { firstLine, isHello, sendLine } from "./hello.ts";
-import { call, listen } from "./rendezvous.ts";
+import { listen } from "./receive-ranks.ts";
 import type { Ring } from "./ring.ts";
 import type { Operation, Star } from "./star.ts";
 import { Wire } from "./wire.ts";

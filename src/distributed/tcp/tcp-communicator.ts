@@ -5,7 +5,8 @@ import { lateError } from "../late-error.ts";
 import { LONGEST_MS, OPERATION_MS } from "../time-limit.ts";
 import { connectRing } from "./connect-ring.ts";
 import { LifeLines } from "./life-lines.ts";
-import { type MeetingPoint, meet } from "./rendezvous.ts";
+import type { MeetingPoint } from "./meeting.ts";
+import { meet } from "./rendezvous.ts";
 import { type Ring, ringBroadcast, ringSum } from "./ring.ts";
 import { header, type Operation, receiveHeader, Star } from "./star.ts";
 import { Wire } from "./wire.ts";
@@ -13,12 +14,16 @@ import { Wire } from "./wire.ts";
 export interface TcpOptions {
   readonly rank: number;
   readonly worldSize: number;
-  /** For all ranks to meet. Default 300,000. */
+  /** For all ranks to meet. Default `timeoutMs`. */
   readonly meetMs?: number;
   /** For one operation, the waiting for the slowest rank included. Default 600,000. */
   readonly timeoutMs?: number;
   /** Elements of a bucket; the same on every rank. */
   readonly bucketFloats?: number;
+  /** Is told which ranks have not come: after `noticeMs`, and when others have come since. */
+  readonly onWaiting?: (ranks: readonly number[]) => void;
+  /** Default 5,000. */
+  readonly noticeMs?: number;
 }
 
 /** Beyond its own limit another rank waits for what rank 0 finds out. */
@@ -72,8 +77,10 @@ export class TcpCommunicator implements Communicator {
 
   /** Waits for all ranks. @throws RankError `rendezvous-failed` */
   static async join(point: MeetingPoint, options: TcpOptions): Promise<TcpCommunicator> {
-    const { rank, worldSize, meetMs: timeoutMs = 300_000 } = options;
-    const { talk, life } = await meet(point, { rank, worldSize, timeoutMs });
+    const { rank, worldSize, onWaiting, noticeMs } = options;
+    const { meetMs: timeoutMs = options.timeoutMs ?? OPERATION_MS } = options;
+    const meeting = { rank, worldSize, timeoutMs, onWaiting, noticeMs };
+    const { talk, life } = await meet(point, meeting);
     const wires = new Map([...talk].map(([peer, socket]) => [peer, new Wire(socket, peer)]));
     const self = new TcpCommunicator(options, wires, life);
     const address = wires.get(rank === 0 ? worldSize - 1 : 0)?.localAddress ?? point.host;

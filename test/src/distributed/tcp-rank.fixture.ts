@@ -4,7 +4,10 @@ import { TcpCommunicator } from "../../../src/distributed/tcp/tcp-communicator.t
 
 const [rank = 0, worldSize = 1, port = 0, timeoutMs = 60_000] = process.argv.slice(2).map(Number);
 const point = { host: "127.0.0.1", port, job: "test" };
-const communicator = await TcpCommunicator.join(point, { rank, worldSize, timeoutMs });
+const communicator = await TcpCommunicator.join(point, {
+  ...{ rank, worldSize, timeoutMs },
+  meetMs: 60_000,
+});
 await communicator.barrier();
 try {
   // Rank 1 never comes: it is killed.
