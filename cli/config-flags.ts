@@ -29,6 +29,12 @@ export interface ParsedFlags {
   };
 }
 
+/** What the user said a value with: the flag where it was given, else the key of file and `--set`. */
+export function flagOrKey({ flags, metadata }: ParsedFlags, flag: string, key: string): string {
+  const isGiven = flags[flag] !== undefined && metadata.flags[flag]?.setFromDefault !== true;
+  return isGiven ? `--${flag}` : key;
+}
+
 /**
  * The configuration that a command line asks for: the file, and over it the flags that were given and
  * the values of `--set`, of which none wins over the other.

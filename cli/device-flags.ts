@@ -1,5 +1,5 @@
 /** Flags of every command that runs a network, about what it runs on. */
-import { integer, string } from "@oclif/core/flags";
+import { boolean, integer, string } from "@oclif/core/flags";
 
 const DEVICE = { helpGroup: "DEVICE" };
 
@@ -12,7 +12,17 @@ export const DEVICE_FLAGS = {
   precision: string({
     ...DEVICE,
     default: "32",
-    summary: "Of products: 32, bf16-mixed, 16-mixed; on the device cpu always 32.",
+    summary: "Of products: 32, bf16-mixed, 16-mixed; the last two on torch-cpu and cuda.",
+  }),
+  deterministic: boolean({
+    ...DEVICE,
+    allowNo: true,
+    summary: "The same bits every time on a GPU, too: slower. On the CPU it is always so.",
+  }),
+  tf32: boolean({
+    ...DEVICE,
+    allowNo: true,
+    summary: "On cuda: products of float32 with 10 bits of mantissa, faster.",
   }),
   libtorch: string({
     ...DEVICE,

@@ -58,6 +58,8 @@ const INFER_KEYS: Readonly<Record<string, FlagKey>> = {
   "micro-batch-size": "data_config.micro_batch_size",
   device: "training_config.device",
   precision: "training_config.precision",
+  deterministic: "training_config.deterministic",
+  tf32: "training_config.tf32",
   libtorch: "training_config.libtorch",
   threads: "training_config.threads",
 };

@@ -2,7 +2,7 @@ import type { RunModel } from "../src/train/config/run-kinds.ts";
 import type { RunConfig } from "../src/train/config/sections.ts";
 import type { TrainingRunOptions, TrainingRunResult } from "../src/train/runs/training-run.ts";
 import { BaseCommand } from "./base-command.ts";
-import { commandConfig, type FlagKey, type ParsedFlags } from "./config-flags.ts";
+import { commandConfig, type FlagKey, flagOrKey, type ParsedFlags } from "./config-flags.ts";
 import { describeError, exitCodeOf, InterruptedError, oneLine } from "./error-text.ts";
 import { originalWarnings } from "./original-train-flags.ts";
 import { outputName } from "./output-name.ts";
@@ -20,6 +20,12 @@ type Shared = Required<
  */
 export abstract class TrainCommand extends BaseCommand {
   readonly #isSilent = (rankOfProcess() ?? 0) > 0;
+  /** What the user calls the sizes that processes are counted by. */
+  #sizeNames = {
+    devices: "--num-gpus",
+    numNodes: "--num-nodes",
+    accumulateGradBatches: "--accumulate-grad-batches",
+  };
 
   override log(message?: string): void {
     if (!this.#isSilent) super.log(message);
@@ -50,6 +56,13 @@ export abstract class TrainCommand extends BaseCommand {
     for (const warning of originalWarnings(parsed.flags)) this.warning(warning);
     const onWarning = (message: string) => this.warning(message);
     const config = await commandConfig(model, parsed, { keys, onWarning });
+    const devices = flagOrKey(parsed, "num-gpus", "parallel_config.num_devices");
+    const isAlias = this.argv.some((word) => /^--devices(=|$)/.test(word));
+    this.#sizeNames = {
+      ...this.#sizeNames,
+      devices: isAlias ? "--devices" : devices,
+      numNodes: flagOrKey(parsed, "num-nodes", "parallel_config.num_nodes"),
+    };
     outputName("result-dir", config.experiment_config.result_dir);
     outputName("experiment-name", config.experiment_config.experiment_name);
     return config;
@@ -69,7 +82,9 @@ export abstract class TrainCommand extends BaseCommand {
     });
     const onStop = () => {
       if (this.signal.reason instanceof InterruptedError)
-        this.log("stopping after this step; Ctrl-C again ends at once, without a checkpoint of it");
+        this.log(
+          "stopping after the steps in progress; Ctrl-C again ends at once, without a checkpoint of them",
+        );
     };
     this.signal.addEventListener("abort", onStop, { once: true });
     const { openCommunicator } = await import("../src/distributed/open-communicator.ts");
@@ -102,7 +117,10 @@ export abstract class TrainCommand extends BaseCommand {
         },
       },
     };
+    const { assertRanks } = await import("../src/train/runs/trainer-extras.ts");
     try {
+      // The other processes are told: these have met.
+      assertRanks(sizesOf(parallel), worldSize, this.#sizeNames);
       const result = await train(shared);
       await communicator.close();
       this.log(summary(result));
@@ -115,6 +133,11 @@ export abstract class TrainCommand extends BaseCommand {
       throw error;
     }
   }
+}
+
+function sizesOf(parallel: RunConfig["parallel_config"]) {
+  const { num_devices: devices, num_nodes: numNodes } = parallel;
+  return { devices, numNodes, accumulateGradBatches: parallel.accumulate_grad_batches };
 }
 
 /** The numbers that a line of the terminal has room for. */

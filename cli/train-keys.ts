@@ -44,6 +44,8 @@ const TRAIN_KEYS: Readonly<Record<string, FlagKey>> = {
   "profile-step": "training_config.profile_step",
   "ckpt-async-save": "experiment_config.ckpt_async_save",
   precision: "training_config.precision",
+  deterministic: "training_config.deterministic",
+  tf32: "training_config.tf32",
   device: "training_config.device",
   libtorch: "training_config.libtorch",
   "num-gpus": "parallel_config.num_devices",

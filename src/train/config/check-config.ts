@@ -45,7 +45,7 @@ export function checkRunConfig(config: RunConfig, options: CheckOptions): RunCon
     ...config,
     training_config: {
       ...training_config,
-      precision: precisionOf(config, options),
+      ...computingOf(config, options),
       enable_checkpointing:
         training_config.enable_checkpointing && experiment_config.create_checkpoint_callback,
     },
@@ -64,15 +64,19 @@ export function checkRunConfig(config: RunConfig, options: CheckOptions): RunCon
 }
 
 /** ONNX Runtime on the CPU computes float32, whatever a file written for a GPU says. */
-function precisionOf({ training_config }: RunConfig, { nameOf, onWarning }: CheckOptions) {
-  const { precision, executor, device } = training_config;
+function computingOf({ training_config }: RunConfig, { nameOf, onWarning }: CheckOptions) {
+  const { precision, tf32, executor, device } = training_config;
   executorOfDevice(device);
-  if (precision === "32" || device !== "cpu" || executor === "torch") return precision;
+  if (device !== "cpu") return { precision, tf32 };
+  if (tf32) {
+    onWarning(`${nameOf("training_config.tf32")}: device cpu has no TF32; cuda would take it`);
+  }
+  if (precision === "32" || executor === "torch") return { precision, tf32: false };
   const name = nameOf("training_config.precision");
   onWarning(
     `${name} ${precision}: device cpu computes in float32; torch-cpu and cuda would take it`,
   );
-  return "32" as const;
+  return { precision: "32", tf32: false } as const;
 }
 
 /** A folder below that of results: `run` or `group/run`, nothing that leads out of it. */
@@ -170,8 +174,8 @@ function checkInference(config: RunConfig, options: CheckOptions): RunConfig {
   const outputs: readonly string[] = INFERENCE_OUTPUTS;
   const unknown = inference.outputs?.find((output) => !outputs.includes(output));
   if (unknown === undefined) {
-    const precision = precisionOf(config, options);
-    return { ...config, training_config: { ...config.training_config, precision } };
+    const training_config = { ...config.training_config, ...computingOf(config, options) };
+    return { ...config, training_config };
   }
   const name = nameOf("inference_config.outputs");
   const message = `${name}: there is no output ${unknown}`;

@@ -115,6 +115,8 @@ const OF_INFERENCE: readonly string[] = [
   "data_config.matrix",
   "data_config.include_unrecognized_vocab_in_dataset",
   "training_config.precision",
+  "training_config.deterministic",
+  "training_config.tf32",
   "training_config.executor",
   "training_config.device",
   "training_config.libtorch",

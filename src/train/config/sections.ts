@@ -81,6 +81,8 @@ export const SECTIONS = {
     log_val_ppl: flag(true),
     enable_checkpointing: flag(true),
     precision: choice(PRECISIONS, "32", PRECISION_NAMES),
+    deterministic: flag(false),
+    tf32: flag(false),
     executor: optional(text("")),
     device: text("cpu"),
     libtorch: optional(text("")),

@@ -34,12 +34,25 @@ export interface ParallelSizes {
   readonly accumulateGradBatches?: number;
 }
 
+type SizeNames = Readonly<Record<"devices" | "numNodes" | "accumulateGradBatches", string>>;
+
+const OPTION_NAMES: SizeNames = {
+  devices: "devices",
+  numNodes: "numNodes",
+  accumulateGradBatches: "accumulateGradBatches",
+};
+
 /**
  * @param worldSize processes that there are
+ * @param names what the user calls the options. Default: as they are called here
  * @throws InvalidArgumentError when `devices * numNodes` says something else (1 says nothing),
  *   UnsupportedFeatureError for a divided model
  */
-export function assertRanks(options: ParallelSizes, worldSize: number): void {
+export function assertRanks(
+  options: ParallelSizes,
+  worldSize: number,
+  names: SizeNames = OPTION_NAMES,
+): void {
   for (const name of ["tensorModelParallelSize", "pipelineModelParallelSize"] as const) {
     const size = options[name] ?? 1;
     if (size === 1) continue;
@@ -51,12 +64,18 @@ export function assertRanks(options: ParallelSizes, worldSize: number): void {
   const processes = devices * numNodes;
   if (processes === 1 || processes === worldSize) return;
   const started = worldSize === 1 ? "this process is alone" : `${worldSize} processes were started`;
-  const message = `devices is ${devices}, numNodes ${numNodes}: ${processes} processes, but ${started}`;
+  const given = [
+    ...(devices === 1 ? [] : [{ name: names.devices, size: devices }]),
+    ...(numNodes === 1 ? [] : [{ name: names.numNodes, size: numNodes }]),
+  ];
+  const sizes = given.map(({ name, size }) => `${name} is ${size}`).join(", ");
+  const message = `${sizes}: ${processes} processes, but ${started}`;
+  const ones = given.map(({ name }) => `${name} 1`).join(", ");
   throw new InvalidArgumentError("devices", devices, message, {
     suggestions: [
       `mpirun -n ${processes} scdl train ...`,
       `torchrun --no-python --nnodes ${numNodes} --nproc-per-node ${devices} scdl train ...`,
-      `in one process: devices 1, numNodes 1 and accumulateGradBatches ${accumulated * processes} keep the global batch`,
+      `in one process: ${ones} and ${names.accumulateGradBatches} ${accumulated * processes} keep the global batch`,
     ],
   });
 }

@@ -216,7 +216,7 @@ test.each(["devices", "numNodes"] as const)(
       suggestions: [
         "mpirun -n 8 scdl train ...",
         expect.stringContaining("torchrun --no-python"),
-        "in one process: devices 1, numNodes 1 and accumulateGradBatches 16 keep the global batch",
+        `in one process: ${name} 1 and accumulateGradBatches 16 keep the global batch`,
       ],
     });
     expect(existsSync(folder)).toBe(false);

@@ -102,6 +102,16 @@ describe("loadRunConfig", () => {
     ]);
   });
 
+  test("TF32 on the CPU is a warning, and not in the configuration that is kept", () => {
+    const warnings: string[] = [];
+    const text = (device: string) =>
+      `training_config: {device: ${device}, tf32: true, deterministic: true}\n`;
+    const { training_config } = load(text("cpu"), { onWarning: (said) => warnings.push(said) });
+    expect(training_config).toMatchObject({ tf32: false, deterministic: true });
+    expect(warnings).toEqual(["training_config.tf32: device cpu has no TF32; cuda would take it"]);
+    expect(load(text("cuda")).training_config.tf32).toBe(true);
+  });
+
   test.each([
     ["data_config: {micro_batch_size: 0}", "a whole number of 1 or more, found 0"],
     ["data_config: {micro_batch_size: 1.5}", "micro_batch_size"],

@@ -35,6 +35,8 @@ const OTHERS = {
   "training_config.device": "cuda:1",
   "training_config.libtorch": "venv",
   "training_config.precision": "16-mixed",
+  "training_config.deterministic": true,
+  "training_config.tf32": true,
   "bionemo_model_config.initial_ckpt_skip_keys_with_these_prefixes": ["lm_head"],
   "training_config.threads": 1,
   "optim_config.lr": 0.5,
