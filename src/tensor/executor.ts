@@ -48,7 +48,7 @@ export interface Executor extends AsyncDisposable {
    * it was not asked for with `countMemory`.
    */
   takeMemoryUse?(): Promise<MemoryUse | null>;
-  /** Frees programs, states and threads; pending runs reject. */
+  /** Frees programs, states and threads; pending runs reject, and so does all that is asked for later. */
   close(): Promise<void>;
 }
 
@@ -123,6 +123,6 @@ export interface ParameterState extends AsyncDisposable {
   shareGradients?(ranks: Communicator): Promise<GradientSums | null>;
   /** Clips by the global norm, applies the optimizer to every trained parameter. Gradients stay. */
   update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult>;
-  /** Frees its memory. */
+  /** Frees its memory; nothing is to be done, and nothing is thrown, where the executor was closed. */
   close(): Promise<void>;
 }

@@ -58,6 +58,11 @@ export class RequestThread<
     this.#worker.on("exit", () => this.#fail(ended));
   }
 
+  /** Whether it has ended or is about to: it answers nothing, and its memory is gone. */
+  get isEnded(): boolean {
+    return this.#failure !== null;
+  }
+
   send<K extends R["kind"]>(request: Extract<R, { kind: K }>): Promise<A[K]> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
     const envelope: Envelope<R> = { id: this.#ids++, request };

@@ -1,3 +1,4 @@
+import type { ScdlError } from "../../formats/common/errors.ts";
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
 import { outOfMemoryOf } from "../tensor/out-of-memory.ts";
 import { BatchRunner } from "./batch-runner.ts";
@@ -19,7 +20,13 @@ import { RunPlace } from "./run-place.ts";
 import { momentsOf, resumeRun } from "./runs/resumed-run.ts";
 import { StepsInFlight } from "./steps-in-flight.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
-import { dataEnded, lossNotFinite, memoryMissing, type StoppedRun } from "./training-error.ts";
+import {
+  dataEnded,
+  lossNotFinite,
+  memoryMissing,
+  type StoppedRun,
+  trainerClosed,
+} from "./training-error.ts";
 import { validate } from "./validation.ts";
 
 const CHOICE = "to choose checkpoints by";
@@ -55,6 +62,8 @@ export class Trainer<B> implements AsyncDisposable {
   readonly #place = new RunPlace();
   readonly #replicas: Replicas;
   readonly #shards: OptimizerShards | null;
+  /** Of `fit()`: what it rejects with once the trainer was closed under it. */
+  #closed: ScdlError | null = null;
 
   /** @throws InvalidArgumentError for options that do not exist, of another kind or out of range */
   constructor(options: TrainerOptions<B>) {
@@ -88,12 +97,16 @@ export class Trainer<B> implements AsyncDisposable {
    * @throws TrainingError when a loss or a gradient is not finite (checkpoints stay as they are),
    *   the data ends or memory does not suffice; IncompatibleError for a checkpoint of another model, other data or another seed;
    *   FormatError for a damaged one; StorageError when a checkpoint cannot be written; RankError when
-   *   another rank is lost or has failed; what the data module throws.
+   *   another rank is lost or has failed; ScdlError "closed" when the trainer was closed meanwhile;
+   *   what the data module throws.
    */
   async fit({ signal }: FitOptions = {}): Promise<FitResult> {
+    this.#closed = null;
     try {
       return await this.#fit(signal);
-    } catch (thrown) {
+    } catch (caught) {
+      // What went wrong afterwards did so because the weights are gone.
+      const thrown = this.#closed ?? caught;
       const missing = outOfMemoryOf(thrown);
       const error = missing === null ? thrown : await memoryMissing(missing, this.#stopped);
       this.#replicas.abort(error);
@@ -106,8 +119,16 @@ export class Trainer<B> implements AsyncDisposable {
     return (await this.#state?.read("values")) ?? new Map();
   }
 
-  /** Frees the weights; executor, data and loggers stay the caller's. */
+  /**
+   * Frees the weights; executor, data and loggers stay the caller's. A `fit()` that is not through
+   * rejects.
+   */
   async close(): Promise<void> {
+    this.#closed = trainerClosed();
+    await this.#free();
+  }
+
+  async #free(): Promise<void> {
     const state = this.#state;
     this.#state = null;
     if (state !== null) await this.#replicas.ended(state.close());
@@ -124,6 +145,7 @@ export class Trainer<B> implements AsyncDisposable {
       this.#clock.charge("setup");
       if (this.#place.validationDue && !this.#replicas.isStopped) await this.#afterStep(runner);
       if (!this.#isOver) await this.#steps(runner);
+      this.#requireOpen();
       await this.#save();
       await this.#saver?.finish();
     } finally {
@@ -150,12 +172,14 @@ export class Trainer<B> implements AsyncDisposable {
     });
     await data.setup("fit");
     this.#earlyStopping?.requireMetric(this.#validates);
-    await this.close();
+    await this.#free();
     const state = await newWeights(executor, model, {
       seed,
       ...(weights === undefined ? {} : { weights }),
     });
     this.#state = state;
+    if (this.#closed !== null) await this.#free();
+    this.#requireOpen();
     const said = await this.#replicas.connect(state);
     const checkpoint = await this.#resume(state, seed);
     const { path = null, notes = [] } = checkpoint ?? {};
@@ -235,6 +259,7 @@ export class Trainer<B> implements AsyncDisposable {
     try {
       for await (const batch of epochsOf(loader, this.#place, ended)) {
         this.#clock.charge("data");
+        this.#requireOpen();
         await steps.take(batch);
         if (steps.areSeen) await this.#afterStep(runner);
         this.#saver?.check();
@@ -322,6 +347,10 @@ export class Trainer<B> implements AsyncDisposable {
     await this.#saver?.save(() => snapshot(place, { ...this.#options, ...more }));
     this.#place.isSaved = true;
     this.#clock.charge("checkpoint");
+  }
+
+  #requireOpen(): void {
+    if (this.#closed !== null) throw this.#closed;
   }
 
   get #stopped(): StoppedRun {

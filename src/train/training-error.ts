@@ -62,6 +62,13 @@ export async function lossNotFinite(what: string, run: StoppedRun): Promise<Trai
   return new TrainingError("loss-not-finite", message, given);
 }
 
+/** Of `fit()` when its trainer is closed before it is through. */
+export function trainerClosed(): ScdlError {
+  return new ScdlError("closed", "the trainer was closed while it trained", {
+    suggestions: ["wait for fit() before it is closed; a signal ends it with a checkpoint"],
+  });
+}
+
 /** @param missing an error of the code "out-of-memory" */
 export async function memoryMissing(missing: ScdlError, run: StoppedRun): Promise<TrainingError> {
   const { step, saver, microBatchSize, parameters, hasWeights } = run;

@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from "../../../formats/common/errors.ts";
+import { executorClosed } from "../closed-executor.ts";
 import type {
   CompileOptions,
   Executable,
@@ -15,7 +15,10 @@ import { DeviceState } from "./state.ts";
 import type { GradientMemory } from "./sums/gradient-sums.ts";
 
 /** Who answers: a thread, or a test in its place. */
-type Requests<D extends Description> = Pick<RequestThread<Request, Answers<D>>, "send" | "close">;
+type Requests<D extends Description> = Pick<
+  RequestThread<Request, Answers<D>>,
+  "send" | "close" | "isEnded"
+>;
 
 /**
  * What executors have in common whose states lie on a device: a thread has the runtime, the programs
@@ -31,6 +34,7 @@ export abstract class DeviceExecutor<D extends Description> implements Executor 
   readonly #programs = new Map<Program, number>();
   readonly #cachedPrograms: number;
   #ids = 0;
+  #isClosed = false;
 
   protected constructor(thread: Requests<D>, settings: ExecutorSettings, cachedPrograms = 8) {
     this.thread = thread;
@@ -40,6 +44,7 @@ export abstract class DeviceExecutor<D extends Description> implements Executor 
 
   async compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
     options.signal?.throwIfAborted();
+    if (this.#isClosed) throw executorClosed(this.name);
     this.load(program);
     return { program };
   }
@@ -72,9 +77,9 @@ export abstract class DeviceExecutor<D extends Description> implements Executor 
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#programs.clear();
-    const reason = new InvalidArgumentError("executor", this.name, "the executor was closed");
-    await this.thread.close(reason);
+    await this.thread.close(executorClosed(this.name));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

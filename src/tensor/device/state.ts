@@ -19,7 +19,7 @@ import { openSums } from "./sums/open-sums.ts";
 
 /** What a state needs of its executor. */
 export interface StateOwner {
-  readonly thread: Pick<RequestThread<Request, Answers>, "send">;
+  readonly thread: Pick<RequestThread<Request, Answers>, "send" | "isEnded">;
   /** The number under which the thread knows a program, which is sent to it if it is not there. */
   load(program: Executable["program"]): number;
   /** Null where gradients of its states cannot be added up where they lie. */
@@ -126,9 +126,14 @@ export class DeviceState implements ParameterState {
   async close(): Promise<void> {
     const sums = this.#sums;
     await sums?.close();
-    const dropped = this.#owner.thread.send<"drop">({ kind: "drop", state: this.#id });
+    const { thread } = this.#owner;
+    if (thread.isEnded) return;
+    const dropped = thread.send<"drop">({ kind: "drop", state: this.#id });
     // A device that hangs frees nothing; whoever asked it for something was told why.
-    await (sums?.unlessLost(dropped).catch(() => {}) ?? dropped);
+    const freed = sums?.unlessLost(dropped).catch(() => {}) ?? dropped;
+    await freed.catch((error: unknown) => {
+      if (!thread.isEnded) throw error;
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

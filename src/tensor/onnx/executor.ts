@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
+import { executorClosed } from "../closed-executor.ts";
 import type {
   CompileOptions,
   Executable,
@@ -63,6 +64,7 @@ export class OnnxExecutor implements Executor {
     parameters: readonly NamedValue[],
     options: StateOptions = {},
   ): Promise<ParameterState> {
+    if (this.#closed) throw executorClosed(this.name);
     return new OnnxState(this, this.#ids++, new HostState(parameters, options));
   }
 
@@ -96,8 +98,7 @@ export class OnnxExecutor implements Executor {
   async close(): Promise<void> {
     this.#closed = true;
     this.#programs.clear();
-    const reason = new InvalidArgumentError("executor", this.name, "the executor was closed");
-    await Promise.all(this.#workers.map((worker) => worker.close(reason)));
+    await Promise.all(this.#workers.map((worker) => worker.close(executorClosed(this.name))));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

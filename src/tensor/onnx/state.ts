@@ -103,7 +103,9 @@ export class OnnxState implements ParameterState {
     await this.#inOrder(() =>
       Promise.all(
         [...this.#attached].map((thread) =>
-          thread.send<"detach">({ kind: "detach", state: this.#id }),
+          thread.send<"detach">({ kind: "detach", state: this.#id }).catch((error: unknown) => {
+            if (!thread.isEnded) throw error;
+          }),
         ),
       ),
     );

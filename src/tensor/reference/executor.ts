@@ -1,4 +1,5 @@
 import { checkInputs } from "../check-inputs.ts";
+import { executorClosed } from "../closed-executor.ts";
 import type {
   Executable,
   Executor,
@@ -21,6 +22,7 @@ import { evaluate } from "./evaluate.ts";
 export class ReferenceExecutor implements Executor {
   readonly name = "reference";
   readonly settings: ExecutorSettings;
+  #isClosed = false;
 
   /** @throws UnsupportedFeatureError for what plain loops cannot do */
   constructor(options: ExecutorOptions = {}) {
@@ -28,6 +30,7 @@ export class ReferenceExecutor implements Executor {
   }
 
   async compile(program: Program): Promise<Executable> {
+    this.requireOpen();
     return { program };
   }
 
@@ -35,18 +38,30 @@ export class ReferenceExecutor implements Executor {
     parameters: readonly NamedValue[],
     options: StateOptions = {},
   ): Promise<ParameterState> {
-    return new ReferenceState(new HostState(parameters, options));
+    this.requireOpen();
+    return new ReferenceState(this, new HostState(parameters, options));
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#isClosed = true;
+  }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** @throws InvalidArgumentError after {@link close} */
+  requireOpen(): void {
+    if (this.#isClosed) throw executorClosed(this.name);
+  }
 }
 
 class ReferenceState implements ParameterState {
+  readonly #executor: ReferenceExecutor;
   readonly #host: HostState;
 
-  constructor(host: HostState) {
+  constructor(executor: ReferenceExecutor, host: HostState) {
+    this.#executor = executor;
     this.#host = host;
   }
 
@@ -82,6 +97,7 @@ class ReferenceState implements ParameterState {
     inputs: RunInputs,
     options: RunOptions = {},
   ): Promise<RunOutputs> {
+    this.#executor.requireOpen();
     checkInputs(program, inputs);
     const { seed = 0, step = 0, microBatch = 0 } = options;
     const parameters = Object.fromEntries(this.#host.views("values"));
@@ -103,6 +119,7 @@ class ReferenceState implements ParameterState {
   }
 
   async update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
+    this.#executor.requireOpen();
     return updateHost(this.#host, optimizer, options);
   }
 

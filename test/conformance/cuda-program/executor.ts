@@ -41,10 +41,18 @@ export class SimulatedGpu extends DeviceExecutor<TorchDescription> {
       },
     };
     const session = new DeviceSession(() => new TorchRuntime(settings, binding));
+    let ended: Error | null = null;
     const requests = {
-      // proof: the session answers a request by its kind
-      send: async (request: Request) => (await session.handle(request)) as never,
-      close: async () => {},
+      send: async (request: Request) => {
+        if (ended !== null) throw ended;
+        return (await session.handle(request)) as never; // proof: it answers a request by its kind
+      },
+      close: async (reason: Error) => {
+        ended = reason;
+      },
+      get isEnded(): boolean {
+        return ended !== null;
+      },
     };
     super(requests, executorSettings("cuda", options));
     this.binding = binding;

@@ -51,6 +51,26 @@ export function executorSuite(open: () => Promise<Executor>, { tolerance }: Suit
   const opened = open();
   afterAll(async () => (await opened).close());
 
+  test("a closed executor refuses what is asked for, and its states close in silence", async () => {
+    const executor = await open();
+    const program = goldenProgram(goldens.cases[0] as (typeof goldens.cases)[number]); // proof: there are some
+    const { parameters } = program;
+    const state = await executor.createState(parameters);
+    const other = await executor.createState(parameters);
+    await executor.compile(program);
+    const pending = other.zeroGradients().catch(() => {});
+    await executor.close();
+    await pending;
+    const closed = { name: "InvalidArgumentError", message: "the executor was closed" };
+    await expect(executor.compile(program)).rejects.toMatchObject(closed);
+    await expect(executor.createState(parameters)).rejects.toMatchObject(closed);
+    const update = state.update({ kind: "adamw" }, { step: 1, learningRate: 0.1 });
+    await expect(update).rejects.toMatchObject(closed);
+    await state.close();
+    await other[Symbol.asyncDispose]();
+    await executor.close();
+  });
+
   describe("operations equal torch in float64", () => {
     test.each(goldens.cases.map((golden, at) => [`${at} ${golden.name}`, golden] as const))(
       "%s",

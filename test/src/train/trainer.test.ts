@@ -1,10 +1,12 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { expect, test } from "vitest";
+import { openExecutor } from "../../../src/tensor/index.ts";
 import { CheckpointFiles } from "../../../src/train/checkpoints/checkpoint-files.ts";
 import { constantSchedule } from "../../../src/train/schedule.ts";
+import { Trainer } from "../../../src/train/trainer.ts";
 import type { TrainerOptions } from "../../../src/train/trainer-options.ts";
 import type { TrainingError } from "../../../src/train/training-error.ts";
-import { type DigitBatch, DigitModel } from "./digits.fixture.ts";
+import { type DigitBatch, DigitDataModule, DigitModel } from "./digits.fixture.ts";
 import { errorOf, losses, newFolder, run } from "./digits-run.fixture.ts";
 
 test("a run that was stopped at any step and goes on is the run that never stopped", async () => {
@@ -289,4 +291,52 @@ test("a metric that no checkpoint ever has is named, with the nearest", async ()
   expect(early.newest()).toBeNull();
   const good = new CheckpointFiles(newFolder(), { monitor: "val_accuracy" });
   expect((await run({ checkpoints: good, model: told })).result.checkpoint).toContain("accuracy=");
+});
+
+test("a trainer that is closed while it trains ends fit() with an error of its own", async () => {
+  for (const closesAt of [0, 1, 3]) {
+    await using executor = await openExecutor("reference");
+    await using data = new DigitDataModule({ maxSteps: 12 });
+    const folder = newFolder();
+    let steps = 0;
+    const closed: Promise<void>[] = [];
+    const close = (step: number) => {
+      if (step === closesAt) closed.push(trainer[Symbol.asyncDispose]());
+    };
+    const trainer = new Trainer<DigitBatch>({
+      ...{ model: new DigitModel(), executor, data, maxSteps: 12 },
+      ...{ optimizer: { kind: "sgd" }, schedule: () => 0.1 },
+      checkpoints: new CheckpointFiles(folder),
+      observer: {
+        started: () => close(0),
+        trained: ({ step }) => {
+          steps += 1;
+          close(step);
+        },
+      },
+    });
+    await expect(trainer.fit()).rejects.toMatchObject({
+      code: "closed",
+      message: "the trainer was closed while it trained",
+    });
+    await Promise.all(closed);
+    expect(closed).toHaveLength(1);
+    expect(steps).toBe(closesAt);
+    expect(existsSync(folder)).toBe(false);
+  }
+});
+
+test("what went wrong is not hidden by closing a trainer after its executor", async () => {
+  const executor = await openExecutor("onnx", { threads: 1 });
+  await using data = new DigitDataModule({ maxSteps: 12 });
+  const trains = async () => {
+    await using trainer = new Trainer<DigitBatch>({
+      ...{ model: new DigitModel(), executor, data, maxSteps: 12 },
+      ...{ optimizer: { kind: "sgd" }, schedule: () => 0.1 },
+    });
+    await trainer.fit();
+    await executor.close();
+    throw new Error("the real one");
+  };
+  await expect(trains()).rejects.toThrow(/^the real one$/);
 });
