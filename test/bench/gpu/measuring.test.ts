@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { bars, type Row } from "./bars.ts";
+import { gpuOptions, usageText } from "./options.ts";
 import { Programs } from "./programs.ts";
 import { page } from "./report.ts";
 
@@ -101,4 +102,26 @@ test("the page says what it is of, every bar, and what failed", () => {
   const failed = page([{ part: "8M", program: "scdl", error: "no | kernel" }]);
   expect(failed).toContain("- 8M scdl: no | kernel");
   expect(failed.match(/\| not measured \|/g)?.length).toBe(bars([]).length);
+});
+
+test("options are read, and what is none is told with all that there are", () => {
+  expect(gpuOptions(["--precision", "32", "--time-limit", "7", "smoke"])).toMatchObject({
+    ...{ device: "cuda", call: 1, precisions: ["32"], timeLimit: 7, totalLimit: 570 },
+    parts: ["smoke"],
+  });
+  expect(gpuOptions(["--help"])).toEqual({ error: null });
+  for (const [args, error] of [
+    [["--bogus"], "'--bogus'"],
+    [["--call"], "--call"],
+    [["--call", "9"], "--call 9: expected 0 to 3"],
+    [["--total-limit", "soon"], "--total-limit soon: expected seconds"],
+    [["--precision", "8"], "--precision 8: expected bf16-mixed or 32"],
+  ] as const) {
+    expect(gpuOptions(args)).toEqual({ error: expect.stringContaining(error) });
+  }
+  const text = usageText(["smoke", "8M"]);
+  for (const option of ["--call", "--out", "--total-limit", "--time-limit", "--precision"]) {
+    expect(text).toContain(option);
+  }
+  expect(text).toContain("parts: smoke, 8M");
 });

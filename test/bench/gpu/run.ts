@@ -1,53 +1,42 @@
 /**
- * Measures a device beside PyTorch with transformers: run.ts [--device cuda] [--call 1|2|3]
- * [--precision bf16-mixed] [--out DIR] [PART...]. Each program has a process and a time of its own: what
- * hangs, fails or has no time left is said, and the rest goes on. Rows go to DIR/results.jsonl as they
- * come, and to the page DIR/results.md after each part.
+ * Measures a device beside PyTorch with transformers; `--help` says what it takes. Each program has a
+ * process and a time of its own: what hangs, fails or has no time left is said, and the rest goes on.
+ * Rows go to DIR/results.jsonl as they come, and to the page DIR/results.md after each part.
  */
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import type { Row } from "./bars.ts";
+import { gpuOptions, usageText } from "./options.ts";
 import { partsOf } from "./parts.ts";
 import { Programs } from "./programs.ts";
 import { page, readRows } from "./report.ts";
-import { CALLS, GPU, PRECISIONS, TRIAL } from "./works.ts";
+import { CALLS, GPU, TRIAL } from "./works.ts";
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    device: { type: "string", default: "cuda" },
-    python: { type: "string", default: "python3" },
-    /** Which parts where none is named, see CALLS; 0 for all. */
-    call: { type: "string", default: "1" },
-    /** Of the steps that are measured: one of PRECISIONS, any number of times. */
-    precision: { type: "string", multiple: true, default: [PRECISIONS[0]] },
-    out: { type: "string", default: "." },
-    /** Seconds of one program, and of all. */
-    "time-limit": { type: "string", default: "100" },
-    "total-limit": { type: "string", default: "570" },
-  },
-});
-const { device, out } = values;
+const options = gpuOptions(process.argv.slice(2));
+if ("error" in options) {
+  const text = usageText(new Set(CALLS.flat()));
+  if (options.error === null) console.log(text);
+  else console.error(`${options.error}\n\n${text}`);
+  process.exit(options.error === null ? 0 : 2);
+}
+const { device, out, call, parts: positionals } = options;
 const isGpu = device.startsWith("cuda");
 // Threads of several libraries that wait for one another by spinning are slow on few cores.
 if (!isGpu) process.env["OMP_NUM_THREADS"] ??= "1";
-mkdirSync(out, { recursive: true });
 const results = join(out, "results.jsonl");
 const programs = new Programs({
-  python: values.python,
-  limitMs: Number(values["time-limit"]) * 1000,
-  totalMs: Number(values["total-limit"]) * 1000,
+  python: options.python,
+  limitMs: options.timeLimit * 1000,
+  totalMs: options.totalLimit * 1000,
 });
-const parts = partsOf({
-  ...{ programs, device, isGpu, works: isGpu ? GPU : TRIAL, precisions: values.precision, say },
-});
+const works = isGpu ? GPU : TRIAL;
+const parts = partsOf({ programs, device, isGpu, works, precisions: options.precisions, say });
 const unknown = positionals.find((name) => !parts.has(name));
 if (unknown !== undefined) {
-  console.log(`no part ${unknown}; there is ${[...parts.keys()].join(", ")}`);
+  console.error(`no part ${unknown}\n\n${usageText(parts.keys())}`);
   process.exit(2);
 }
-const call = Number(values.call);
+mkdirSync(out, { recursive: true });
 const ofCall = call === 0 ? [...new Set(CALLS.flat())] : (CALLS[call - 1] ?? []);
 const named = positionals.length > 0 ? positionals : ofCall;
 for (const name of named) {
