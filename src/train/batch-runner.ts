@@ -62,10 +62,10 @@ export class BatchRunner<B> {
   async accumulate(batch: B, step: number, ahead: number): Promise<() => Promise<BatchSums>> {
     const { model, state, seed, clock, replicas } = this.#options;
     const parts = this.#divide(batch);
-    clock.charge("host");
     const counts = parts.map((part) => model.lossCount(part));
+    clock.charge("host");
     const { all, begin } = await replicas.share(counts, batch);
-    clock.charge("exchange");
+    this.#chargeExchange();
     const factors = lossFactors(this.#options.lossReduction, all).slice(begin);
     const zeroed = state.zeroGradients();
     const runs: Promise<RunOutputs>[] = [];
@@ -91,17 +91,16 @@ export class BatchRunner<B> {
       tokens += model.tokenCount?.(part) ?? size.batch * size.length;
     }
     clock.charge("host");
-    await replicas.sumGradients(state);
+    await this.#sumGradients(zeroed);
     // The other ranks are told before they can know.
     if (lost.length > 0) throw lost[0];
-    clock.charge("exchange");
     const numbers = [this.#rows(batch), tokens, paddedTokens];
     return async () => {
       await zeroed;
       const sums = sumsOfOutputs(await Promise.all(runs));
       clock.charge("run");
       const summed = await replicas.sum(sums, numbers);
-      clock.charge("exchange");
+      this.#chargeExchange();
       return sumsOf(summed, total(all));
     };
   }
@@ -164,6 +163,27 @@ export class BatchRunner<B> {
     }
     clock.charge("profile");
     return { forward: took.forward, both: took.train };
+  }
+
+  /**
+   * Waits for the gradients of all ranks. Runs may not be done before: what this rank itself works
+   * meanwhile is no waiting for others.
+   *
+   * @param zeroed when the update before has been made
+   */
+  async #sumGradients(zeroed: Promise<void>): Promise<void> {
+    const { state, clock, replicas } = this.#options;
+    if (replicas.isAlone) return;
+    const summing = replicas.sumGradients(state);
+    summing.catch(() => {});
+    await replicas.unlessLost(zeroed).catch(() => {}); // its errors are seen with the sums
+    clock.charge("update");
+    clock.chargeWithTail("run", "exchange", await summing);
+  }
+
+  #chargeExchange(): void {
+    const { clock, replicas } = this.#options;
+    clock.charge(replicas.isAlone ? "host" : "exchange");
   }
 
   #divide(batch: B): readonly B[] {

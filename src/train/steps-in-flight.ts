@@ -127,8 +127,10 @@ export class StepsInFlight<B> {
     clock.charge("update");
     const loss = this.#lossOf(sums);
     if (result.applied) {
-      await shards?.shareValues(state);
-      clock.charge("exchange");
+      if (shards !== null) {
+        await shards.shareValues(state);
+        clock.charge("exchange");
+      }
       const { gradientNorm } = result;
       place.trained({ loss, learningRate, gradientNorm, rows: sums.rows, epoch: asked.epoch });
     }

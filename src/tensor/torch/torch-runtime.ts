@@ -105,7 +105,7 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
     },
     // A run in float16 may be made again.
     arm: (state) => state.buckets?.arm(this.#lossScale === null),
-    finish: (state) => state.buckets?.finish() ?? { buckets: 0, early: 0 },
+    finish: (state) => state.buckets?.finish() ?? { buckets: 0, early: 0, waitedMs: 0 },
   };
 
   afterRequest(): void {

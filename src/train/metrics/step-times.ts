@@ -8,9 +8,9 @@ export interface StepTimes {
   readonly host: number;
   /** Building and compiling programs. */
   readonly compile: number;
-  /** Programs: forward and backward. */
+  /** Programs: forward and backward, and what of the sums over the ranks goes on beside them. */
   readonly run: number;
-  /** Sums over the ranks, and waiting for the slowest. */
+  /** Waiting for the other ranks: for sums beyond the own work, and for the slowest. 0 without others. */
   readonly exchange: number;
   /** Clipping and optimizer. */
   readonly update: number;
@@ -52,6 +52,15 @@ export class StepClock {
   charge(part: StepPart): void {
     const now = this.#now();
     this.#times[part] += now - this.#at;
+    this.#at = now;
+  }
+
+  /** The last `tailMs` milliseconds of the time since the last call were spent on `tail`. */
+  chargeWithTail(part: StepPart, tail: StepPart, tailMs: number): void {
+    const now = this.#now();
+    const tailOnly = Math.min(Math.max(0, tailMs), now - this.#at);
+    this.#times[part] += now - this.#at - tailOnly;
+    this.#times[tail] += tailOnly;
     this.#at = now;
   }
 

@@ -135,21 +135,22 @@ export class Replicas {
     this.#sums?.begin();
   }
 
-  /** Adds up the gradients of all ranks in each of them: the same bits. After {@link beginSums}. */
-  async sumGradients(state: ParameterState): Promise<void> {
+  /**
+   * Adds up the gradients of all ranks in each of them: the same bits. After {@link beginSums}.
+   * @returns milliseconds at the end of it that were no work of this rank; Infinity: all of it
+   */
+  async sumGradients(state: ParameterState): Promise<number> {
     const ranks = this.#ranks;
-    if (ranks === null) return;
-    if (this.#sums !== null) {
-      await this.#sums.finish();
-      return;
-    }
+    if (ranks === null) return 0;
+    if (this.#sums !== null) return (await this.#sums.finish()).waitedMs;
     if (state.hostGradients !== null) {
       await ranks.allReduceSum([...state.hostGradients.values()]);
-      return;
+      return Number.POSITIVE_INFINITY;
     }
     const gradients = await state.read("gradients");
     await ranks.allReduceSum([...gradients.values()]);
     await state.write("gradients", gradients);
+    return Number.POSITIVE_INFINITY;
   }
 
   /** The result of a step's work, or at once the error of a rank that is lost. */

@@ -13,6 +13,11 @@ export interface SumReport {
   readonly buckets: number;
   /** Those that were begun before the backward pass had made its last gradient. */
   readonly early: number;
+  /**
+   * Milliseconds that the device's thread waited for sums after its own last gradient. With NCCL the device
+   * waits, and no thread does: next to nothing.
+   */
+  readonly waitedMs: number;
 }
 
 /**

@@ -68,8 +68,10 @@ export class GradientBuckets {
   finish(): SumReport {
     while (this.#next < this.#buckets.length) this.#start();
     this.#waiting = [];
+    const since = performance.now();
     this.#reducer.finish();
-    return { buckets: this.#buckets.length, early: this.#early };
+    const waitedMs = performance.now() - since;
+    return { buckets: this.#buckets.length, early: this.#early, waitedMs };
   }
 
   close(): void {
