@@ -16,10 +16,10 @@ import {
 import { ESM2_KEYS } from "../../train-keys.ts";
 
 export default class TrainEsm2 extends TrainCommand {
-  static override summary = "Train ESM-2 on this machine's CPU.";
+  static override summary = "Train ESM-2, on the CPU or on the device that --device names.";
   static override description =
     "Flags have the names and defaults of BioNeMo's train_esm2 where nothing else is said. Ctrl-C ends " +
-    "after the step in progress and writes a checkpoint; the same command with --resume-if-exists goes " +
+    "after the steps in progress and writes a checkpoint; the same command with --resume-if-exists goes " +
     "on, and the weights are those of a run that never stopped.";
   static override examples = [
     "<%= config.bin %> <%= command.id %> --data proteins.fasta --valid-share 0.05 --max-seq-length 128 --num-steps 200",

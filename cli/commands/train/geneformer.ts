@@ -16,10 +16,11 @@ import {
 import { GENEFORMER_KEYS } from "../../train-keys.ts";
 
 export default class TrainGeneformer extends TrainCommand {
-  static override summary = "Train Geneformer on cells, on this machine's CPU.";
+  static override summary =
+    "Train Geneformer on cells, on the CPU or on the device that --device names.";
   static override description =
     "Flags have the names and defaults of BioNeMo's train_geneformer where nothing else is said; the " +
-    "sizes, which it reads and forgets, count here. Ctrl-C ends after the step in progress and writes " +
+    "sizes, which it reads and forgets, count here. Ctrl-C ends after the steps in progress and writes " +
     "a checkpoint; the same command with --resume-if-exists goes on, and the weights are those of a " +
     "run that never stopped.";
   static override examples = [

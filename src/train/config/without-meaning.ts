@@ -23,7 +23,10 @@ const WITHOUT_MEANING: Readonly<Record<string, WithoutMeaning>> = {
   "parallel_config.ddp": { reason: "there is one way" },
   "parallel_config.remove_unused_parameters": { reason: "there are none" },
   "parallel_config.use_distributed_optimizer": NOT_DIVIDED,
-  "training_config.accelerator": { reason: "this runs on the CPU", usual: ["gpu", "cpu", "auto"] },
+  "training_config.accelerator": {
+    reason: "see training_config.device",
+    usual: ["gpu", "cpu", "auto"],
+  },
   "training_config.gc_interval": { reason: "memory is managed by Node", usual: [0] },
   "training_config.create_tflops_callback": {
     reason: "tokens per second are logged",

@@ -85,7 +85,7 @@ export interface TrainingRunOptions<B> extends TrainerExtras, ParallelSizes, Run
    * Rank 0 writes the folder. Default: this one alone.
    */
   readonly communicator?: Communicator;
-  /** Ends the run after the step in progress, with a checkpoint. */
+  /** Ends the run after the steps in progress, with a checkpoint. */
   readonly signal?: AbortSignal | undefined;
 }
 
