@@ -17,6 +17,7 @@ import { ModelPrograms } from "./model-programs.ts";
 import { OptimizerShards } from "./ranks/optimizer-shards.ts";
 import { Replicas } from "./ranks/replicas.ts";
 import { RunPlace } from "./run-place.ts";
+import { placeOf, requireModelMemory } from "./runs/model-memory.ts";
 import { momentsOf, resumeRun } from "./runs/resumed-run.ts";
 import { StepsInFlight } from "./steps-in-flight.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
@@ -173,6 +174,7 @@ export class Trainer<B> implements AsyncDisposable {
     await data.setup("fit");
     this.#earlyStopping?.requireMetric(this.#validates);
     await this.#free();
+    this.#requireMemory();
     const state = await newWeights(executor, model, {
       seed,
       ...(weights === undefined ? {} : { weights }),
@@ -347,6 +349,15 @@ export class Trainer<B> implements AsyncDisposable {
     await this.#saver?.save(() => snapshot(place, { ...this.#options, ...more }));
     this.#place.isSaved = true;
     this.#clock.charge("checkpoint");
+  }
+
+  /** On a GPU, of which the executor does not say the number, the weights alone. */
+  #requireMemory(): void {
+    const { model, executor, communicator, shardOptimizer } = this.#options;
+    const { parameters } = model;
+    const sharers = shardOptimizer === true ? (communicator?.worldSize ?? 1) : 1;
+    const place = placeOf({ device: executor.settings?.device ?? "" }, () => []);
+    requireModelMemory({ parameters, trains: true, sharers }, place);
   }
 
   #requireOpen(): void {

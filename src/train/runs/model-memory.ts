@@ -18,13 +18,16 @@ export interface ModelUse {
 /** What holds a model. */
 export interface ModelPlace {
   readonly host: MemoryBound;
-  /** Null where the device computes in the host's memory, or does not say how much it has. */
+  /** The host's where the device computes in it; null where nobody says how much it has. */
   readonly device: MemoryBound | null;
 }
 
 const FLOAT_BYTES = 4;
 /** More processes than anybody is sent to. */
 const MOST_SHARERS = 1024;
+
+/** Devices whose memory is the host's; others may have their own. */
+const IN_HOST = /^(cpu|torch-cpu|reference|tfjs:(cpu|wasm|node))$/;
 
 /** The memory behind a device of {@link RunDeviceOptions}. */
 export function placeOf(
@@ -33,7 +36,7 @@ export function placeOf(
 ): ModelPlace {
   const host = processMemory();
   const found = /^cuda(?::(\d{1,4}))?$/.exec(device);
-  if (found === null) return { host, device: null };
+  if (found === null) return { host, device: IN_HOST.test(device) ? host : null };
   // One that is not there is told when it is opened.
   const gpu = cuda()[Number(found[1] ?? 0)];
   if (gpu === undefined) return { host, device: null };
@@ -49,8 +52,7 @@ export function placeOf(
  */
 export function requireModelMemory(use: ModelUse, { host, device }: ModelPlace): void {
   const bytes = bytesOf(use);
-  const bound = device ?? host;
-  if (bytes.all > bound.bytes) throw tooLarge(use, bytes.all, bound);
+  if (device !== null && bytes.all > device.bytes) throw tooLarge(use, bytes.all, device);
   // Initial values, and those of a checkpoint, are made or read on the host.
   if (bytes.values > host.bytes) throw tooLarge({ ...use, trains: false }, bytes.values, host);
 }

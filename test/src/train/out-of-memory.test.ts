@@ -66,3 +66,20 @@ test("weights that do not fit are told apart from steps that do not", async () =
     suggestions: [expect.stringContaining("a smaller model"), "no checkpoint was written"],
   });
 });
+
+test("a model that is larger than the machine is refused before its weights are made", async () => {
+  await using executor = await openExecutor("reference");
+  let made = 0;
+  const createState = () => {
+    made += 1;
+    return Promise.reject(new Error("made"));
+  };
+  const parameters = new DigitModel().parameters.map((one) => ({ ...one, shape: [2 ** 40] }));
+  const model = Object.defineProperty(new DigitModel(), "parameters", { value: parameters });
+  const given = { model, executor: Object.assign(executor, { createState }) };
+  expect(await errorOf(() => run(given))).toMatchObject({
+    code: "out-of-memory",
+    message: expect.stringMatching(/parameters take at least \d+ TiB, .* has /),
+  });
+  expect(made).toBe(0);
+});

@@ -9,10 +9,10 @@ import {
 } from "../../../../src/train/runs/model-memory.ts";
 import { trainEsm2 } from "../../../../src/train/runs/train-esm2.ts";
 
-const host = (bytes: number): ModelPlace => ({
-  host: { bytes, owner: "this machine" },
-  device: null,
-});
+function host(bytes: number): ModelPlace {
+  const bound = { bytes, owner: "this machine" };
+  return { host: bound, device: bound };
+}
 
 /** Of 400 bytes, of which 100 are trained: 700 in training. */
 const parameters: readonly ParameterSpec[] = [
@@ -75,7 +75,13 @@ describe("a model and the memory for it", () => {
     });
     expect(placeOf({ device: "cuda" }, () => gpus).device?.bytes).toBe(8);
     expect(placeOf({ device: "cuda:2" }, () => gpus).device).toBeNull();
-    expect(placeOf({ device: "torch-cpu" }, () => gpus).device).toBeNull();
+    const { host: machine, device } = placeOf({ device: "torch-cpu" }, () => gpus);
+    expect(device).toBe(machine);
+    // It may have more than the host.
+    const unknown = placeOf({ device: "webgpu" }, () => gpus);
+    expect(unknown.device).toBeNull();
+    expect(errorOf({}, { ...host(400), device: null })).toBeNull();
+    expect(errorOf({}, { ...host(399), device: null })).not.toBeNull();
   });
 
   test("ESM-2 15B does not fit into 24 GiB, 650M does", () => {
