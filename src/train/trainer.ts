@@ -1,4 +1,5 @@
 import type { ScdlError } from "../../formats/common/errors.ts";
+import { RankError } from "../distributed/communicator.ts";
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
 import { outOfMemoryOf } from "../tensor/out-of-memory.ts";
 import { BatchRunner } from "./batch-runner.ts";
@@ -25,6 +26,7 @@ import {
   dataEnded,
   lossNotFinite,
   memoryMissing,
+  ranksApart,
   type StoppedRun,
   trainerClosed,
 } from "./training-error.ts";
@@ -108,6 +110,7 @@ export class Trainer<B> implements AsyncDisposable {
     } catch (caught) {
       // What went wrong afterwards did so because the weights are gone.
       const thrown = this.#closed ?? caught;
+      if (thrown instanceof RankError) throw ranksApart(thrown, this.#stopped);
       const missing = outOfMemoryOf(thrown);
       const error = missing === null ? thrown : await memoryMissing(missing, this.#stopped);
       this.#replicas.abort(error);

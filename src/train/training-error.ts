@@ -1,4 +1,5 @@
 import { ScdlError } from "../../formats/common/errors.ts";
+import { RankError, type RankErrorCode } from "../distributed/communicator.ts";
 import type { ParameterSpec } from "../models/model.ts";
 import type { CheckpointFiles } from "./checkpoints/checkpoint-files.ts";
 import type { CheckpointSaver } from "./checkpoints/checkpoint-saver.ts";
@@ -24,8 +25,7 @@ export class TrainingError extends ScdlError {
     },
   ) {
     const { step, checkpoint } = details;
-    const kept = checkpoint === null ? "no checkpoint was written" : `go on from ${checkpoint}`;
-    const suggestions = [...(details.suggestions ?? []), kept];
+    const suggestions = [...(details.suggestions ?? []), whereToGoOn(checkpoint)];
     super(code, message, { suggestions, cause: details.cause });
     this.step = step;
     this.checkpoint = checkpoint;
@@ -69,6 +69,16 @@ export function trainerClosed(): ScdlError {
   });
 }
 
+/** The same error with the newest checkpoint among its suggestions; only rank 0 knows it. */
+export function ranksApart(error: RankError, { saver }: StoppedRun): RankError {
+  if (saver === null) return error;
+  const { code, rank, message, suggestions } = error;
+  return new RankError(code as RankErrorCode, rank, message, {
+    cause: error,
+    suggestions: [...suggestions, whereToGoOn(saver.newest)],
+  });
+}
+
 /** @param missing an error of the code "out-of-memory" */
 export async function memoryMissing(missing: ScdlError, run: StoppedRun): Promise<TrainingError> {
   const { step, saver, microBatchSize, parameters, hasWeights } = run;
@@ -80,6 +90,10 @@ export async function memoryMissing(missing: ScdlError, run: StoppedRun): Promis
   return new TrainingError("out-of-memory", message, {
     ...{ step, checkpoint, suggestions, cause: missing },
   });
+}
+
+function whereToGoOn(checkpoint: string | null): string {
+  return checkpoint === null ? "no checkpoint was written" : `go on from ${checkpoint}`;
 }
 
 /** A checkpoint of the weights that the loss is of may be as bad as it. */
