@@ -1,6 +1,8 @@
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { NotFoundError, ScdlError } from "../../../formats/common/errors.ts";
+import { neededLibraries } from "../../../formats/elf/segments.ts";
 
 /** Bytes of what rank 0 makes and all ranks need to find each other. */
 export const NCCL_ID_BYTES = 128;
@@ -58,7 +60,7 @@ export interface NcclOptions {
 
 /**
  * Loads NCCL: the named one, that beside a PyTorch, or the system's.
- * @throws NotFoundError with the places that were tried
+ * @throws NotFoundError with the places that were tried, FormatError for a file that is cut off
  */
 export function loadNccl(options: NcclOptions = {}): NcclLibrary {
   const koffi: typeof import("koffi") = createRequire(import.meta.url)("koffi");
@@ -69,6 +71,8 @@ export function loadNccl(options: NcclOptions = {}): NcclLibrary {
       ? [...packages.map((at) => join(at, "nvidia/nccl/lib/libnccl.so.2")), "libnccl.so.2"]
       : [path];
   const [found] = places.flatMap((place) => {
+    // One that is cut off would end the process.
+    if (existsSync(place)) neededLibraries(place);
     try {
       return [{ place, library: koffi.load(place) }];
     } catch {

@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { loadNccl, NcclError, type NcclLibrary } from "../../../src/distributed/nccl/nccl.ts";
 import {
@@ -6,6 +7,8 @@ import {
   NcclCommunicator,
 } from "../../../src/distributed/nccl/nccl-communicator.ts";
 import { NcclLink } from "../../../src/distributed/nccl/nccl-link.ts";
+import { sharedLibrary } from "../../formats/elf/shared-library.fixture.ts";
+import { temporaryDirectory } from "../../helpers/bundle.ts";
 import { joinRanks } from "../../helpers/ranks.ts";
 import { HANDLE, recordedNccl } from "./recorded-nccl.fixture.ts";
 
@@ -21,6 +24,13 @@ test("without NCCL the error says where it was looked for", () => {
   expect(() => loadNccl({ libtorch })).toThrow(
     "/env/lib/python3.13/site-packages/nvidia/nccl/lib/libnccl.so.2",
   );
+});
+
+test("a library that is cut off is told, and not loaded", () => {
+  const bytes = sharedLibrary(["libc.so.6"]);
+  const cut = join(temporaryDirectory(), "libnccl.so.2");
+  writeFileSync(cut, bytes.subarray(0, bytes.length - 1));
+  expect(() => loadNccl({ path: cut })).toThrow(`${cut}: the library is cut off`);
 });
 
 // No GPU is needed: only the joining of a job asks for one.
