@@ -51,7 +51,9 @@ test("scdl train esm2 interrupted and gone on with gives the weights of the run 
   const [, last = ""] = /checkpoint (\S+)\n$/.exec(whole.stdout) ?? [];
   expect(last).toMatch(/whole\/checkpoints\/step=000060-val_loss=\d\.\d{4}$/);
   expect(stopped).toMatchObject({ code: 130, stderr: "" });
-  expect(stopped.stdout).toContain("\nstopping after the steps in progress; Ctrl-C again ends at once, ");
+  expect(stopped.stdout).toContain(
+    "\nstopping after the steps in progress; Ctrl-C again ends at once, ",
+  );
   expect(stopped.stdout).toMatch(/stopped after step \d+, .*\n/);
   expect(stopped.stdout).toMatch(/go on: the same command with --resume-if-exists\n$/);
   const [refused, gone] = [
