@@ -3,9 +3,8 @@ import { RankError } from "../distributed/communicator.ts";
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
 import { outOfMemoryOf } from "../tensor/out-of-memory.ts";
 import { BatchRunner } from "./batch-runner.ts";
-import { CheckpointSaver } from "./checkpoints/checkpoint-saver.ts";
-import { snapshot } from "./checkpoints/snapshot.ts";
-import { newWeights, storedCompanions } from "./checkpoints/training-weights.ts";
+import { RunCheckpoints } from "./checkpoints/run-checkpoints.ts";
+import { newWeights } from "./checkpoints/training-weights.ts";
 import { EarlyStopping } from "./early-stopping.ts";
 import { epochsOf } from "./epochs.ts";
 import type { FitOptions, FitResult } from "./fit-result.ts";
@@ -15,11 +14,11 @@ import { StepClock } from "./metrics/step-times.ts";
 import { microBatches, rowsOf } from "./micro-batches.ts";
 import { type Milestones, milestonesOf } from "./milestones.ts";
 import { ModelPrograms } from "./model-programs.ts";
+import { agreedOptions } from "./ranks/agreed-options.ts";
 import { OptimizerShards } from "./ranks/optimizer-shards.ts";
 import { Replicas } from "./ranks/replicas.ts";
 import { RunPlace } from "./run-place.ts";
 import { placeOf, requireModelMemory } from "./runs/model-memory.ts";
-import { momentsOf, resumeRun } from "./runs/resumed-run.ts";
 import { StepsInFlight } from "./steps-in-flight.ts";
 import { checkTrainerOptions, type TrainerOptions } from "./trainer-options.ts";
 import {
@@ -59,9 +58,7 @@ export class Trainer<B> implements AsyncDisposable {
   readonly #clock = new StepClock();
   readonly #log = new StepLog(this.#clock);
   #state: ParameterState | null = null;
-  #saver: CheckpointSaver | null = null;
-  /** Those of the weights to begin with, or of the checkpoint. */
-  #companions: ReadonlyMap<string, Float32Array>;
+  readonly #checkpoints: RunCheckpoints<B>;
   readonly #place = new RunPlace();
   readonly #replicas: Replicas;
   readonly #shards: OptimizerShards | null;
@@ -78,7 +75,6 @@ export class Trainer<B> implements AsyncDisposable {
     this.#replicas = new Replicas(options.communicator);
     const { logger: _logger, ...silent } = options;
     this.#options = this.#replicas.isFirst ? options : silent;
-    this.#companions = options.weights ?? new Map();
     const { communicator, shardOptimizer = false } = options;
     const isShared = shardOptimizer && communicator !== undefined && communicator.worldSize > 1;
     this.#shards = isShared ? new OptimizerShards(communicator, options.model.parameters) : null;
@@ -87,6 +83,14 @@ export class Trainer<B> implements AsyncDisposable {
     this.#optimizer = { noDecay: new Set(kept), ...options.optimizer };
     const { earlyStopping } = options;
     this.#earlyStopping = earlyStopping === undefined ? null : new EarlyStopping(earlyStopping);
+    this.#checkpoints = new RunCheckpoints(this.#options, {
+      optimizer: this.#optimizer,
+      place: this.#place,
+      milestones: this.#milestones,
+      earlyStopping: this.#earlyStopping,
+      replicas: this.#replicas,
+      shards: this.#shards,
+    });
   }
 
   /** Updates done. */
@@ -151,9 +155,9 @@ export class Trainer<B> implements AsyncDisposable {
       if (!this.#isOver) await this.#steps(runner);
       this.#requireOpen();
       await this.#save();
-      await this.#saver?.finish();
+      await this.#checkpoints.saver?.finish();
     } finally {
-      await this.#saver?.settle();
+      await this.#checkpoints.saver?.settle();
       this.#clock.charge("checkpoint");
     }
     return {
@@ -161,7 +165,9 @@ export class Trainer<B> implements AsyncDisposable {
       reason: this.#reason(),
       metrics: { ...this.#place.metrics },
       // No rank leaves before the last checkpoint is whole.
-      checkpoint: await this.#replicas.fromFirst(async () => this.#saver?.newest ?? null),
+      checkpoint: await this.#replicas.fromFirst(
+        async () => this.#checkpoints.saver?.newest ?? null,
+      ),
       times: this.#clock.times,
     };
   }
@@ -186,7 +192,7 @@ export class Trainer<B> implements AsyncDisposable {
     if (this.#closed !== null) await this.#free();
     this.#requireOpen();
     const said = await this.#replicas.connect(state);
-    const checkpoint = await this.#resume(state, seed);
+    const checkpoint = await this.#checkpoints.resume(state, seed);
     const { path = null, notes = [] } = checkpoint ?? {};
     observer?.started?.({ step: this.step, checkpoint: path, notes: [...said, ...notes] });
     return new BatchRunner({
@@ -201,34 +207,6 @@ export class Trainer<B> implements AsyncDisposable {
       replicas: this.#replicas,
       clock: this.#clock,
     });
-  }
-
-  async #resume(state: ParameterState, seed: number) {
-    const { checkpoints, resumeIfExists = true, asyncSave = true, observer } = this.#options;
-    const { isFirst } = this.#replicas;
-    const from = resumeIfExists && isFirst ? (checkpoints?.newest()?.path ?? null) : null;
-    if (checkpoints !== undefined && isFirst) {
-      this.#saver = new CheckpointSaver(checkpoints, {
-        isAsync: asyncSave,
-        newest: from,
-        onSaved: ({ step, path }) => observer?.saved?.({ step, path }),
-      });
-    }
-    const resume = {
-      state,
-      seed,
-      optimizer: this.#optimizer,
-      replicas: this.#replicas,
-      shards: this.#shards,
-    };
-    const run = await resumeRun(from, { ...this.#options, ...resume });
-    if (run === null) return null;
-    this.#place.resume(run);
-    if (from !== null) this.#companions = storedCompanions(from, this.#options.model);
-    if (run.progress.earlyStopping !== null) {
-      this.#earlyStopping?.loadState(run.progress.earlyStopping);
-    }
-    return run;
   }
 
   /** Batches to ask the executor for before the values of the first are there. */
@@ -267,7 +245,7 @@ export class Trainer<B> implements AsyncDisposable {
         this.#requireOpen();
         await steps.take(batch);
         if (steps.areSeen) await this.#afterStep(runner);
-        this.#saver?.check();
+        this.#checkpoints.saver?.check();
         if (this.#isOver) break;
       }
     } catch (error) {
@@ -338,19 +316,8 @@ export class Trainer<B> implements AsyncDisposable {
   }
 
   async #save(): Promise<void> {
-    const state = this.#state;
-    if (this.#options.checkpoints === undefined || state === null || this.#place.isSaved) return;
-    if (this.#place.divergedLoss !== null) return; // the last good one is where to go on
-    await this.#replicas.assertSameWeights(state, this.step);
-    const isEnd = this.#earlyStopping?.isOver === true;
-    const { step, validationDue } = this.#place;
-    const isStop = validationDue || !(this.#milestones.savesAfter(step) || isEnd);
-    const place = this.#place.state(isStop, this.#earlyStopping?.state() ?? null);
-    const optimizer = this.#optimizer;
-    const others = await this.#shards?.collect(state, momentsOf(optimizer));
-    const more = { state, optimizer, others, companions: this.#companions };
-    await this.#saver?.save(() => snapshot(place, { ...this.#options, ...more }));
-    this.#place.isSaved = true;
+    if (this.#state === null || this.#place.isSaved) return;
+    await this.#checkpoints.save(this.#state);
     this.#clock.charge("checkpoint");
   }
 
@@ -371,26 +338,7 @@ export class Trainer<B> implements AsyncDisposable {
     const { checkpoints, microBatchSize, model } = this.#options;
     const { parameters } = model;
     const hasWeights = this.#state !== null;
-    const told = { step: this.step, saver: this.#saver, checkpoints, microBatchSize };
+    const told = { step: this.step, saver: this.#checkpoints.saver, checkpoints, microBatchSize };
     return { ...told, parameters, hasWeights };
   }
-}
-
-/** What every rank must have alike. */
-function agreedOptions<B>(options: TrainerOptions<B>) {
-  const { model, maxSteps, schedule, optimizer, checkpoints } = options;
-  const { microBatchSize, maxGradientNorm, valCheckInterval, saveEveryNSteps, seed } = options;
-  const { profileStep, executor } = options;
-  return {
-    ...{ model: model.name, parameters: model.parameters.length, optimizer: optimizer.kind },
-    // Before what follows from the device.
-    ...executor.settings,
-    ...{ maxSteps, microBatchSize, maxGradientNorm, valCheckInterval, saveEveryNSteps, seed },
-    limitValBatches: options.limitValBatches,
-    ...{ profileStep, stepsInFlight: executor.stepsInFlight },
-    shardOptimizer: options.shardOptimizer === true,
-    earlyStopping: JSON.stringify(options.earlyStopping),
-    learningRate: `${schedule(0)} to ${schedule(maxSteps - 1)}`,
-    checkpoints: checkpoints !== undefined,
-  };
 }

@@ -15,7 +15,7 @@ export interface ResumedRun extends Pick<TrainerState, "step" | "epoch" | "consu
 }
 
 /** A run that all ranks go on with. */
-interface FoundRun extends ResumedRun {
+export interface FoundRun extends ResumedRun {
   readonly path: string;
 }
 
