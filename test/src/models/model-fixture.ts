@@ -113,7 +113,8 @@ export async function runModel<B>(
   for (const [name, value] of Object.entries(outputs)) builder.output(name, value);
   if (mode === "train" && loss !== null) addGradients(builder, loss);
   const program = builder.build();
-  await using executor = await openExecutor(options.executor ?? "reference", options);
+  const place = options.device === undefined ? {} : { device: options.device };
+  await using executor = await openExecutor(options.executor ?? "reference", place);
   await using state = await executor.createState(program.parameters);
   const used = program.parameters.map(({ name }) => name);
   await state.write("values", new Map([...weights].filter(([name]) => used.includes(name))));
