@@ -65,7 +65,7 @@ export interface FinetuneGeneformerOptions
   readonly experimentName?: string;
   /** Updates. Default 10,000. */
   readonly numSteps?: number;
-  /** Constant. Default 1e-4. */
+  /** Learning rate, constant unless a schedule is given. Default 1e-4. */
   readonly lr?: number;
   /** Cells run at a time. Default 4. */
   readonly microBatchSize?: number;
