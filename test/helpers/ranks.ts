@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
+import type { Communicator } from "../../src/distributed/communicator.ts";
 import { TcpCommunicator, type TcpOptions } from "../../src/distributed/tcp/tcp-communicator.ts";
 
 /** A port that was free a moment ago. */
@@ -23,4 +24,22 @@ export async function joinRanks(
       TcpCommunicator.join(point, { rank, worldSize, meetMs: 5000, ...options }),
     ),
   );
+}
+
+/** Does the same on every rank at once; what became of each, in their order. */
+export async function settledOnRanks<T>(
+  ranks: readonly Communicator[],
+  work: (communicator: Communicator) => Promise<T>,
+): Promise<PromiseSettledResult<T>[]> {
+  const results = await Promise.allSettled(ranks.map(work));
+  await Promise.all(ranks.map((one) => one.close()));
+  return results;
+}
+
+/** The values of all; the first error otherwise. */
+export function valuesOf<T>(results: readonly PromiseSettledResult<T>[]): T[] {
+  return results.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
 }

@@ -1,7 +1,7 @@
 /** Values of a configuration that no machine, or not this one, has the processors or memory for. */
 import { availableParallelism } from "node:os";
 import { InvalidArgumentError } from "../../../formats/common/errors.ts";
-import { processMemory } from "../../tensor/memory-limit.ts";
+import { type MemoryBound, processMemory } from "../../tensor/memory-limit.ts";
 import { mostThreads } from "../../tensor/threads.ts";
 import { memoryText } from "../smaller.ts";
 import { isInferring, networkOf, type RunModel } from "./run-kinds.ts";
@@ -9,19 +9,19 @@ import type { RunConfig } from "./sections.ts";
 
 export interface Machine {
   readonly processors: number;
-  readonly memoryBytes: number;
+  readonly memory: MemoryBound;
 }
 
 /** The machine that this process runs on. */
 export function thisMachine(): Machine {
-  return { processors: availableParallelism(), memoryBytes: processMemory().bytes };
+  return { processors: availableParallelism(), memory: processMemory() };
 }
 
 /** Tokens and labels. */
 const BYTES_OF_TOKEN = 8;
 const FLOAT_BYTES = 4;
 /** More than any GPU has. */
-const MOST_BYTES = 2 ** 40;
+const MOST: MemoryBound = { bytes: 2 ** 40, owner: "no device" };
 /** The shortest row: a token between that of the beginning and that of the end. */
 const SHORTEST = 3;
 
@@ -32,7 +32,7 @@ const SHORTEST = 3;
  */
 export function checkMachine(
   config: RunConfig,
-  { processors, memoryBytes }: Machine,
+  { processors, memory: host }: Machine,
   { model, nameOf }: { readonly model: RunModel; readonly nameOf: (key: string) => string },
 ): void {
   const { data_config: data, training_config: training, bionemo_model_config: sizes } = config;
@@ -55,16 +55,16 @@ export function checkMachine(
   const inHost = length * BYTES_OF_TOKEN;
   const hasOwnMemory = device !== "cpu" && device !== "torch-cpu";
   const bounds = [
-    ["data_config.micro_batch_size", rows, inModel, hasOwnMemory ? MOST_BYTES : memoryBytes],
-    ["data_config.micro_batch_size", rows, inHost, memoryBytes],
-    ["parallel_config.accumulate_grad_batches", rows * parts, inHost, memoryBytes],
+    ["data_config.micro_batch_size", rows, inModel, hasOwnMemory ? MOST : host],
+    ["data_config.micro_batch_size", rows, inHost, host],
+    ["parallel_config.accumulate_grad_batches", rows * parts, inHost, host],
   ] as const;
   for (const [key, count, bytes, memory] of bounds) {
-    if (count * bytes <= memory) continue;
+    if (count * bytes <= memory.bytes) continue;
     const value = key === "data_config.micro_batch_size" ? rows : parts;
     const message =
       `${nameOf(key)} ${value}: ${count} rows of ${length} tokens take at least ${memoryText(count * bytes)}, ` +
-      `${hasOwnMemory && memory === MOST_BYTES ? "no device has more than" : "this machine has"} ${memoryText(memory)}`;
+      `${memory.owner} has ${memory === MOST ? "more than " : ""}${memoryText(memory.bytes)}`;
     const lengthKey = isEsm2 ? "data_config.max_seq_length" : "data_config.seq_length";
     throw new InvalidArgumentError(key, value, message, {
       suggestions: [`a smaller ${nameOf(key)}`, `or a smaller ${nameOf(lengthKey)}`],

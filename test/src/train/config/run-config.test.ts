@@ -12,6 +12,8 @@ import { expandFileRange } from "../../../../src/train/config/file-range.ts";
 import { loadRunConfig, type RunConfigOptions } from "../../../../src/train/config/run-config.ts";
 import { temporaryDirectory } from "../../../helpers/bundle.ts";
 
+const small = { processors: 2, memory: { bytes: 2 ** 33, owner: "this machine" } };
+
 function load(text: string, options: Partial<RunConfigOptions> = {}) {
   const path = join(temporaryDirectory(), "run.yaml");
   writeFileSync(path, text);
@@ -165,17 +167,22 @@ describe("loadRunConfig", () => {
     ["experiment_config: {experiment_name: /tmp/a}", "expected a name"],
     ["experiment_config: {experiment_name: .}", "expected a name"],
   ])("%s is refused on a small machine by the key's name", (text, message) => {
-    const machine = { processors: 2, memoryBytes: 2 ** 33 };
-    const act = () => load(text, { machine, names: { "data_config.min_seq_length": "--min" } });
+    const act = () =>
+      load(text, { machine: small, names: { "data_config.min_seq_length": "--min" } });
     expect(act).toThrow(InvalidArgumentError);
     expect(act).toThrow(message);
   });
 
+  test("memory that is too small is told by its owner", () => {
+    const machine = { ...small, memory: { bytes: 2 ** 30, owner: "the group of this process" } };
+    const text = "data_config: {micro_batch_size: 2000000000}";
+    expect(() => load(text, { machine })).toThrow(/, the group of this process has 1\.0 GiB$/);
+  });
+
   test("what a small machine takes, and a name with a folder, is let through", () => {
-    const machine = { processors: 2, memoryBytes: 2 ** 33 };
     const text =
       "experiment_config: {experiment_name: group/run.1}\ntraining_config: {threads: 16}\n";
-    expect(load(text, { machine }).experiment_config.experiment_name).toBe("group/run.1");
+    expect(load(text, { machine: small }).experiment_config.experiment_name).toBe("group/run.1");
   });
 
   test("a section is not taken for an unknown key", () => {

@@ -11,7 +11,7 @@ import {
 } from "../../../../src/tensor/index.ts";
 import { Trainer } from "../../../../src/train/trainer.ts";
 import type { TrainerOptions } from "../../../../src/train/trainer-options.ts";
-import { joinRanks } from "../../../helpers/ranks.ts";
+import { joinRanks, settledOnRanks, valuesOf } from "../../../helpers/ranks.ts";
 import { LIBTORCH, TORCH_DEVICES } from "../../tensor/torch.fixture.ts";
 import {
   randomParameters,
@@ -64,19 +64,11 @@ async function run({ digits, precision, byHost = false, reports = [], ...given }
 
 async function runRanks(worldSize: number, of: (communicator: Communicator) => Run) {
   const ranks = await joinRanks(worldSize);
-  const results = await Promise.allSettled(
-    ranks.map((communicator) => run({ communicator, ...of(communicator) })),
-  );
-  await Promise.all(ranks.map((one) => one.close()));
-  return results;
+  return settledOnRanks(ranks, (communicator) => run({ communicator, ...of(communicator) }));
 }
 
 async function finishedRanks(worldSize: number, of: (communicator: Communicator) => Run) {
-  const results = await runRanks(worldSize, of);
-  return results.map((result) => {
-    if (result.status === "rejected") throw result.reason;
-    return result.value;
-  });
+  return valuesOf(await runRanks(worldSize, of));
 }
 
 /** Notes the reports of sums, or hides that there are any. */

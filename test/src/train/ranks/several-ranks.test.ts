@@ -13,7 +13,7 @@ import { CheckpointFiles } from "../../../../src/train/checkpoints/checkpoint-fi
 import type { Scalars } from "../../../../src/train/loggers/logger.ts";
 import { Trainer } from "../../../../src/train/trainer.ts";
 import type { TrainerOptions, TrainStep } from "../../../../src/train/trainer-options.ts";
-import { joinRanks } from "../../../helpers/ranks.ts";
+import { joinRanks, settledOnRanks, valuesOf } from "../../../helpers/ranks.ts";
 import {
   type DigitBatch,
   DigitDataModule,
@@ -76,19 +76,11 @@ async function run({ digits, stopAt, isOnDevice = false, ...more }: Run) {
 /** The same on several ranks; `of` has what differs on one of them. */
 async function runRanks(worldSize: number, of: (communicator: Communicator) => Run) {
   const ranks = await joinRanks(worldSize, { bucketFloats: 16 });
-  const results = await Promise.allSettled(
-    ranks.map((communicator) => run({ communicator, ...of(communicator) })),
-  );
-  await Promise.all(ranks.map((one) => one.close()));
-  return results;
+  return settledOnRanks(ranks, (communicator) => run({ communicator, ...of(communicator) }));
 }
 
 async function finishedRanks(worldSize: number, of: (communicator: Communicator) => Run) {
-  const results = await runRanks(worldSize, of);
-  return results.map((result) => {
-    if (result.status === "rejected") throw result.reason;
-    return result.value;
-  });
+  return valuesOf(await runRanks(worldSize, of));
 }
 
 async function failures(worldSize: number, of: (communicator: Communicator) => Run) {
