@@ -1,10 +1,12 @@
 /** A worker thread that answers requests one after another. */
-import { parentPort, Worker } from "node:worker_threads";
+import { parentPort, threadId, Worker, workerData } from "node:worker_threads";
 import {
   type ErrorMessage,
   errorFromMessage,
   errorToMessage,
 } from "../../formats/common/error-message.ts";
+import type { ThreadTurns } from "./thread-turns.ts";
+import { giveTurn, takeTurn } from "./thread-turns.ts";
 
 interface Envelope<R> {
   readonly id: number;
@@ -26,6 +28,28 @@ export class Late<A> {
   }
 }
 
+/** What a thread is started with. */
+interface ThreadData {
+  readonly settings: unknown;
+  /** 1 when requests that are not begun are to be dropped. */
+  readonly closing: Int32Array;
+  readonly turns: ThreadTurns | null;
+}
+
+export interface ThreadOptions {
+  /** What the thread finds by {@link threadSettings}. */
+  readonly settings?: unknown;
+  /** What requests reject with when the thread ends by itself. */
+  readonly ended: Error;
+  /**
+   * Closing waits for the request that the thread is at; those behind it are dropped. For libraries
+   * that end the process when their caller's thread is ended under them.
+   */
+  readonly endsItself?: boolean;
+  /** Threads that share it work on one request at a time between them, and end one at a time. */
+  readonly turns?: ThreadTurns;
+}
+
 interface Pending<A> {
   readonly resolve: (answer: A) => void;
   readonly reject: (error: Error) => void;
@@ -40,22 +64,31 @@ export class RequestThread<
   A extends Record<R["kind"], unknown>,
 > {
   readonly #worker: Worker;
+  readonly #endsItself: boolean;
+  readonly #exited: Promise<void>;
+  readonly #closing = new Int32Array(new SharedArrayBuffer(4));
   readonly #pending = new Map<number, Pending<A[R["kind"]]>>();
   #ids = 0;
   #failure: Error | null = null;
 
-  /**
-   * @param file the thread's module, which calls {@link serveRequests}
-   * @param settings its `workerData`
-   * @param ended what requests reject with when the thread ends by itself
-   */
-  constructor(file: URL, settings: unknown, ended: Error) {
+  /** @param file the thread's module, which calls {@link serveRequests} */
+  constructor(file: URL, { settings, ended, endsItself = false, turns }: ThreadOptions) {
+    const data: ThreadData = { settings, closing: this.#closing, turns: turns ?? null };
     // No inherited flags: a --import or --input-type of the parent must not reach the thread.
-    this.#worker = new Worker(file, { execArgv: [], workerData: settings });
-    this.#worker.unref();
-    this.#worker.on("message", (reply: Reply<A[R["kind"]]>) => this.#onReply(reply));
-    this.#worker.on("error", (error) => this.#fail(error));
-    this.#worker.on("exit", () => this.#fail(ended));
+    const worker = new Worker(file, { execArgv: [], workerData: data });
+    const { threadId: id } = worker;
+    worker.unref();
+    worker.on("message", (reply: Reply<A[R["kind"]]>) => this.#onReply(reply));
+    worker.on("error", (error) => this.#fail(error));
+    worker.on("exit", () => this.#fail(ended));
+    this.#worker = worker;
+    this.#endsItself = endsItself;
+    this.#exited = new Promise((resolve) => {
+      worker.once("exit", () => {
+        if (turns !== undefined) giveTurn(turns, id);
+        resolve();
+      });
+    });
   }
 
   /** Whether it has ended or is about to: it answers nothing, and its memory is gone. */
@@ -85,10 +118,20 @@ export class RequestThread<
     const late = new Promise<symbol>((resolve) => {
       limit.addEventListener("abort", () => resolve(hangs), { once: true });
     });
-    if ((await Promise.race([this.#worker.terminate(), late])) !== hangs) return;
+    if ((await Promise.race([this.#end(), late])) !== hangs) return;
     this.#worker.unref();
     // Node would wait for the thread, which nothing but the end of the process ends.
-    process.once("exit", () => process.kill(process.pid, "SIGKILL"));
+    const kill = () => process.kill(process.pid, "SIGKILL");
+    process.once("exit", kill);
+    this.#worker.once("exit", () => process.off("exit", kill));
+  }
+
+  #end(): Promise<unknown> {
+    if (!this.#endsItself) return this.#worker.terminate();
+    Atomics.store(this.#closing, 0, 1);
+    this.#worker.ref();
+    this.#worker.postMessage(null);
+    return this.#exited;
   }
 
   #onReply(reply: Reply<A[R["kind"]]>): void {
@@ -110,6 +153,11 @@ export class RequestThread<
 
 type Handle<R, A> = (request: R) => A | Late<A> | Promise<A | Late<A>>;
 
+/** In a thread: the settings it was started with. */
+export function threadSettings<S>(): S {
+  return (workerData as ThreadData).settings as S; // proof: the caller's own RequestThread
+}
+
 /**
  * The thread's side: works on every request by `handle`, one after another. Memory of an answer that
  * `moved` names goes over without a copy.
@@ -121,19 +169,30 @@ export function serveRequests<R, A>(
   handle: Handle<R, A>,
   moved: (answer: A) => readonly ArrayBuffer[] = () => [],
 ): void {
-  let last: Promise<void> = Promise.resolve();
-  parentPort?.on("message", ({ id, request }: Envelope<R>) => {
+  const { closing, turns } = workerData as ThreadData; // proof: RequestThread starts it so
+  const answer = async ({ id, request }: Envelope<R>) => {
     const reply = (answer: A) => parentPort?.postMessage({ id, answer }, [...moved(answer)]);
     const fail = (error: unknown) =>
       parentPort?.postMessage({ id, error: errorToMessage(error, name) });
-    last = last.then(async () => {
-      try {
-        const made = await handle(request);
-        if (made instanceof Late) made.answer.then(reply).catch(fail);
-        else reply(made);
-      } catch (error) {
-        fail(error);
-      }
-    });
+    if (Atomics.load(closing, 0) === 1) return;
+    if (turns !== null) takeTurn(turns, threadId);
+    try {
+      const made = await handle(request);
+      if (made instanceof Late) made.answer.then(reply).catch(fail);
+      else reply(made);
+    } catch (error) {
+      fail(error);
+    } finally {
+      if (turns !== null) giveTurn(turns, threadId);
+    }
+  };
+  const end = () => {
+    // What the thread leaves behind is freed after this; the turn is given up for it when it is gone.
+    if (turns !== null) takeTurn(turns, threadId);
+    process.exit();
+  };
+  let last: Promise<void> = Promise.resolve();
+  parentPort?.on("message", (message: Envelope<R> | null) => {
+    last = last.then(() => (message === null ? end() : answer(message)));
   });
 }

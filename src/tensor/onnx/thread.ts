@@ -7,6 +7,6 @@ export class OnnxThread extends RequestThread<Request, Answers> {
   constructor(settings: ThreadSettings) {
     const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
     const ended = new UnsupportedFeatureError("onnx", "the thread of ONNX Runtime has ended");
-    super(new URL(file, import.meta.url), settings, ended);
+    super(new URL(file, import.meta.url), { settings, ended, endsItself: true });
   }
 }

@@ -8,6 +8,6 @@ export class TfjsThread extends RequestThread<Request, Answers<TfjsDescription>>
   constructor(settings: TfjsSettings) {
     const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
     const ended = new UnsupportedFeatureError("tfjs", "the thread of TensorFlow.js has ended");
-    super(new URL(file, import.meta.url), settings, ended);
+    super(new URL(file, import.meta.url), { settings, ended });
   }
 }

@@ -8,6 +8,6 @@ export class TorchThread extends RequestThread<Request, Answers<TorchDescription
   constructor(settings: ThreadSettings) {
     const file = import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js";
     const ended = new UnsupportedFeatureError("torch", "the thread of libtorch has ended");
-    super(new URL(file, import.meta.url), settings, ended);
+    super(new URL(file, import.meta.url), { settings, ended });
   }
 }

@@ -6,8 +6,7 @@ import { RequestThread, serveRequests } from "../../../src/tensor/request-thread
 if (isMainThread) {
   const thread = new RequestThread<{ kind: "sleep"; seconds: number }, { sleep: null }>(
     new URL(import.meta.url),
-    null,
-    new Error("ended"),
+    { ended: new Error("ended") },
   );
   await thread.send({ kind: "sleep", seconds: 0 });
   const answer = thread.send({ kind: "sleep", seconds: 40 }).catch((error: Error) => error.message);

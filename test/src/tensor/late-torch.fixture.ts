@@ -20,7 +20,7 @@ export class LateTorch extends DeviceExecutor<TorchDescription> {
     };
     const file = new URL("./late-torch-worker.fixture.ts", import.meta.url);
     const ended = new Error("the thread has ended");
-    const thread = new RequestThread<Request, Answers<TorchDescription>>(file, settings, ended);
+    const thread = new RequestThread<Request, Answers<TorchDescription>>(file, { settings, ended });
     super(thread, executorSettings("torch-cpu", {}));
     this.stepsInFlight = stepsInFlight;
   }

@@ -1,5 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { openExecutor } from "../../../src/tensor/index.ts";
+import {
+  openExecutor,
+  type Program,
+  ProgramBuilder,
+  type Shape,
+  scale,
+} from "../../../src/tensor/index.ts";
 import { OnnxGraph } from "../../../src/tensor/onnx/graph.ts";
 import { WebGpuExecutor } from "../../../src/tensor/onnx/webgpu/executor.ts";
 import { GpuSessions } from "../../../src/tensor/onnx/webgpu/sessions.ts";
@@ -7,6 +13,12 @@ import { executorSuite } from "./executor.suite.ts";
 import { expectSteadyTensors } from "./live-tensors.fixture.ts";
 import { expectReferenceTraining } from "./train-transformer.fixture.ts";
 import { NO_WEBGPU, TITLE } from "./webgpu.fixture.ts";
+
+function doubling(shape: Shape): Program {
+  const builder = new ProgramBuilder();
+  builder.output("y", scale(builder.parameter("x", shape), 2));
+  return builder.build();
+}
 
 describe(TITLE, () => {
   if (NO_WEBGPU) {
@@ -29,6 +41,24 @@ describe(TITLE, () => {
       code: "webgpu",
       message: expect.stringContaining("assigned to the default CPU EP"),
     });
+  });
+
+  // One device and no lock in the library: two calls at once, or a thread ended in one, end the process.
+  test("executors work side by side, and are closed while they work", async () => {
+    const work = async (rounds: number) => {
+      for (let round = 0; round < rounds; round++) {
+        const executor = await WebGpuExecutor.open();
+        const program = doubling([2, 3 + round]);
+        const state = await executor.createState(program.parameters);
+        const run = () => executor.compile(program).then((made) => state.run(made, {}));
+        const runs = [run(), run()].map((made) => made.catch((error: Error) => error.message));
+        const first = round % 2 === 0 ? await runs[0] : undefined;
+        if (first !== undefined) expect(first).toEqual({ y: new Float32Array(6 + 2 * round) });
+        await executor.close();
+        await runs[1];
+      }
+    };
+    await Promise.all([work(6), work(6), work(6)]);
   });
 
   test("no step leaves a tensor behind, and closing frees all", async () => {
