@@ -30,9 +30,9 @@ export const TRAINER_FLAGS = {
   }),
   "early-stopping-mode": option({
     ...STOPPING,
-    options: ["min", "max"] as const,
-    default: "min",
-    summary: "Whether a smaller or a larger value is better.",
+    options: ["auto", "min", "max"] as const,
+    default: "auto",
+    summary: "Which value is better; auto: of accuracies and correlations the larger.",
   })(),
   "loss-reduction": option({
     ...STEPS,

@@ -1,6 +1,7 @@
 import { FormatError, InvalidArgumentError } from "../../formats/common/errors.ts";
 import { aNumber, aText, checkOptions, oneOf } from "../../formats/common/options.ts";
 import type { Scalars } from "./loggers/logger.ts";
+import { bestOf, type MonitorMode } from "./metrics/monitored-metric.ts";
 
 /** As PyTorch Lightning's `EarlyStopping`: looked at after each validation. */
 export interface EarlyStoppingOptions {
@@ -10,13 +11,18 @@ export interface EarlyStoppingOptions {
   readonly patience?: number;
   /** Less than this is no improvement. Default 0. */
   readonly minDelta?: number;
-  /** Whether a smaller or a larger value is better. Default "min". */
-  readonly mode?: "min" | "max";
+  /**
+   * Whether a smaller or a larger value is better. Default "auto": of accuracies and correlations the
+   * larger, of losses, perplexity and mse the smaller; of another metric it must be said.
+   */
+  readonly mode?: MonitorMode;
 }
 
 /** What of it a checkpoint keeps: JSON. */
 export interface EarlyStoppingState {
   readonly monitor: string;
+  /** Which value is the best; older checkpoints do not say. */
+  readonly mode?: "min" | "max";
   /** null before the first validation. */
   readonly best: number | null;
   /** Validations since. */
@@ -30,7 +36,7 @@ export class EarlyStopping {
   readonly monitor: string;
   readonly #patience: number;
   readonly #minDelta: number;
-  readonly #sign: 1 | -1;
+  readonly #mode: "min" | "max";
   #best: number | null = null;
   #wait = 0;
   #notFinite = false;
@@ -41,9 +47,9 @@ export class EarlyStopping {
       monitor: aText,
       patience: aNumber,
       minDelta: aNumber,
-      mode: oneOf("min", "max"),
+      mode: oneOf("auto", "min", "max"),
     });
-    const { monitor = "val_loss", patience = 3, minDelta = 0, mode = "min" } = options;
+    const { monitor = "val_loss", patience = 3, minDelta = 0, mode = "auto" } = options;
     if (!Number.isSafeInteger(patience) || patience < 1) {
       const message = `patience is ${patience}, expected a number of validations of at least 1`;
       throw new InvalidArgumentError("patience", patience, message);
@@ -55,7 +61,7 @@ export class EarlyStopping {
     this.monitor = monitor;
     this.#patience = patience;
     this.#minDelta = minDelta;
-    this.#sign = mode === "min" ? 1 : -1;
+    this.#mode = bestOf(monitor, mode, "earlyStopping");
   }
 
   get isOver(): boolean {
@@ -80,8 +86,9 @@ export class EarlyStopping {
         suggestions: [`there are ${Object.keys(metrics).join(", ")}`],
       });
     }
+    const sign = this.#mode === "min" ? 1 : -1;
     if (!Number.isFinite(value)) this.#notFinite = true;
-    else if (this.#best === null || this.#sign * value + this.#minDelta < this.#sign * this.#best) {
+    else if (this.#best === null || sign * value + this.#minDelta < sign * this.#best) {
       this.#best = value;
       this.#wait = 0;
     } else this.#wait++;
@@ -89,12 +96,13 @@ export class EarlyStopping {
 
   state(): EarlyStoppingState {
     const { monitor } = this;
-    return { monitor, best: this.#best, wait: this.#wait, notFinite: this.#notFinite };
+    const [mode, best, wait] = [this.#mode, this.#best, this.#wait];
+    return { monitor, mode, best, wait, notFinite: this.#notFinite };
   }
 
-  /** Goes on counting; that of another metric is left alone. */
-  loadState({ monitor, best, wait, notFinite }: EarlyStoppingState): void {
-    if (monitor !== this.monitor) return;
+  /** Goes on counting; that of another metric, or of its other end, is left alone. */
+  loadState({ monitor, mode = this.#mode, best, wait, notFinite }: EarlyStoppingState): void {
+    if (monitor !== this.monitor || mode !== this.#mode) return;
     this.#best = best;
     this.#wait = wait;
     this.#notFinite = notFinite;
@@ -104,15 +112,16 @@ export class EarlyStopping {
 /** A state read back from a file. @throws FormatError */
 export function readEarlyStoppingState(value: unknown, path: string): EarlyStoppingState {
   if (typeof value === "object" && value !== null) {
-    const { monitor, best, wait, notFinite } = value as Readonly<Record<string, unknown>>;
+    const { monitor, mode, best, wait, notFinite } = value as Readonly<Record<string, unknown>>;
     const isState =
       typeof monitor === "string" &&
+      (mode === undefined || mode === "min" || mode === "max") &&
       (best === null || typeof best === "number") &&
       typeof wait === "number" &&
       Number.isSafeInteger(wait) &&
       wait >= 0 &&
       typeof notFinite === "boolean";
-    if (isState) return { monitor, best, wait, notFinite };
+    if (isState) return { monitor, best, wait, notFinite, ...(mode === undefined ? {} : { mode }) };
   }
   throw new FormatError("damaged-checkpoint", "the state of early stopping is damaged", { path });
 }

@@ -68,9 +68,12 @@ export class Trainer<B> implements AsyncDisposable {
   /** @throws InvalidArgumentError for options that do not exist, of another kind or out of range */
   constructor(options: TrainerOptions<B>) {
     checkTrainerOptions(options);
-    const { checkpoints, model } = options;
-    if (checkpoints !== undefined && model.metrics !== undefined) {
-      requireMetricOf(model.metrics, checkpoints.monitor, CHOICE);
+    const { checkpoints, model, earlyStopping } = options;
+    this.#earlyStopping = earlyStopping === undefined ? null : new EarlyStopping(earlyStopping);
+    if (model.metrics !== undefined) {
+      const ending = this.#earlyStopping?.monitor;
+      if (checkpoints !== undefined) requireMetricOf(model.metrics, checkpoints.monitor, CHOICE);
+      if (ending !== undefined) requireMetricOf(model.metrics, ending, "to end early by");
     }
     this.#replicas = new Replicas(options.communicator);
     const { logger: _logger, ...silent } = options;
@@ -81,8 +84,6 @@ export class Trainer<B> implements AsyncDisposable {
     this.#milestones = milestonesOf(options);
     const kept = options.model.parameters.filter(({ decay }) => !decay).map(({ name }) => name);
     this.#optimizer = { noDecay: new Set(kept), ...options.optimizer };
-    const { earlyStopping } = options;
-    this.#earlyStopping = earlyStopping === undefined ? null : new EarlyStopping(earlyStopping);
     this.#checkpoints = new RunCheckpoints(this.#options, {
       optimizer: this.#optimizer,
       place: this.#place,

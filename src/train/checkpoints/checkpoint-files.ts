@@ -9,6 +9,7 @@ import {
   NotFoundError,
 } from "../../../formats/common/errors.ts";
 import { makeDirectories } from "../../../formats/common/make-directories.ts";
+import { bestOf, type MonitorMode } from "../metrics/monitored-metric.ts";
 import {
   type Checkpoint,
   removeCheckpoint,
@@ -30,8 +31,8 @@ export interface CheckpointFilesOptions extends WriteCheckpointOptions {
   readonly saveTopK?: number;
   /** The metric they are chosen by, and which is part of the name. Default "val_loss". */
   readonly monitor?: string;
-  /** Whether a smaller or a larger value is better. Default "min". */
-  readonly mode?: "min" | "max";
+  /** Whether a smaller or a larger value is better. Default "auto", as `earlyStopping` has it. */
+  readonly mode?: MonitorMode;
   /** Keep the newest as well, whatever its metric. Default true. */
   readonly saveLast?: boolean;
 }
@@ -45,12 +46,16 @@ export interface CheckpointInfo {
 /** The folder of one run's checkpoints. One process writes to it at a time. */
 export class CheckpointFiles {
   readonly directory: string;
-  readonly #options: Required<Omit<CheckpointFilesOptions, keyof WriteCheckpointOptions>>;
+  readonly #options: Required<
+    Omit<CheckpointFilesOptions, keyof WriteCheckpointOptions | "mode">
+  > & {
+    readonly mode: "min" | "max";
+  };
   readonly #writing: WriteCheckpointOptions;
 
-  /** @throws InvalidArgumentError when the options keep no checkpoint at all, or are none */
+  /** @throws InvalidArgumentError when the options keep no checkpoint at all, or say no mode of a metric */
   constructor(directory: string, options: CheckpointFilesOptions = {}) {
-    const { saveTopK = 2, monitor = "val_loss", mode = "min", saveLast = true } = options;
+    const { saveTopK = 2, monitor = "val_loss", mode = "auto", saveLast = true } = options;
     if (!Number.isSafeInteger(saveTopK) || saveTopK < -1) {
       const message = `saveTopK is ${saveTopK}, expected -1 (all) or a number of checkpoints`;
       throw new InvalidArgumentError("saveTopK", saveTopK, message);
@@ -61,7 +66,8 @@ export class CheckpointFiles {
       });
     }
     this.directory = directory;
-    this.#options = { saveTopK, monitor, mode, saveLast };
+    const best = bestOf(monitor, mode, "checkpoints");
+    this.#options = { saveTopK, monitor, mode: best, saveLast };
     const { maxShardBytes } = options;
     this.#writing = maxShardBytes === undefined ? {} : { maxShardBytes };
   }

@@ -4,6 +4,7 @@ import { INFERENCE_OUTPUTS } from "../../infer/inference-outputs.ts";
 import { ESM2_SIZES } from "../../models/esm2/config.ts";
 import { geneformerConfig } from "../../models/geneformer/config.ts";
 import { executorOfDevice } from "../../tensor/device-names.ts";
+import { checkMonitors } from "./check-monitors.ts";
 import { isFineTuning, isInferring, networkOf, type RunModel } from "./run-kinds.ts";
 import type { RunConfig, RunConfigKey } from "./sections.ts";
 
@@ -30,6 +31,7 @@ export function checkRunConfig(config: RunConfig, options: CheckOptions): RunCon
   checkExperimentName(config, options);
   checkParallel(config, options);
   checkData(config, options);
+  checkMonitors(config, options);
   const { data_config, training_config, experiment_config, optim_config } = config;
   const { onWarning, nameOf, model } = options;
   const { val_check_interval: interval } = training_config;

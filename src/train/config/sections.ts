@@ -71,7 +71,7 @@ export const SECTIONS = {
     early_stopping_patience: optional(count(3, 1)),
     early_stopping_monitor: text("val_loss"),
     early_stopping_min_delta: number(0),
-    early_stopping_mode: choice(["min", "max"], "min"),
+    early_stopping_mode: choice(["auto", "min", "max"], "auto"),
     loss_reduction: choice(["global", "micro-batch"], "global"),
     profile_step: optional(count(1, 1)),
     limit_val_batches: limit({ batches: 2 }),

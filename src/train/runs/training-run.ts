@@ -13,7 +13,6 @@ import {
   type TrainableModel,
   type WeightReport,
 } from "../../models/index.ts";
-import { LARGER_IS_BETTER } from "../../models/metric-names.ts";
 import { CheckpointFiles } from "../checkpoints/checkpoint-files.ts";
 import { CHECKPOINTS, findWeights, startingWeights } from "../checkpoints/training-weights.ts";
 import type { FitResult } from "../fit-result.ts";
@@ -21,7 +20,7 @@ import { JsonLinesLogger } from "../loggers/json-lines-logger.ts";
 import { type Logger, LoggerGroup } from "../loggers/logger.ts";
 import { PerplexityFilter } from "../loggers/perplexity-filter.ts";
 import { TensorBoardLogger } from "../loggers/tensorboard-logger.ts";
-import { PUBLISHED_METRICS, requireMetricOf } from "../metrics/monitored-metric.ts";
+import { bestOf, PUBLISHED_METRICS, requireMetricOf } from "../metrics/monitored-metric.ts";
 import { withReport } from "../report/run-report.ts";
 import { REPORT_FILE } from "../report/write-report.ts";
 import type { Schedule } from "../schedule.ts";
@@ -130,7 +129,11 @@ export class TrainingRun<B> {
   /** The checkpoint to go on from; undefined for a run that begins. */
   readonly checkpoint: string | undefined;
 
-  /** Writes nothing yet. @throws StorageError for a run that is there and is not to be gone on with, or goes on */
+  /**
+   * Writes nothing yet.
+   * @throws InvalidArgumentError for a metric that no model has; StorageError for a run that is there
+   *   and is not to be gone on with, or goes on
+   */
   constructor(options: TrainingRunOptions<B>, experimentName: string) {
     assertRanks(options, options.communicator?.worldSize ?? 1);
     requireMonitored(options, PUBLISHED_METRICS);
@@ -140,7 +143,6 @@ export class TrainingRun<B> {
     this.#checkpoints = new CheckpointFiles(join(this.directory, CHECKPOINTS), {
       saveTopK: options.saveTopK ?? 2,
       monitor,
-      mode: LARGER_IS_BETTER.has(monitor.replace(/^val_/, "")) ? "max" : "min",
       saveLast: options.saveLastCheckpoint ?? true,
     });
     this.#isFirst = (options.communicator?.rank ?? 0) === 0;
@@ -283,14 +285,19 @@ export class TrainingRun<B> {
   }
 }
 
-/** What checkpoints and early stopping look at must be there. @throws InvalidArgumentError */
+/**
+ * What checkpoints and early stopping look at must be there, and have a best value.
+ * @throws InvalidArgumentError
+ */
 function requireMonitored(
   { metricToMonitor = "val_loss", earlyStopping }: TrainingRunOptions<never>,
   metrics: readonly string[],
 ): void {
   requireMetricOf(metrics, metricToMonitor, "to choose checkpoints by");
-  const { monitor = "val_loss" } = earlyStopping ?? {};
+  if (earlyStopping === undefined) return;
+  const { monitor = "val_loss", mode = "auto" } = earlyStopping;
   requireMetricOf(metrics, monitor, "to end early by");
+  bestOf(monitor, mode, "earlyStopping");
 }
 
 function withSkipped(

@@ -26,6 +26,45 @@ test.each([
   expect(seen(new EarlyStopping(options), values)).toBe(end);
 });
 
+test.each([
+  ["val_spearman", [0.1, 0.2, 0.3, 0.3], 4],
+  ["val_accuracy", [0.5, 0.9, 0.8], 3],
+  ["val_pearson", [0.5, 0.4], 2],
+  ["val_perplexity", [9, 8, 8.5], 3],
+  ["reduced_train_loss", [3, 2, 1], null],
+])("of %s it is known which value is better", (monitor, values, end) => {
+  const stopping = new EarlyStopping({ monitor, patience: 1 });
+  const ends = values.findIndex((value) => {
+    stopping.see({ [monitor]: value });
+    return stopping.isOver;
+  });
+  expect(ends === -1 ? null : ends + 1).toBe(end);
+  const other = new EarlyStopping({ monitor, patience: 1, mode: end === null ? "max" : "auto" });
+  for (const value of [1, 0.5]) other.see({ [monitor]: value });
+  expect(other.isOver).toBe(end === null || !/loss|perplexity/.test(monitor));
+});
+
+test("of an unknown metric it must be said, and checkpoints ask alike", () => {
+  const asks = expect.objectContaining({
+    argument: "mode",
+    suggestions: expect.arrayContaining(["say it: mode min or max"]),
+  });
+  expect(() => new EarlyStopping({ monitor: "val_f1" })).toThrow(asks);
+  expect(() => new CheckpointFiles(newFolder(), { monitor: "val_f1" })).toThrow(asks);
+  expect(new EarlyStopping({ monitor: "val_f1", mode: "max" }).state().mode).toBe("max");
+});
+
+test("a state of the other end is left alone; one that does not say its end counts on", () => {
+  const largest = new EarlyStopping({ monitor: "val_accuracy" });
+  largest.see({ val_accuracy: 0.5 });
+  const smallest = new EarlyStopping({ monitor: "val_accuracy", mode: "min" });
+  smallest.loadState(largest.state());
+  expect(smallest.state().best).toBe(null);
+  const { mode: _mode, ...older } = largest.state();
+  smallest.loadState(older);
+  expect(smallest.state().best).toBe(0.5);
+});
+
 test("a state goes on counting, and one of another metric is left alone", () => {
   const first = new EarlyStopping({ patience: 3 });
   seen(first, [1, 2, 2]);
@@ -68,7 +107,7 @@ test("a run ends early, also when it was stopped between, and stays ended", asyn
 });
 
 test("a metric that is not there is named with those that are", async () => {
-  const earlyStopping = { monitor: "val_los" };
+  const earlyStopping = { monitor: "val_los", mode: "min" as const };
   const checkpoints = new CheckpointFiles(newFolder());
   expect(await errorOf(() => run({ ...flat, earlyStopping, checkpoints }))).toMatchObject({
     name: "InvalidArgumentError",

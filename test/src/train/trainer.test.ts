@@ -274,7 +274,7 @@ test("a validation loss that is not finite ends the run with the last good check
 });
 
 test("a metric that no checkpoint ever has is named, with the nearest", async () => {
-  const checkpoints = new CheckpointFiles(newFolder(), { monitor: "val_acuracy" });
+  const checkpoints = new CheckpointFiles(newFolder(), { monitor: "val_acuracy", mode: "max" });
   const seen = await errorOf(() => run({ checkpoints, valCheckInterval: 2 }));
   expect(seen).toMatchObject({
     message: "there is no metric val_acuracy to choose checkpoints by",
@@ -282,7 +282,7 @@ test("a metric that no checkpoint ever has is named, with the nearest", async ()
   });
   expect(checkpoints.newest()?.step).toBe(2); // nothing is lost with it
   const told = Object.assign(new DigitModel(), { metrics: ["loss", "accuracy"] });
-  const early = new CheckpointFiles(newFolder(), { monitor: "val_acuracy" });
+  const early = new CheckpointFiles(newFolder(), { monitor: "val_acuracy", mode: "max" });
   const error = await errorOf(() => run({ checkpoints: early, model: told }));
   expect(error).toMatchObject({
     argument: "monitor",

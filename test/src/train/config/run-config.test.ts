@@ -104,6 +104,31 @@ describe("loadRunConfig", () => {
     ]);
   });
 
+  test.each([
+    ["early_stopping_patience: 2, early_stopping_monitor: val_los", "val_los to end early by"],
+    ["early_stopping_patience: 2, early_stopping_monitor: val_spearman", "no metric val_spearman"],
+    ["early_stopping_patience: 2, early_stopping_monitor: epoch", 'epoch the best? "auto"'],
+    ["early_stopping_monitor: val_accuracy", "ends no run without"],
+    ["early_stopping_patience: 2, limit_val_batches: 0", "nothing is validated"],
+    ["early_stopping_patience: 2", "nothing is validated"],
+  ])("%s is refused before anything is read", (training, message) => {
+    const text = `data_config: {data: a.fasta}\ntraining_config: {${training}}\n`;
+    expect(() => load(text)).toThrow(InvalidArgumentError);
+    expect(() => load(text)).toThrow(message);
+  });
+
+  test("the metrics are those of the task; early stopping follows them", () => {
+    const monitor = { "experiment_config.metric_to_monitor_for_checkpoints": "val_spearman" };
+    const given = { "data_config.train_data_path": "a.csv", ...monitor };
+    const fine = (task: string) =>
+      loadRunConfig({
+        model: "esm2-finetune",
+        overrides: { ...given, "data_config.task_type": task },
+      });
+    expect(fine("regression").training_config.early_stopping_mode).toBe("auto");
+    expect(() => fine("classification")).toThrow("no metric val_spearman to choose checkpoints by");
+  });
+
   test("TF32 on the CPU is a warning, and not in the configuration that is kept", () => {
     const warnings: string[] = [];
     const text = (device: string) =>

@@ -20,7 +20,7 @@ const OTHERS = {
   "training_config.max_steps": 900,
   "training_config.early_stop_on_step": 5,
   "training_config.early_stopping_patience": 4,
-  "training_config.early_stopping_monitor": "lr",
+  "training_config.early_stopping_monitor": "reduced_train_loss",
   "training_config.early_stopping_min_delta": 0.5,
   "training_config.early_stopping_mode": "max",
   "training_config.loss_reduction": "micro-batch",
@@ -56,7 +56,7 @@ const OTHERS = {
   "experiment_config.restore_from_checkpoint_path": "z",
   "experiment_config.ckpt_async_save": false,
   "experiment_config.save_last_checkpoint": false,
-  "experiment_config.metric_to_monitor_for_checkpoints": "lr",
+  "experiment_config.metric_to_monitor_for_checkpoints": "reduced_train_loss",
   "experiment_config.save_top_k": 5,
   "experiment_config.create_tensorboard_logger": true,
 };

@@ -83,7 +83,7 @@ test("checkpoints are chosen, and runs end, by the largest rank correlation", as
     ...{ ...SMALL, labelColumn: "share", experimentName: "ranked", numSteps: 60, lr: 0.02 },
     ...{ valCheckInterval: 3, saveTopK: 1, saveLastCheckpoint: false, asyncSave: false },
     metricToMonitor: "val_spearman",
-    earlyStopping: { monitor: "val_spearman", mode: "max", patience: 2 },
+    earlyStopping: { monitor: "val_spearman", patience: 2 },
     observer: {
       validated: ({ step, metrics }) => found.push([step, metrics["val_spearman"] ?? Number.NaN]),
     },
