@@ -78,7 +78,7 @@ export function decodeTokenHeader(text: string, path: string): TokenHeader {
     tokens: root.count("tokens"),
     sourceRows: root.count("sourceRows"),
     idType: oneOf(root, "idType", ["uint16", "uint32"] as const),
-    model: decodeModel(root.fields("model")),
+    model: decodeTokenModel(root.fields("model")),
     obs: textsOf(root, "obs"),
     files: decodeFiles(root.fields("files")),
   };
@@ -102,7 +102,8 @@ export function expectedTokenBytes(
   ]);
 }
 
-function decodeModel(model: HeaderFields): TokenModel {
+/** @throws FormatError "bad-header" naming the field */
+export function decodeTokenModel(model: HeaderFields): TokenModel {
   const idEnd = 2 ** 31 - 1;
   const id = (name: string) => (model.value(name) === null ? null : model.count(name, idEnd));
   const text = (name: string) => {

@@ -12,6 +12,7 @@ export interface OpenCellTokensOptions
     | "matrix"
     | "includeUnrecognizedVocabInDataset"
     | "weights"
+    | "restored"
     | "folder"
     | "signal"
     | "onProgress"

@@ -64,6 +64,7 @@ export async function inferGeneformer(all: InferGeneformerOptions): Promise<Infe
       ...{ medians, vocab, genes, matrix, includeUnrecognizedVocabInDataset, signal, vocabSize },
       maxLength: cut.data_config.seq_length,
       weights,
+      restored: { path: weights, settings: network.settings },
       onWarning,
       folder,
       onProgress: options.onPreparation,

@@ -1,6 +1,11 @@
 /** Cells to train on, from the places that a command line names. */
 import { join } from "node:path";
 import { FormatError } from "../../../formats/common/errors.ts";
+import type { TokenModel } from "../../../formats/tokens/layout.ts";
+import {
+  encodeVocabularyRecord,
+  VOCABULARY_RECORD,
+} from "../../../formats/tokens/vocabulary-record.ts";
 import { SingleCellDataset } from "../../dataset/single-cell-dataset.ts";
 import type { CellTokenizer } from "../../gene-tokens/cell-tokenizer.ts";
 import { dictionaryFiles, type GeneDictionaries } from "../../gene-tokens/gene-dictionaries.ts";
@@ -17,7 +22,7 @@ import {
 } from "../../gene-tokens/ranked-cells.ts";
 import { ShardCells } from "../../gene-tokens/shard-cells.ts";
 import { bionemoRanks } from "../../gene-tokens/single-cell-token-dataset.ts";
-import { vocabularyOfTokens, vocabularySha256 } from "../../gene-tokens/token-cells.ts";
+import { modelOfVocabulary, vocabularyOfTokens } from "../../gene-tokens/token-cells.ts";
 import { type CellInput, cellInputs } from "./cell-inputs.ts";
 import { convertedCells } from "./converted-cells.ts";
 import {
@@ -28,6 +33,7 @@ import {
 import { assertShare, holdOut } from "./hold-out.ts";
 import { folderOfWeights, requireTokensOfWeights } from "./same-dictionaries.ts";
 import { isTokens, openTokens, tokenModel } from "./token-inputs.ts";
+import { requireVocabularyOfWeights, type WeightsOfCells } from "./weights-vocabulary.ts";
 
 export interface OpenCellsOptions extends DictionaryOptions {
   readonly validData?: readonly string[] | undefined;
@@ -37,6 +43,8 @@ export interface OpenCellsOptions extends DictionaryOptions {
   readonly seed: number;
   /** Length of a row, special tokens included. */
   readonly seqLength: number;
+  /** What the cells are run through, unless its embedding is new: the vocabulary must be its own. */
+  readonly restored?: WeightsOfCells | undefined;
   /** A gene without token is an error, not left out. */
   readonly includeUnrecognizedVocabInDataset?: boolean | undefined;
   /** For h5ad files: `raw` (default), `X` or `layers/NAME`. */
@@ -49,7 +57,7 @@ export interface OpenedCells extends Disposable {
   readonly valid: RankedCells | null;
   readonly vocabulary: CellVocabulary;
   readonly ends: CellEnds;
-  /** Medians and vocabulary as files, by name; of tokens alone there are none. */
+  /** Medians and vocabulary as files, by name; of tokens alone the record of their vocabulary. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
 
@@ -69,6 +77,8 @@ export async function openCellData(
   // Before a conversion, which can take long.
   const isRanked = ![...train, ...valid].every(isTokens);
   const found = isRanked ? await knownDictionaries(train, options) : null;
+  if (found !== null)
+    await requireOfWeights(modelOfVocabulary(found.tokenizer.vocabulary), options);
   const stored = {
     train: await converted(train, join(folder, "train.scdl"), options),
     valid: await converted(valid, join(folder, "valid.scdl"), options),
@@ -105,6 +115,14 @@ export async function openCellData(
     close();
     throw error;
   }
+}
+
+/** @throws IncompatibleError for cells of another vocabulary than the weights' */
+async function requireOfWeights(
+  model: TokenModel,
+  { restored, onWarning }: OpenCellsOptions,
+): Promise<void> {
+  if (restored !== undefined) await requireVocabularyOfWeights(restored, model, onWarning);
 }
 
 /** The inputs with the h5ad files among them, which follow one another, as data sets. */
@@ -163,10 +181,11 @@ async function readerOf(
     if (weights !== undefined) {
       requireTokensOfWeights(first.path, model, folderOfWeights(weights));
     }
+    await requireOfWeights(model, options);
     return {
       vocabulary: vocabularyOfTokens(model, first.path),
       ends: { clsId, eosId },
-      files: new Map(),
+      files: new Map([[VOCABULARY_RECORD, encodeVocabularyRecord(model)]]),
       open: (input) => openTokens(input, { vocabularySha256, vocab, signal }),
     };
   }
@@ -178,13 +197,20 @@ async function readerOf(
     { ...dictionaries, includeUnrecognizedVocabInDataset },
     genesOfLength(seqLength, ends),
   );
-  const tokens = { vocabularySha256: vocabularySha256(tokenizer.vocabulary), vocab, signal };
+  const model = modelOfVocabulary(tokenizer.vocabulary);
+  const tokens = { vocabularySha256: model.vocabularySha256, vocab, signal };
+  const record = [VOCABULARY_RECORD, encodeVocabularyRecord(model)] as const;
   const open = async (input: CellInput): Promise<RankedCells> => {
     if (isTokens(input)) return openTokens(input, tokens);
     if (input.kind === "cell-shards") return ShardCells.open(input.path, ranks, { genes, signal });
     return openDataset(input.path, ranks, genes);
   };
-  return { vocabulary: tokenizer, ends, files: dictionaryFiles(dictionaries), open };
+  return {
+    vocabulary: tokenizer,
+    ends,
+    files: new Map([...dictionaryFiles(dictionaries), record]),
+    open,
+  };
 }
 
 async function openDataset(

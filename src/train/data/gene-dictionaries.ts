@@ -65,7 +65,7 @@ export async function knownDictionaries(
 ): Promise<GeneDictionaries | null> {
   const { medians, weights } = options;
   if (medians === "auto") {
-    if (weights === undefined) return null;
+    if (weights === undefined && options.isRestored !== true) return null;
     const message = "medians auto: the model is used with those it was trained with";
     throw new InvalidArgumentError("medians", medians, message, {
       suggestions: ["leave it out where the checkpoint has them, or name their file"],

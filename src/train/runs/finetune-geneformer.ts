@@ -119,6 +119,7 @@ export async function finetuneGeneformer(
     ...{ validShare, medians, vocab, genes, matrix, signal: given.signal, seed, seqLength },
     includeUnrecognizedVocabInDataset,
     weights: findWeights(path),
+    restored: { path: findWeights(path), settings: backbone.settings },
     folder: join(run.directory, "data"),
     isResumed: run.isResumed,
     checkpoint: run.checkpoint,

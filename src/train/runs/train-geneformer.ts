@@ -25,8 +25,7 @@ import {
   withSizes,
 } from "../config/run-options.ts";
 import type { RunConfig } from "../config/sections.ts";
-import { openCellData } from "../data/cell-data.ts";
-import type { DictionaryOptions } from "../data/gene-dictionaries.ts";
+import { type OpenCellsOptions, openCellData } from "../data/cell-data.ts";
 import type { PreparationProgress } from "../data/preparation.ts";
 import { folderOfWeights } from "../data/same-dictionaries.ts";
 import { type RunScheduleOptions, stepsOf } from "./run-schedule.ts";
@@ -135,13 +134,13 @@ export async function trainGeneformer(given: TrainGeneformerOptions): Promise<Tr
   const run = new TrainingRun<GeneformerBatch>({ ...forRun, ...options }, experiment_name);
   const { medians, vocab, genes, matrix, includeUnrecognizedVocabInDataset } = options;
   const { seed, seq_length: seqLength, valid_share: validShare } = data_config;
-  const restored = restoredModel(said);
+  const restored = restoredModel(said, options);
   const { communicator } = given;
-  const cellOptions: Parameters<typeof openCellData>[1] = {
+  const cellOptions: OpenCellsOptions = {
     validData: places.validData,
     ...{ validShare, medians, vocab, genes, matrix, signal: given.signal, seed, seqLength },
     includeUnrecognizedVocabInDataset,
-    ...dictionariesOf(restored, options),
+    ...dictionariesOf(restored),
     folder: join(run.directory, "data"),
     isResumed: run.isResumed,
     checkpoint: run.checkpoint,
@@ -197,16 +196,25 @@ function placesOf({ dataDir, data, validData, limitValBatches }: RunOptions["gen
 interface RestoredModel {
   readonly path: string;
   readonly model: Geneformer;
+  /** Their embedding is left alone: they know no genes. */
+  readonly isNew: boolean;
 }
 
 /** @throws InvalidArgumentError for rows longer than the model's positions */
-function restoredModel({ bionemo_model_config, data_config }: RunConfig): RestoredModel | null {
+function restoredModel(
+  { bionemo_model_config, data_config }: RunConfig,
+  { skipKeysWithThesePrefixes: skipped = [] }: RunOptions["geneformer"],
+): RestoredModel | null {
   const { initial_ckpt_path: path } = bionemo_model_config;
   if (path === null) return null;
   const model = modelOfWeights(path, Geneformer, "a Geneformer");
   const { maxPositions } = model.settings;
   const { seq_length: length } = data_config;
-  if (length <= maxPositions) return { path, model };
+  const isNew = model.parameters.some(
+    ({ name }) =>
+      name.includes("word_embeddings") && skipped.some((prefix) => name.startsWith(prefix)),
+  );
+  if (length <= maxPositions) return { path, model, isNew };
   const message = `a length of ${length}, and the model of ${path} has ${maxPositions} positions`;
   throw new InvalidArgumentError("seqLength", length, message, {
     suggestions: [`--seq-length ${maxPositions}`],
@@ -216,17 +224,13 @@ function restoredModel({ bionemo_model_config, data_config }: RunConfig): Restor
 /** Restored weights have medians and ids of their own, unless their embedding is left alone. */
 function dictionariesOf(
   restored: RestoredModel | null,
-  { skipKeysWithThesePrefixes: skipped = [] }: RunOptions["geneformer"],
-): Pick<DictionaryOptions, "weights" | "isRestored"> {
-  if (restored === null) return {};
-  const { path, model } = restored;
-  const isNew = model.parameters.some(
-    ({ name }) =>
-      name.includes("word_embeddings") && skipped.some((prefix) => name.startsWith(prefix)),
-  );
-  if (isNew) return {};
-  const weights = folderOfWeights(findWeights(path));
-  return existsSync(join(weights, MEDIANS_FILE)) ? { weights } : { isRestored: true };
+): Pick<OpenCellsOptions, "weights" | "isRestored" | "restored"> {
+  if (restored === null || restored.isNew) return {};
+  const path = findWeights(restored.path);
+  const weights = folderOfWeights(path);
+  const model = { path, settings: restored.model.settings };
+  const hasMedians = existsSync(join(weights, MEDIANS_FILE));
+  return { restored: model, ...(hasMedians ? { weights } : { isRestored: true }) };
 }
 
 /**
@@ -249,7 +253,8 @@ function modelOf(
     const maxPositions = config.data_config.seq_length;
     return new Geneformer({ layers, hiddenSize, heads, ...sizes, vocabSize, padId, maxPositions });
   }
-  const { settings } = restored;
+  // Of an embedding that is new the pad token is that of the cells.
+  const settings = { ...restored.settings, padId: vocabulary.padId };
   if (settings.vocabSize >= vocabulary.vocabSize) return new Geneformer({ ...settings, ...sizes });
   if (num_layers !== null) return new Geneformer({ ...settings, ...sizes, vocabSize });
   throw new IncompatibleError(

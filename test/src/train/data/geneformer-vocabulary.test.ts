@@ -1,13 +1,18 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { FormatError } from "../../../../formats/common/errors.ts";
 import { SafetensorsFile } from "../../../../formats/safetensors/safetensors-file.ts";
+import { decodeVocabularyRecord } from "../../../../formats/tokens/vocabulary-record.ts";
 import { writeGeneMedians } from "../../../../src/gene-tokens/gene-medians.ts";
 import { GeneTokenizer } from "../../../../src/gene-tokens/gene-tokenizer.ts";
+import { GeneVocabulary } from "../../../../src/gene-tokens/gene-vocabulary.ts";
 import { CellTokenizer, tokenizeToDisk } from "../../../../src/gene-tokens/index.ts";
+import { modelOfVocabulary } from "../../../../src/gene-tokens/token-cells.ts";
 import { inferGeneformer } from "../../../../src/infer/index.ts";
 import { findWeights } from "../../../../src/train/checkpoints/training-weights.ts";
+import { requireVocabularyOfWeights } from "../../../../src/train/data/weights-vocabulary.ts";
 import {
   finetuneGeneformer,
   type TrainGeneformerOptions,
@@ -120,6 +125,126 @@ test("weights without medians, as transformers writes, do not lead to those of t
     code: "no-medians",
     suggestions: ["name the medians that the model was trained with: --medians"],
   });
+}, 60_000);
+
+/** The weights alone as transformers has them, with another `config.json`. */
+function plainWeights(name: string, config: Readonly<Record<string, unknown>> = {}): string {
+  const weights = findWeights(run);
+  mkdirSync(at(name));
+  copyFileSync(join(weights, "model.safetensors"), join(at(name), "model.safetensors"));
+  const own: object = JSON.parse(readFileSync(join(weights, "config.json"), "utf8"));
+  writeFileSync(join(at(name), "config.json"), JSON.stringify({ ...own, ...config }));
+  return at(name);
+}
+
+/** Tokens of the validation cells in the authors' vocabulary: pad 0, mask 1, cls 2, eos 3. */
+async function tokensOfAuthors(output: string): Promise<string> {
+  const special = ["<pad>", "<mask>", "<cls>", "<eos>"];
+  const ids = new Map([...special, ...GENES].map((token, id) => [token, id] as const));
+  const vocabulary = new GeneVocabulary(ids, "V2");
+  const ranks = new CellTokenizer({ vocabulary, medians: mediansOf(GENES) });
+  await tokenizeToDisk([join(dataDir, "val")], ranks, { output });
+  return output;
+}
+
+test("weights of the authors' vocabulary are refused with BioNeMo's, and the other way round", async () => {
+  const dictionaries = { vocab: at("genes.vocab"), medians: at("one.json") };
+  GeneTokenizer.fromMediansAndGenes(mediansOf(GENES)).saveVocab(dictionaries.vocab);
+  writeGeneMedians(dictionaries.medians, mediansOf(GENES));
+  const hub = plainWeights("hub", { pad_token_id: 0 });
+  const both = {
+    code: "vocabulary",
+    message: expect.stringMatching(
+      /pad with token 0 .*bionemo with 35 tokens, pad 2, mask 1, cls 0/,
+    ),
+    suggestions: expect.arrayContaining([expect.stringContaining("scdl tokenize-cells")]),
+  };
+  const named = { ...dictionaries, resultsPath: at("of-hub"), experimentName: "of-hub" };
+  const of = { ...named, restoreFromCheckpointPath: hub };
+  await expect(trainGeneformer({ ...begin, ...of })).rejects.toMatchObject(both);
+  await expect(finetuneGeneformer({ ...finetune, ...of })).rejects.toMatchObject(both);
+  const inferred = inferGeneformer({ ...infer, ...named, checkpointPath: hub });
+  await expect(inferred).rejects.toMatchObject(both);
+  await expect(trainGeneformer({ ...begin, ...of, medians: "auto" })).rejects.toThrow(
+    "medians auto",
+  );
+  // An embedding that is new knows no genes.
+  const skipKeysWithThesePrefixes = ["bert.embeddings.word_embeddings", "cls."];
+  const anew = await trainGeneformer({ ...begin, ...of, skipKeysWithThesePrefixes });
+  const config = readFileSync(join(anew.checkpoint ?? "", "config.json"), "utf8");
+  expect(JSON.parse(config)).toMatchObject({ pad_token_id: 2 });
+
+  const tokens = await tokensOfAuthors(at("authors"));
+  const mine = plainWeights("mine");
+  const theirs = { ...infer, dataDir: tokens, resultsPath: at("of-mine") };
+  const other = {
+    code: "vocabulary",
+    message: expect.stringMatching(/ 2 .*V2 with 34 tokens, pad 0/),
+  };
+  await expect(inferGeneformer({ ...theirs, checkpointPath: mine })).rejects.toMatchObject(other);
+  const heard: string[] = [];
+  const fitting = { checkpointPath: hub, onWarning: (text: string) => heard.push(text) };
+  await inferGeneformer({ ...theirs, ...fitting });
+  expect(heard).toEqual([]);
+}, 60_000);
+
+test("what a dictionary or the number of tokens says of weights is compared", async () => {
+  const tokens = await tokensOfAuthors(at("more-authors"));
+  const hub = plainWeights("sized", { pad_token_id: 0 });
+  const heard: string[] = [];
+  const theirs = {
+    ...{ ...infer, dataDir: tokens, resultsPath: at("of-sized"), checkpointPath: hub },
+    onWarning: (text: string) => heard.push(text),
+  };
+  const dictionary = join(hub, "token_dictionary_gc1.json");
+  const special = { "<pad>": 0, "<mask>": 1, "<cls>": 2, "<eos>": 3 };
+  const genes = (names: readonly string[]) =>
+    Object.fromEntries(names.map((name, id) => [name, id + 4]));
+  writeFileSync(dictionary, JSON.stringify({ ...special, ...genes(SWAPPED) }));
+  await expect(inferGeneformer(theirs)).rejects.toMatchObject({
+    code: "vocabulary",
+    message: expect.stringContaining("token_dictionary_gc1.json: the weights are of V2"),
+  });
+  writeFileSync(dictionary, JSON.stringify({ ...special, ...genes(GENES) }));
+  await inferGeneformer(theirs);
+  expect(heard).toEqual([]);
+  const { vocabulary } = GeneTokenizer.fromMediansAndGenes(mediansOf(GENES));
+  const used = { ...modelOfVocabulary(vocabulary), padId: 0, vocabularySize: 35 };
+  const settings = { layout: "bert", padId: 0, vocabSize: 1000 } as const;
+  const weights = { path: at("nowhere"), settings };
+  await requireVocabularyOfWeights(weights, used, theirs.onWarning);
+  const ours = { ...settings, layout: "bionemo", padId: 7 } as const;
+  await requireVocabularyOfWeights({ ...weights, settings: ours }, used, theirs.onWarning);
+  expect(heard).toEqual([
+    expect.stringContaining("the weights have 1000 tokens, the cells are of bionemo with 35"),
+    expect.stringContaining("pad with token 7"),
+  ]);
+}, 60_000);
+
+test("a run on tokens alone records their vocabulary, and nothing else goes on with it", async () => {
+  const data = await tokensOfAuthors(at("recorded"));
+  const { checkpoint } = await trainGeneformer({
+    ...withoutData,
+    model,
+    data,
+    experimentName: "v2",
+  });
+  const path = join(checkpoint ?? "", "vocabulary.json");
+  const text = readFileSync(path, "utf8");
+  const record = decodeVocabularyRecord(text, path);
+  expect(record).toMatchObject({ name: "V2", vocabularySize: 34, padId: 0, clsId: 2, eosId: 3 });
+  const onward = { ...finetune, restoreFromCheckpointPath: checkpoint ?? "", vocab, medians };
+  await expect(finetuneGeneformer(onward)).rejects.toMatchObject({
+    code: "vocabulary",
+    message: expect.stringMatching(/of V2 with 34 tokens.*of bionemo with 35 tokens/),
+  });
+  for (const field of Object.keys(record)) {
+    const broken = text.replace(`"${field}"`, `"other"`);
+    expect(() => decodeVocabularyRecord(broken, path), field).toThrow(FormatError);
+  }
+  for (let end = 0; end < text.length - 2; end++) {
+    expect(() => decodeVocabularyRecord(text.slice(0, end), path)).toThrow(FormatError);
+  }
 }, 60_000);
 
 test("finetune and infer refuse another vocabulary and say where cells are cut", async () => {
