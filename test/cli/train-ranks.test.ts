@@ -37,7 +37,7 @@ test("ranks of torchrun's variables meet by TCP; other numbers than the launcher
     });
   const [first, second] = await Promise.all([start(0, []), start(1, ["--num-nodes=3"])]);
   expect(second).toMatchObject({ status: 2, stdout: "" });
-  expect(second.stderr).toMatch(/^rank 1: error: --num-nodes is 3: 3 processes, but 2/);
+  expect(second.stderr).toMatch(/^rank 1: error: --num-nodes is 3: 3 processes, but 2/m);
   expect(first.status).toBe(1);
   expect(JSON.parse(first.stdout)).toMatchObject({ error: { code: "rank-failed" } });
 });

@@ -1,15 +1,27 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { Communicator } from "../../src/distributed/communicator.ts";
+import { PORTS } from "../../src/distributed/tcp/meeting.ts";
 import { TcpCommunicator, type TcpOptions } from "../../src/distributed/tcp/tcp-communicator.ts";
 
-/** A port that was free a moment ago. */
+/**
+ * The first of eight ports, as many as ranks try, that were free a moment ago. Not those that the
+ * system gives to connections, of which other tests have many; and no two blocks overlap, else ranks
+ * of one test would meet those of another.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  return typeof address === "object" && address !== null ? address.port : 0;
+  for (let tries = 0; tries < 100; tries++) {
+    const first = 10_000 + PORTS * Math.floor(Math.random() * 2750);
+    if (await areFree(Array.from({ length: PORTS }, (_, offset) => first + offset))) return first;
+  }
+  throw new Error("no eight ports below 32000 are free");
+}
+
+async function areFree(ports: readonly number[]): Promise<boolean> {
+  const servers = ports.map((port) => createServer().listen(port, "127.0.0.1"));
+  const listening = await Promise.allSettled(servers.map((server) => once(server, "listening")));
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return listening.every(({ status }) => status === "fulfilled");
 }
 
 /** All ranks of a job in this process, connected by TCP. */

@@ -67,7 +67,11 @@ async function firstAnswer(
         callUntil({ ...point, port: point.port + offset }, options, {
           deadline,
           over: over.signal,
-          onOther: (what) => there.set(point.port + offset, what),
+          onOther: (what) => {
+            const port = point.port + offset;
+            // A call that the deadline cuts short has heard less than those before it.
+            if (performance.now() < deadline || !there.has(port)) there.set(port, what);
+          },
         }),
       );
       for (const one of calls) {

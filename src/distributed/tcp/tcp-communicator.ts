@@ -85,10 +85,11 @@ export class TcpCommunicator implements Communicator {
     const self = new TcpCommunicator(options, wires, life);
     const address = wires.get(rank === 0 ? worldSize - 1 : 0)?.localAddress ?? point.host;
     try {
-      await self.#run("all-gather", async (operation) => {
+      const connect = async (operation: Operation) => {
         const ring = { address, job: point.job, timeoutMs };
         self.#ring = await connectRing(self.#star, operation, ring);
-      });
+      };
+      await self.#run("all-gather", connect, timeoutMs);
     } catch (error) {
       self.abort(error instanceof Error ? error.message : String(error));
       throw error;

@@ -8,7 +8,7 @@ const { rank, worldSize, name } = communicator;
 
 if (wanted === "dead" && rank === 1) process.kill(process.pid, "SIGKILL");
 if (wanted === "stopped") {
-  await communicator.barrier();
+  await communicator.barrier(20_000);
   if (rank === 1) process.kill(process.pid, "SIGSTOP");
   await communicator.barrier().catch((error) => {
     process.stderr.write(`rank ${rank}: ${error.message}\n`);

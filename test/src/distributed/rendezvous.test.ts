@@ -5,6 +5,9 @@ import type { RankError } from "../../../src/distributed/communicator.ts";
 import { TcpCommunicator, type TcpOptions } from "../../../src/distributed/tcp/tcp-communicator.ts";
 import { freePort } from "../../helpers/ranks.ts";
 
+/** For ranks of one process that are all there: a pause of the process must not make them late. */
+const MEET_MS = 1200;
+
 /** Ranks that join at one place, and the error of each; null for one that met the others. */
 async function join(
   port: number,
@@ -14,7 +17,7 @@ async function join(
     processes.map(({ job = "test", ...options }) =>
       TcpCommunicator.join(
         { host: "127.0.0.1", port, job },
-        { worldSize: 3, meetMs: 300, ...options },
+        { worldSize: 3, meetMs: MEET_MS, ...options },
       ),
     ),
   );
@@ -23,7 +26,7 @@ async function join(
   return results.map((one) => (one.status === "rejected" ? one.reason : null));
 }
 
-test("every rank that has come says who has not", async () => {
+test.concurrent("every rank that has come says who has not", async () => {
   const port = await freePort();
   const told: string[] = [];
   const errors = await join(
@@ -34,13 +37,13 @@ test("every rank that has come says who has not", async () => {
       onWaiting: (ranks: readonly number[]) => told.push(`${rank}: ${ranks.join()}`),
     })),
   );
-  const message = `rank 2 of 3 has not come to 127.0.0.1, port ${port}, in 0.3 s`;
+  const message = `rank 2 of 3 has not come to 127.0.0.1, port ${port}, in 1.2 s`;
   for (const error of errors)
     expect(error).toMatchObject({ code: "rendezvous-failed", rank: 2, message });
   expect(told).toEqual(expect.arrayContaining(["0: 2", "1: 2"]));
 });
 
-test("who was turned away, and who looked elsewhere, say so, and rank 0 says what it saw", async () => {
+test.concurrent("who was turned away, and who looked elsewhere, say so, and rank 0 says what it saw", async () => {
   const port = await freePort();
   const [first, elsewhere, turnedAway] = await join(port, [
     { rank: 0 },
@@ -49,7 +52,7 @@ test("who was turned away, and who looked elsewhere, say so, and rank 0 says wha
   ]);
   const why = "it has 2 processes in its environment, rank 0 has 3";
   expect(first?.message).toBe(
-    `ranks 1, 2 of 3 have not come to 127.0.0.1, port ${port}, in 0.3 s; a rank 2 was turned away: ${why}`,
+    `ranks 1, 2 of 3 have not come to 127.0.0.1, port ${port}, in 1.2 s; a rank 2 was turned away: ${why}`,
   );
   expect(elsewhere?.message).toMatch(/^rank 1 did not find rank 0 at 127.0.0.1, port/);
   expect(elsewhere?.message).toContain(
@@ -58,7 +61,7 @@ test("who was turned away, and who looked elsewhere, say so, and rank 0 says wha
   expect(turnedAway?.message).toBe(`rank 0 turned rank 2 away: ${why}`);
 });
 
-test("two processes of one rank: the second is told, the others meet", async () => {
+test.concurrent("two processes of one rank: the second is told, the others meet", async () => {
   const port = await freePort();
   // The ranks that come to the second rank 0 first go on to the other one.
   const zero = await join(
@@ -82,7 +85,7 @@ test("two processes of one rank: the second is told, the others meet", async () 
   expect(new Set(messages.slice(1))).toEqual(new Set([messages[0], turnedAway]));
 });
 
-test("a rank that leaves the meeting may come again", async () => {
+test.concurrent("a rank that leaves the meeting may come again", async () => {
   const port = await freePort();
   const first = join(port, [{ rank: 0, worldSize: 2, meetMs: 5000 }]);
   const hello = { scdl: "rank", job: "test", rank: 1, worldSize: 2, line: "talk" };
@@ -97,7 +100,7 @@ test("a rank that leaves the meeting may come again", async () => {
   expect(await first).toEqual([null]);
 });
 
-test("where strangers have all ports a rank says what they say", async () => {
+test.concurrent("where strangers have all ports a rank says what they say", async () => {
   const port = await freePort();
   const servers: Server[] = [];
   for (let offset = 0; offset < 8; offset++) {

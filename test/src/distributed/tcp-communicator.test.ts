@@ -186,7 +186,7 @@ test("a rank that is stopped, neither dead nor working, is named when an operati
     { host: "127.0.0.1", port, job: "test" },
     { rank: 0, worldSize: 3, timeoutMs: Number(limit), meetMs: 60_000 },
   );
-  await here.barrier();
+  await here.barrier(60_000);
   children[0]?.kill("SIGSTOP");
   const told = once(children[1] as NonNullable<(typeof children)[1]>, "message");
   const error = await errorOf(here.allReduceSum([new Float32Array(10)]));

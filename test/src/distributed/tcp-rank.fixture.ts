@@ -8,7 +8,7 @@ const communicator = await TcpCommunicator.join(point, {
   ...{ rank, worldSize, timeoutMs },
   meetMs: 60_000,
 });
-await communicator.barrier();
+await communicator.barrier(60_000);
 try {
   // Rank 1 never comes: it is killed.
   if (rank === 1) await new Promise((resolve) => setTimeout(resolve, 60_000));
