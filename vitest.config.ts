@@ -45,7 +45,9 @@ const OWN_PROCESS = [
 export default defineConfig({
   test: {
     disableConsoleIntercept: true,
-    testTimeout: 30_000,
+    // Only what hangs takes so long, also on a machine that others use; vitest gives hooks 10 s.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     // The default leaves a core to vitest, which has little to do: half of a machine with two.
     maxWorkers: "100%",
     projects: [

@@ -123,7 +123,12 @@ describe("a command", () => {
         child.kill("SIGINT");
         setTimeout(() => child.kill("SIGINT"), 100);
         setTimeout(() => child.kill("SIGTERM"), 300);
-        setTimeout(() => child.kill("SIGINT"), 1300);
+        // Again where the first one was noticed late.
+        setTimeout(() => {
+          const asking = setInterval(() => child.kill("SIGINT"), 500);
+          child.kill("SIGINT");
+          child.once("close", () => clearInterval(asking));
+        }, 1300);
       },
     });
     expect(result).toMatchObject({

@@ -27,7 +27,7 @@ test("scdl finetune esm2 takes the words of finetune_esm2 and says what of the w
   expect(mixed.code).toBe(2);
   expect(mixed.stderr).toContain("try: leave out the last two: --task-type token-classification");
   expect(existsSync(join(folder, "no"))).toBe(false);
-}, 120_000);
+});
 
 test("scdl finetune takes a file, --set over it, and names the nearest key", async () => {
   const folder = temporaryDirectory();
@@ -63,7 +63,7 @@ test("scdl finetune takes a file, --set over it, and names the nearest key", asy
   expect(unknown.stderr).toContain("did you mean data_config.label_column?");
   expect(perToken.stderr).toContain("say both one label a protein and one a residue");
   expect([unknown, perToken].map(({ code }) => code)).toEqual([2, 2]);
-}, 120_000);
+});
 
 test("docs/examples/finetune.mjs beats the mean by far", async () => {
   const example = join(REPOSITORY_ROOT, "docs/examples/finetune.mjs");
@@ -71,4 +71,4 @@ test("docs/examples/finetune.mjs beats the mean by far", async () => {
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
   const [variance = 0, error = 1] = stdout.match(/\d\.\d+/g)?.map(Number) ?? [];
   expect(error).toBeLessThan(0.3 * variance);
-}, 120_000);
+});

@@ -44,4 +44,4 @@ inference_config:
   expect(none.stderr).toContain("--results-path must be given");
   expect([unknown, none].map(({ code }) => code)).toEqual([2, 2]);
   expect(existsSync(join(folder, "again", "predictions.yaml"))).toBe(true);
-}, 120_000);
+});

@@ -11,22 +11,18 @@ afterAll(() => rmSync(results, { recursive: true, force: true }));
 
 const command = (name: string, flags: readonly string[]) => trainCommand(results, name, flags);
 
-test.skipIf(!hasMpi)(
-  "mpirun trains as one process does, which can go on with it",
-  async () => {
-    const whole = finished(process.execPath, command("whole", ["--micro-batch-size=8"]), {});
-    const halves = ["--micro-batch-size=4", "--early-stop-on-step=6", "--num-gpus=2"];
-    const { status, stdout, stderr } = await mpirun(2, command("parts", halves));
-    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    // One object: that of rank 0.
-    expect(JSON.parse(stdout)).toMatchObject({ step: 6 });
-    const rest = command("parts", ["--micro-batch-size=8", "--resume-if-exists"]);
-    const [gone, alone] = await Promise.all([finished(process.execPath, rest, {}), whole]);
-    expect([gone.status, alone.status]).toEqual([0, 0]);
-    expectNearRuns(results, "parts", "whole");
-  },
-  60_000,
-);
+test.skipIf(!hasMpi)("mpirun trains as one process does, which can go on with it", async () => {
+  const whole = finished(process.execPath, command("whole", ["--micro-batch-size=8"]), {});
+  const halves = ["--micro-batch-size=4", "--early-stop-on-step=6", "--num-gpus=2"];
+  const { status, stdout, stderr } = await mpirun(2, command("parts", halves));
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  // One object: that of rank 0.
+  expect(JSON.parse(stdout)).toMatchObject({ step: 6 });
+  const rest = command("parts", ["--micro-batch-size=8", "--resume-if-exists"]);
+  const [gone, alone] = await Promise.all([finished(process.execPath, rest, {}), whole]);
+  expect([gone.status, alone.status]).toEqual([0, 0]);
+  expectNearRuns(results, "parts", "whole");
+});
 
 test("ranks of torchrun's variables meet by TCP; other numbers than the launcher's are refused", async () => {
   const port = String(await freePort());

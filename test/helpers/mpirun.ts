@@ -40,7 +40,7 @@ export function finished(
   environment: Readonly<Record<string, string>>,
 ): Promise<Finished> {
   const child = spawn(command, args, {
-    timeout: 50_000,
+    timeout: 100_000,
     env: { ...process.env, NODE_OPTIONS: "", ...environment },
   });
   const texts = { stdout: "", stderr: "" };

@@ -56,7 +56,7 @@ try {
     );
     await succeed(
       "npm",
-      ["install", "--no-audit", "--no-fund", "--engine-strict=false", tarball],
+      ["install", "--prefer-offline", "--no-audit", "--no-fund", "--engine-strict=false", tarball],
       folder,
     );
     const installed = readdirSync(join(folder, "node_modules"));

@@ -1,11 +1,21 @@
 /** A Vulkan driver that computes on the processor, for machines without a GPU. */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
 const PACKAGES = ["mesa-vulkan-drivers", "libvulkan1", "libdrm2", "libdrm-amdgpu1"];
 const CACHE = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "scdl/vulkan");
+const DRIVERS = "usr/share/vulkan/icd.d";
 
 /**
  * Unpacks Debian's Mesa into the user's cache; nothing is installed. Debian 12 has one that is too
@@ -16,7 +26,7 @@ const CACHE = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "
  */
 export function softwareDriver(): Record<string, string> {
   const root = join(CACHE, "root");
-  const icd = join(root, "usr/share/vulkan/icd.d");
+  const icd = join(root, DRIVERS);
   if (!existsSync(icd)) download(root);
   const file = readdirSync(icd).find((name) => name.startsWith("lvp"));
   if (file === undefined) throw new Error("the packages have no software driver");
@@ -41,13 +51,29 @@ function requireLibraries(library: string, folder: string): void {
   if (missing.length > 0) throw new Error(`the driver needs libraries: ${missing.join()}`);
 }
 
+/** In a folder of its own, and there at once when whole: another run may do the same, and one may be cut. */
 function download(root: string): void {
-  const { mirror, codename } = debian();
-  const [lists, cache, packages] = ["lists", "cache", "packages"].map((name) => join(CACHE, name));
-  for (const folder of [`${lists}/partial`, `${cache}/archives/partial`, packages, root]) {
-    mkdirSync(folder ?? root, { recursive: true });
+  mkdirSync(CACHE, { recursive: true });
+  const folder = mkdtempSync(join(CACHE, "download-"));
+  try {
+    unpack(folder, join(folder, "root"));
+    if (existsSync(join(root, DRIVERS))) return;
+    rmSync(root, { recursive: true, force: true });
+    renameSync(join(folder, "root"), root);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  const sources = join(CACHE, "sources.list");
+}
+
+function unpack(folder: string, root: string): void {
+  const { mirror, codename } = debian();
+  const lists = join(folder, "lists");
+  const cache = join(folder, "cache");
+  const packages = join(folder, "packages");
+  for (const made of [`${lists}/partial`, `${cache}/archives/partial`, packages, root]) {
+    mkdirSync(made, { recursive: true });
+  }
+  const sources = join(folder, "sources.list");
   const suites = [codename, `${codename}-backports`];
   writeFileSync(sources, suites.map((suite) => `deb ${mirror} ${suite} main\n`).join(""));
   const options = {
@@ -62,8 +88,8 @@ function download(root: string): void {
     execFileSync("apt-get", [...flags, "-q", ...args], { cwd: packages, stdio: "pipe" });
   apt("update");
   apt("-t", `${codename}-backports`, "download", ...PACKAGES);
-  for (const file of readdirSync(packages ?? root)) {
-    execFileSync("dpkg", ["-x", join(packages ?? root, file), root]);
+  for (const file of readdirSync(packages)) {
+    execFileSync("dpkg", ["-x", join(packages, file), root]);
   }
 }
 

@@ -215,7 +215,7 @@ describe("byte streams", () => {
     const stopped = new ChunkStream(chunks(), "a");
     await stopped.read(target);
     stopped.close();
-    await expect.poll(() => ended).toBe(2);
+    await expect.poll(() => ended, { timeout: 30_000 }).toBe(2);
   });
 
   test("a member is a view or a copy, as asked", async () => {

@@ -76,7 +76,7 @@ test("a run of train geneformer is all that its cells need, and tokens give the 
   const short = await infer("short", { seqLength: 6 });
   expect([...short.lengths]).toEqual(Array(16).fill(6));
   expect([...short.ids.slice(0, 6)]).toEqual([...whole.ids.slice(0, 6)]);
-}, 120_000);
+});
 
 test("an h5ad file is converted beside the results and gives those of its data set", async () => {
   const h5ad = join(folder, "a.h5ad");
@@ -102,7 +102,7 @@ test("an h5ad file is converted beside the results and gives those of its data s
   expect(expected.length).toBe(12 * 16);
   const twice = await infer("twice", h5ad, converted);
   expect(twice).toEqual([...expected, ...expected]);
-}, 120_000);
+});
 
 test("medians and vocabulary that are missing or of another model are refused", async () => {
   const options = { dataDir: val, resultsPath: join(folder, "refused"), threads: 1 };
@@ -116,4 +116,4 @@ test("medians and vocabulary that are missing or of another model are refused", 
   );
   const esm2 = { ...options, checkpointPath: fixture("esm2") };
   await expect(inferGeneformer(esm2)).rejects.toThrow("expected a Geneformer, found esm2");
-}, 120_000);
+});

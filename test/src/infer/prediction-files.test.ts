@@ -102,7 +102,7 @@ test("npy, parquet and safetensors hold the same rows, whole or batch by batch",
     "predictions.safetensors",
     "predictions.yaml",
   ]);
-}, 120_000);
+});
 
 test("a run that is stopped leaves nothing", async () => {
   const folder = temporaryDirectory();
@@ -118,7 +118,7 @@ test("a run that is stopped leaves nothing", async () => {
   });
   await expect(run).rejects.toMatchObject({ name: "AbortError" });
   expect(existsSync(join(folder, "out"))).toBe(false);
-}, 120_000);
+});
 
 test("no more rows wait to be written as parquet than a window has", async () => {
   const folder = temporaryDirectory();
@@ -143,7 +143,7 @@ test("no more rows wait to be written as parquet than a window has", async () =>
   expect((await rowsOf(path)).map(({ id }) => id)).toEqual(
     short.map((_, row) => `p${row}`).concat("p1200"),
   );
-}, 120_000);
+});
 
 test("a row of tensors is in the file as soon as it is added: none are kept", async () => {
   const results = new ResultFolder(temporaryDirectory(), false);
@@ -159,7 +159,7 @@ test("a row of tensors is in the file as soon as it is added: none are kept", as
   expect(read()[8]).toBe(1);
   sink.close();
   results.abort();
-}, 120_000);
+});
 
 test("a fine-tuned head gives predictions with the names of its classes", async () => {
   const folder = temporaryDirectory();
@@ -197,7 +197,7 @@ test("a fine-tuned head gives predictions with the names of its classes", async 
     "safetensors",
   );
   expect(regression.shapes).toEqual({ regression_output: [5, 1], lengths: [5] });
-}, 120_000);
+});
 
 test("embeddings need no vocabulary head, and a head of transformers is named where it is in the way", async () => {
   const folder = temporaryDirectory();
@@ -241,4 +241,4 @@ test("embeddings need no vocabulary head, and a head of transformers is named wh
     "esm2 has no output regression_output",
   );
   expect(existsSync(join(folder, "b")) && listed(join(folder, "b")).length > 0).toBe(false);
-}, 120_000);
+});

@@ -67,7 +67,6 @@ test.each([
       ),
     );
   },
-  120_000,
 );
 
 test("geneformer-cell-types runs", async () => {
@@ -92,4 +91,4 @@ test("geneformer-cell-types runs", async () => {
   expect(readFileSync(join(run.directory, "config.yaml"), "utf8")).toContain(
     "label_column: kind\n",
   );
-}, 120_000);
+});

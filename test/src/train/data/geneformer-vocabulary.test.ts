@@ -61,7 +61,7 @@ beforeAll(async () => {
   writeGeneMedians(medians, mediansOf(GENES, 2));
   GeneTokenizer.fromMediansAndGenes(mediansOf(SWAPPED)).saveVocab(vocab);
   await trainGeneformer({ ...begin, model });
-}, 60_000);
+});
 
 test("a run goes on with its own genes and medians", async () => {
   const on = { ...begin, model, numSteps: 3, resumeIfExists: true };
@@ -78,7 +78,7 @@ test("a run goes on with its own genes and medians", async () => {
     message: expect.stringContaining("the median of ENSG0 is 1 in the checkpoint, 2 here"),
   });
   expect((await trainGeneformer(on)).step).toBe(3);
-}, 60_000);
+});
 
 test("restored weights are trained with their own genes, whatever the data have beside them", async () => {
   const refused = (more: Partial<TrainGeneformerOptions>) =>
@@ -110,7 +110,7 @@ test("restored weights are trained with their own genes, whatever the data have 
   };
   await expect(tokens(SWAPPED, at("swapped"))).rejects.toMatchObject({ code: "vocabulary" });
   expect((await tokens(GENES, at("tokens"))).step).toBe(2);
-}, 60_000);
+});
 
 test("weights without medians, as transformers writes, do not lead to those of the data", async () => {
   rmSync(join(other, "train", "medians.json"));
@@ -125,7 +125,7 @@ test("weights without medians, as transformers writes, do not lead to those of t
     code: "no-medians",
     suggestions: ["name the medians that the model was trained with: --medians"],
   });
-}, 60_000);
+});
 
 /** The weights alone as transformers has them, with another `config.json`. */
 function plainWeights(name: string, config: Readonly<Record<string, unknown>> = {}): string {
@@ -186,7 +186,7 @@ test("weights of the authors' vocabulary are refused with BioNeMo's, and the oth
   const fitting = { checkpointPath: hub, onWarning: (text: string) => heard.push(text) };
   await inferGeneformer({ ...theirs, ...fitting });
   expect(heard).toEqual([]);
-}, 60_000);
+});
 
 test("what a dictionary or the number of tokens says of weights is compared", async () => {
   const tokens = await tokensOfAuthors(at("more-authors"));
@@ -219,7 +219,7 @@ test("what a dictionary or the number of tokens says of weights is compared", as
     expect.stringContaining("the weights have 1000 tokens, the cells are of bionemo with 35"),
     expect.stringContaining("pad with token 7"),
   ]);
-}, 60_000);
+});
 
 test("a run on tokens alone records their vocabulary, and nothing else goes on with it", async () => {
   const data = await tokensOfAuthors(at("recorded"));
@@ -245,7 +245,7 @@ test("a run on tokens alone records their vocabulary, and nothing else goes on w
   for (let end = 0; end < text.length - 2; end++) {
     expect(() => decodeVocabularyRecord(text.slice(0, end), path)).toThrow(FormatError);
   }
-}, 60_000);
+});
 
 test("finetune and infer refuse another vocabulary and say where cells are cut", async () => {
   const resultsPath = at("embeddings");
@@ -263,7 +263,7 @@ test("finetune and infer refuse another vocabulary and say where cells are cut",
   await inferGeneformer({ ...infer, onWarning, resultsPath });
   expect(warnings.length).toBe(2);
   expect(readFileSync(join(resultsPath, "predictions.yaml"), "utf8")).toContain("seq_length: 12\n");
-}, 60_000);
+});
 
 test("rows longer than the restored model are refused before data are looked at", async () => {
   const nowhere = {
@@ -297,4 +297,4 @@ test("a model of cells that begin with [CLS] leaves it out of the mean, in eithe
     return of.reduce((a, b) => a + b) / 9;
   });
   for (const [i, value] of mean.entries()) expect(embeddings?.[i]).toBeCloseTo(value, 5);
-}, 60_000);
+});

@@ -75,7 +75,7 @@ test("a share of residues is learned far better than by its mean", async () => {
   );
   expect(spearman.result()).toBeGreaterThan(0.9);
   expect(result.metrics["val_spearman"]).toBeCloseTo(spearman.result(), 3);
-}, 120_000);
+});
 
 test("checkpoints are chosen, and runs end, by the largest rank correlation", async () => {
   const found: [number, number][] = [];
@@ -94,7 +94,7 @@ test("checkpoints are chosen, and runs end, by the largest rank correlation", as
   const left = new CheckpointFiles(join(result.directory, "checkpoints")).list();
   expect(left.map(({ step }) => step)).toEqual([best[0]]);
   expect(left[0]?.path).toContain(`val_spearman=${best[1].toFixed(4)}`);
-}, 120_000);
+});
 
 test("two processes have the correlations of one", async () => {
   const options = { ...SMALL, labelColumn: "share", mlpFtDropout: 0, numSteps: 6, lr: 1e-3 };
@@ -113,7 +113,7 @@ test("two processes have the correlations of one", async () => {
       expect(metrics[name]).toBe(both[0]?.metrics[name]);
     }
   }
-}, 120_000);
+});
 
 test("a class is learned better than by guessing; a run stopped and gone on with is the same", async () => {
   const kinds = column(2);
@@ -134,7 +134,7 @@ test("a class is learned better than by guessing; a run stopped and gone on with
   const model = openModel(gone.checkpoint ?? "");
   if (!(model instanceof SequenceModel)) throw new Error(model.name);
   expect(model.settings).toMatchObject({ targetSize: 3, labels: ["c", "h", "p"], dropout: 0.25 });
-}, 120_000);
+});
 
 test("classes of residues are learned; a second run begins with the weights of the first", async () => {
   const options = { ...SMALL, labelColumn: "groups", taskType: "token-classification" } as const;
@@ -182,7 +182,7 @@ test("classes of residues are learned; a second run begins with the weights of t
     [23, 0],
     [19, 4],
   ]);
-}, 120_000);
+});
 
 function bytesOf(values: Float32Array | undefined): Uint8Array {
   return values === undefined ? new Uint8Array() : new Uint8Array(values.buffer);
@@ -211,7 +211,7 @@ test("what cannot be fine-tuned is told without a run's folder", async () => {
     finetuneEsm2({ ...geneformer, restoreFromCheckpointPath: fixture("bert") }),
   ).rejects.toThrow("expected an ESM-2, found geneformer");
   expect(existsSync(join(folder, "none"))).toBe(false);
-}, 120_000);
+});
 
 test("the learning rate goes as the schedule says, and is constant without one", async () => {
   const ratesOf = async (more: Partial<FinetuneEsm2Options>, experimentName: string) => {
@@ -231,4 +231,4 @@ test("the learning rate goes as the schedule says, and is constant without one",
   const schedule = warmupAnnealDecayHold(0.01, { warmupSteps: 2, maxSteps: 4, minLr: 0 });
   expect(await ratesOf(warm, "warm")).toEqual([0, 1, 2, 3].map(schedule));
   expect(schedule(3)).toBeLessThan(schedule(2));
-}, 120_000);
+});

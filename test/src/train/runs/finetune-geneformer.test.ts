@@ -24,7 +24,7 @@ beforeAll(async () => {
     threads: 1,
     model: { layers: 1, hiddenSize: 16, heads: 2, intermediateSize: 32 },
   });
-}, 60_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const options: FinetuneGeneformerOptions = {
@@ -54,14 +54,14 @@ test("kinds of cells are learned, kept with the weights, and predicted by name",
   expect(Array.from(table, (row) => row["prediction"])).toEqual(
     Array.from({ length: 16 }, (_, cell) => ["T", "B", "NK"][cell % 3]),
   );
-}, 120_000);
+});
 
 test("a number of each cell is learned far better than by its mean", async () => {
   const run = await finetuneGeneformer({ ...options, label: "age", experimentName: "age" });
   expect(run.labels).toBeNull();
   // The ages of the validation cells vary by 0.67.
   expect(run.metrics["val_loss"]).toBeLessThan(0.2);
-}, 120_000);
+});
 
 test("cells named one by one are fine-tuned on as those of a folder; a share is held out", async () => {
   const { dataDir: _, ...short } = { ...options, numSteps: 2, valCheckInterval: 2 };
@@ -83,7 +83,7 @@ test("cells named one by one are fine-tuned on as those of a folder; a share is 
   await expect(
     finetuneGeneformer({ ...short, medians: "auto", data, experimentName: "refused" }),
   ).rejects.toThrow("it was trained with");
-}, 120_000);
+});
 
 test("labels and weights that do not fit are refused before a run's folder is made", async () => {
   const refused = (more: Partial<FinetuneGeneformerOptions>) =>
@@ -97,4 +97,4 @@ test("labels and weights that do not fit are refused before a run's folder is ma
   );
   await refused({ loraFinetune: true }).toMatchObject({ code: "unsupported" });
   expect(existsSync(join(folder, "refused"))).toBe(false);
-}, 120_000);
+});
