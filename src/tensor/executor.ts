@@ -23,7 +23,12 @@
 import type { Communicator } from "../distributed/communicator.ts";
 import type { GradientSums } from "./device/sums/gradient-sums.ts";
 import type { ExecutorSettings } from "./executor-settings.ts";
-import type { OptimizerSettings, UpdateOptions, UpdateResult } from "./optimizer.ts";
+import type {
+  LossScaleState,
+  OptimizerSettings,
+  UpdateOptions,
+  UpdateResult,
+} from "./optimizer.ts";
 import type { HostArray, NamedValue, Program } from "./program.ts";
 
 export interface Executor extends AsyncDisposable {
@@ -121,6 +126,12 @@ export interface ParameterState extends AsyncDisposable {
    * Absent or null where this cannot be: use `hostGradients`, or `read` and `write`.
    */
   shareGradients?(ranks: Communicator): Promise<GradientSums | null>;
+  /**
+   * The factor on the loss of float16 runs, as torch.amp.GradScaler has it. Absent or null where there
+   * is none.
+   * @param set to go on with
+   */
+  lossScale?(set?: LossScaleState): Promise<LossScaleState | null>;
   /** Clips by the global norm, applies the optimizer to every trained parameter. Gradients stay. */
   update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult>;
   /** Frees its memory; nothing is to be done, and nothing is thrown, where the executor was closed. */

@@ -39,6 +39,7 @@ export {
 export * from "./ops/index.ts";
 export type {
   AdamSettings,
+  LossScaleState,
   OptimizerSettings,
   SgdSettings,
   UpdateGuardOptions,

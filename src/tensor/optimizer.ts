@@ -73,4 +73,19 @@ export interface UpdateResult {
   readonly gradientNorm: number;
   /** False when the norm is NaN or infinite, or the guard forbade it: nothing was changed. */
   readonly applied: boolean;
+  /**
+   * Of float16: it was left out because the loss's factor was too large, and the factor is halved.
+   * Updates after it are made; the moments' bias is corrected by the number of those applied.
+   */
+  readonly skipped?: boolean;
+  /** Of float16: the factor that the loss was multiplied by. */
+  readonly lossScale?: number;
+}
+
+/** The factor on the loss of float16 runs, see `ParameterState.lossScale`. */
+export interface LossScaleState {
+  /** A power of 2; at first 2^16. */
+  readonly factor: number;
+  /** Updates applied since it changed: after 2,000 it is doubled. */
+  readonly goodUpdates: number;
 }

@@ -1,3 +1,4 @@
+import type { LossScaleState } from "../tensor/index.ts";
 import type { TrainerState } from "./checkpoints/trainer-file.ts";
 import type { EarlyStoppingState } from "./early-stopping.ts";
 import type { Scalars } from "./loggers/logger.ts";
@@ -11,6 +12,9 @@ export interface DoneStep {
   readonly rows: number;
   /** Of its batch: the data may be further. */
   readonly epoch: number;
+  /** Of float16: the factor on the loss, and whether the update was left out for it. */
+  readonly lossScale?: number;
+  readonly skipped?: boolean;
 }
 
 /** Where a run stands: its counts, and the newest value of every metric. */
@@ -19,6 +23,10 @@ export class RunPlace {
   epoch = 0;
   consumedSamples = 0;
   metrics: Scalars = {};
+  /** Steps whose update float16 left out, before this process took the run over. */
+  skippedBefore = 0;
+  /** The same until now. */
+  #skipped = 0;
   /** The validation of this step was cut off. */
   validationDue = false;
   /** A checkpoint has all that there is. */
@@ -33,19 +41,26 @@ export class RunPlace {
     this.metrics = progress.metrics;
     this.validationDue = progress.validationDue;
     this.isSaved = true;
+    this.#skipped = progress.lossScale?.skipped ?? 0;
+    this.skippedBefore = this.#skipped;
   }
 
-  trained({ loss, learningRate, gradientNorm, rows, epoch }: DoneStep): void {
+  trained({ loss, learningRate, gradientNorm, rows, epoch, ...scaled }: DoneStep): void {
     this.step++;
+    if (scaled.skipped === true) this.#skipped++;
     this.isSaved = false;
     this.consumedSamples += rows;
+    const { lossScale } = scaled;
+    // Those of a run in float16 that goes on in another precision end.
+    const { loss_scale: _scale, skipped_steps: _skipped, ...others } = this.metrics;
     this.metrics = {
-      ...this.metrics,
+      ...others,
       reduced_train_loss: loss,
       lr: learningRate,
       grad_norm: gradientNorm,
       epoch,
       consumed_samples: this.consumedSamples,
+      ...(lossScale === undefined ? {} : { loss_scale: lossScale, skipped_steps: this.#skipped }),
     };
   }
 
@@ -60,13 +75,18 @@ export class RunPlace {
     this.metrics = { ...this.metrics, ...metrics };
   }
 
-  /** @param isStop a run that is not stopped would write no checkpoint here: it is not to be chosen */
+  /**
+   * @param isStop a run that is not stopped would write no checkpoint here: it is not to be chosen
+   * @param scale the factor on the loss, of float16
+   */
   state(
     isStop: boolean,
     earlyStopping: EarlyStoppingState | null,
+    scale: LossScaleState | null = null,
   ): Pick<TrainerState, "step" | "epoch" | "consumedSamples" | "metrics" | "progress"> {
     const { step, epoch, consumedSamples, metrics, validationDue } = this;
-    const progress = { metrics, validationDue, earlyStopping };
+    const lossScale = scale === null ? {} : { lossScale: { ...scale, skipped: this.#skipped } };
+    const progress = { metrics, validationDue, earlyStopping, ...lossScale };
     return { step, epoch, consumedSamples, progress, metrics: isStop ? {} : this.#measured() };
   }
 

@@ -1,4 +1,5 @@
 import { FormatError } from "../../formats/common/errors.ts";
+import type { LossScaleState } from "../tensor/index.ts";
 import { type EarlyStoppingState, readEarlyStoppingState } from "./early-stopping.ts";
 import type { Scalars } from "./loggers/logger.ts";
 
@@ -9,6 +10,12 @@ export interface RunProgress {
   /** The validation of this step was cut off and is to be done before the next update. */
   readonly validationDue: boolean;
   readonly earlyStopping: EarlyStoppingState | null;
+  /** Of float16: the factor on the loss, and how many updates were left out for it. */
+  readonly lossScale?: LossScaleProgress;
+}
+
+export interface LossScaleProgress extends LossScaleState {
+  readonly skipped: number;
 }
 
 /** As JSON: no NaN. */
@@ -19,7 +26,8 @@ export function encodeProgress({ metrics, ...rest }: RunProgress): RunProgress {
 
 /** @throws FormatError for what is no progress */
 export function readProgress(value: unknown, path: string): RunProgress {
-  const { metrics, validationDue, earlyStopping = null } = isRecord(value) ? value : {};
+  const given = isRecord(value) ? value : {};
+  const { metrics, validationDue, earlyStopping = null, lossScale } = given;
   const isProgress =
     isRecord(metrics) &&
     Object.values(metrics).every((item) => typeof item === "number") &&
@@ -32,7 +40,19 @@ export function readProgress(value: unknown, path: string): RunProgress {
     metrics: metrics as Scalars, // proof: every value is a number
     validationDue,
     earlyStopping: earlyStopping === null ? null : readEarlyStoppingState(earlyStopping, path),
+    ...(lossScale === undefined ? {} : { lossScale: readLossScale(lossScale, path) }),
   };
+}
+
+function readLossScale(value: unknown, path: string): LossScaleProgress {
+  const { factor, goodUpdates, skipped } = isRecord(value) ? value : {};
+  const isCount = (found: unknown): found is number =>
+    typeof found === "number" && Number.isSafeInteger(found) && found >= 0;
+  const isFactor = typeof factor === "number" && factor > 0 && Number.isFinite(Math.fround(factor));
+  if (isFactor && isCount(goodUpdates) && isCount(skipped)) return { factor, goodUpdates, skipped };
+  const found = (JSON.stringify(value) ?? "nothing").slice(0, 80);
+  const message = `expected factor, goodUpdates and skipped in progress.lossScale, found ${found}`;
+  throw new FormatError("damaged-checkpoint", message, { path });
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

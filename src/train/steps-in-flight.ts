@@ -98,7 +98,7 @@ export class StepsInFlight<B> {
     }
     const learningRate = schedule(step - 1);
     const update = state.update(optimizer, {
-      ...{ step, learningRate },
+      ...{ step: step - place.skippedBefore, learningRate },
       ...(maxGradientNorm === undefined ? {} : { maxGradientNorm }),
       ...(shards === null ? {} : { only: shards.mine }),
       ...(limit === 1 ? {} : { guard: { outputs: [LOSS], update: !this.areSeen } }),
@@ -126,21 +126,24 @@ export class StepsInFlight<B> {
     const result = await asked.update;
     clock.charge("update");
     const loss = this.#lossOf(sums);
-    if (result.applied) {
-      if (shards !== null) {
+    const { applied, skipped = false } = result;
+    if (applied || skipped) {
+      if (shards !== null && applied) {
         await shards.shareValues(state);
         clock.charge("exchange");
       }
       const { gradientNorm } = result;
-      place.trained({ loss, learningRate, gradientNorm, rows: sums.rows, epoch: asked.epoch });
+      const scale = result.lossScale === undefined ? {} : { lossScale: result.lossScale, skipped };
+      const { rows } = sums;
+      place.trained({ loss, learningRate, gradientNorm, rows, epoch: asked.epoch, ...scale });
     }
     await this.#assertFinite(step, loss);
     const { gradientNorm } = result;
-    if (!result.applied) throw await this.#notFinite("gradient norm", step, gradientNorm);
+    if (!applied && !skipped) throw await this.#notFinite("gradient norm", step, gradientNorm);
     log.count(sums);
     const { consumedSamples } = place;
     const { tokens, paddedTokens } = sums;
-    const event = { step, batch, loss, learningRate, gradientNorm, consumedSamples };
+    const event = { step, batch, loss, learningRate, gradientNorm, consumedSamples, skipped };
     observer?.trained?.({ ...event, tokens, paddedTokens });
     this.#logStep(step);
     if (step !== this.#options.profileStep) return;
@@ -162,7 +165,8 @@ export class StepsInFlight<B> {
     const { place } = this.#options;
     const results = this.#asked.splice(0).map(({ update }) => update);
     for (const result of await Promise.allSettled(results)) {
-      if (result.status === "fulfilled" && result.value.applied) place.step++;
+      if (result.status !== "fulfilled") continue;
+      if (result.value.applied || result.value.skipped === true) place.step++;
     }
   }
 

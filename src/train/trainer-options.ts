@@ -36,6 +36,8 @@ export interface TrainStep<B> {
   readonly gradientNorm: number;
   /** Rows so far. */
   readonly consumedSamples: number;
+  /** Of float16: the gradients were too large for the factor on the loss, and the update was left out. */
+  readonly skipped: boolean;
   /** Tokens of this batch that are not padding, where the model says so. */
   readonly tokens: number;
   /** Rows times length. */

@@ -69,7 +69,13 @@ export async function checkTorch(tally: Tally, python: string, workspace: string
     [
       `torch: the executor suite, ${devices.join(", ")}`,
       [
-        ...["torch-executor", "torch-late", "torch-memory", "torch-schemas"].map(tensorTest),
+        ...[
+          "torch-executor",
+          "torch-late",
+          "torch-loss-scale",
+          "torch-memory",
+          "torch-schemas",
+        ].map(tensorTest),
         tensorTest("cuda-program"),
         "test/src/train/steps-in-flight.test.ts",
         "test/src/train/out-of-memory.test.ts",

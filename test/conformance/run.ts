@@ -19,6 +19,7 @@ import { checkFasta } from "./fasta.ts";
 import { checkFinetuning } from "./finetuning.ts";
 import { checkDTypes, checkFolder, checkPaginated } from "./folder.ts";
 import { checkGpuBench } from "./gpu-bench.ts";
+import { checkLossScale } from "./loss-scale.ts";
 import { checkModels } from "./models.ts";
 import { checkOperations } from "./operations.ts";
 import { checkOrders } from "./orders.ts";
@@ -59,6 +60,7 @@ async function compare(python: string, workspace: string): Promise<void> {
   await checkEsmTokens(tally, python);
   await checkTorch(tally, python, join(workspace, "torch"));
   await checkCudaProgram(tally, python);
+  await checkLossScale(tally, python);
   await checkGpuBench(tally, python, join(workspace, "gpu-bench"));
   await checkModels(tally, python, join(workspace, "models"));
   await checkSafetensors(tally, python, join(workspace, "safetensors"));

@@ -1,6 +1,11 @@
 import type { NcclLinkMemory } from "../../distributed/nccl/nccl-link.ts";
 import type { MemoryUse, RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
-import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import type {
+  LossScaleState,
+  OptimizerSettings,
+  UpdateOptions,
+  UpdateResult,
+} from "../optimizer.ts";
 import type { PlainNamed, PlainProgram } from "./plan.ts";
 import type { SumReport } from "./sums/gradient-sums.ts";
 import type { GradientBucket } from "./sums/layout.ts";
@@ -47,6 +52,8 @@ export type Request =
       readonly names: readonly string[];
     }
   | { readonly kind: "zero"; readonly state: number }
+  /** The factor on the loss; null where there is none. */
+  | { readonly kind: "scale"; readonly state: number; readonly set: LossScaleState | null }
   | {
       readonly kind: "run";
       readonly program: number;
@@ -82,6 +89,7 @@ export interface Answers<D = Description> {
   readonly write: null;
   readonly read: Arrays;
   readonly zero: null;
+  readonly scale: LossScaleState | null;
   readonly run: RunOutputs;
   readonly share: null;
   readonly arm: null;

@@ -1,5 +1,10 @@
 import type { MemoryUse, RunInputs, RunOptions, RunOutputs, StateKind } from "../executor.ts";
-import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import type {
+  LossScaleState,
+  OptimizerSettings,
+  UpdateOptions,
+  UpdateResult,
+} from "../optimizer.ts";
 import type { Late } from "../request-thread.ts";
 import type { Answer, Description, Request, SumsSetup } from "./messages.ts";
 import type { PlainNamed, PlainProgram } from "./plan.ts";
@@ -15,6 +20,8 @@ export interface ResidentState {
   write(kind: StateKind, arrays: ReadonlyMap<string, Float32Array>): Soon<void>;
   read(kind: StateKind, names: readonly string[]): Soon<ReadonlyMap<string, Float32Array>>;
   zeroGradients(): Soon<void>;
+  /** Absent: its runs have no factor on the loss. */
+  scale?(set: LossScaleState | null): Soon<LossScaleState | null>;
   close(): Soon<void>;
 }
 
@@ -97,6 +104,8 @@ export class DeviceSession<S extends ResidentState, D extends Description> {
       case "zero":
         await this.#state(request.state).zeroGradients();
         return null;
+      case "scale":
+        return this.#state(request.state).scale?.(request.set) ?? null;
       case "run": {
         const program = this.#programs.get(request.program);
         if (program === undefined) throw new Error("the program was unloaded");

@@ -9,7 +9,12 @@ import type {
   StateKind,
   StateOptions,
 } from "../executor.ts";
-import type { OptimizerSettings, UpdateOptions, UpdateResult } from "../optimizer.ts";
+import type {
+  LossScaleState,
+  OptimizerSettings,
+  UpdateOptions,
+  UpdateResult,
+} from "../optimizer.ts";
 import { missingParameter, requireArrays } from "../parameter-names.ts";
 import { elementCount, type NamedValue } from "../program.ts";
 import type { RequestThread } from "../request-thread.ts";
@@ -114,6 +119,11 @@ export class DeviceState implements ParameterState {
     const lengths = this.#trainedLengths;
     this.#sums = await openSums(ranks, gradientMemory, { thread, state: this.#id, lengths });
     return this.#sums;
+  }
+
+  lossScale(set?: LossScaleState): Promise<LossScaleState | null> {
+    const { thread } = this.#owner;
+    return thread.send<"scale">({ kind: "scale", state: this.#id, set: set ?? null });
   }
 
   update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {

@@ -5,6 +5,7 @@ import type { Late } from "../request-thread.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { type CudaRandom, masksOfKernels } from "./cuda-random.ts";
 import type { Libtorch } from "./libtorch.ts";
+import type { LossFactor } from "./loss-scale.ts";
 import { type Operands, type Rule, type Rules, Run } from "./rule.ts";
 import { ATTENTION_RULES } from "./rules-attention.ts";
 import { ELEMENTWISE_RULES } from "./rules-elementwise.ts";
@@ -28,8 +29,8 @@ export interface RunPrecision {
   readonly lasting: Map<string, Tensor>;
   /** Of a GPU that draws dropout masks in its kernels; null where they have the bits they have everywhere. */
   readonly random: CudaRandom | null;
-  /** The loss is multiplied by this, and the gradients divided; a power of 2. */
-  readonly lossScale: number;
+  /** The loss is multiplied by this, and the gradients divided; null where there is no such thing. */
+  readonly lossScale: LossFactor | null;
 }
 
 /** A program that runs on libtorch, with its constants on the device. */
@@ -70,6 +71,7 @@ export class Runner {
     const { lowDType, lasting, lossScale, random } = precision;
     const drawn = random === null ? null : { generator: random, masks: this.#masks };
     const run = new Run(torch, key, lowDType, lasting, this.#byId(inputs), drawn);
+    const inverse = lossScale === null ? null : torch.keep(lossScale.inverse);
     const seedId = this.#program.gradientSeed?.id;
     const values = new Map<number, Tensor>(this.#constants);
     const own = new Set<number>();
@@ -79,8 +81,8 @@ export class Runner {
     };
     const scaleSeed = (id: number) => {
       const seed = values.get(id);
-      if (id !== seedId || seed === undefined || lossScale === 1) return;
-      const scaled = torch.one("mul", seed, torch.number(lossScale));
+      if (id !== seedId || seed === undefined || lossScale === null) return;
+      const scaled = torch.one("mul", seed, lossScale.factor);
       if (own.has(id)) torch.release(seed);
       put(id, scaled);
     };
@@ -96,7 +98,7 @@ export class Runner {
         values.set(value.id, state.value(name));
       }
       if (seedId !== undefined) scaleSeed(seedId);
-      this.#addGiven(values, state, lossScale);
+      this.#addGiven(values, state, inverse);
       for (const [at, node] of this.#program.nodes.entries()) {
         const outputs = this.#node(node, values, run);
         for (const [place, { id }] of node.outputs.entries()) {
@@ -104,7 +106,7 @@ export class Runner {
           if (output === undefined) continue;
           put(id, output.kept ? torch.another(output) : output);
           scaleSeed(id);
-          this.#accumulate(id, values.get(id) ?? output, state, lossScale);
+          this.#accumulate(id, values.get(id) ?? output, state, inverse);
         }
         for (const id of this.#plan.freed[at] ?? []) free(id);
         for (const id of this.#plan.forgotten[at] ?? []) run.forget(id);
@@ -113,6 +115,7 @@ export class Runner {
       return this.#outputs(values, state);
     } finally {
       run.end();
+      torch.release(inverse ?? undefined);
       for (const id of own) torch.release(values.get(id));
       for (const constant of this.#constants.values()) {
         torch.release(constant.lowered);
@@ -153,13 +156,13 @@ export class Runner {
   }
 
   /** Gradients that are inputs, parameters or constants themselves. */
-  #addGiven(values: ReadonlyMap<number, Tensor>, state: TensorState, lossScale: number): void {
-    for (const [id, tensor] of values) this.#accumulate(id, tensor, state, lossScale);
+  #addGiven(values: ReadonlyMap<number, Tensor>, state: TensorState, factor: Tensor | null): void {
+    for (const [id, tensor] of values) this.#accumulate(id, tensor, state, factor);
   }
 
-  #accumulate(id: number, tensor: Tensor, state: TensorState, lossScale: number): void {
+  #accumulate(id: number, tensor: Tensor, state: TensorState, factor: Tensor | null): void {
     for (const name of this.#plan.gradients.get(id) ?? []) {
-      state.accumulate(name, tensor, this.#plan.views.has(id), 1 / lossScale);
+      state.accumulate(name, tensor, this.#plan.views.has(id), factor);
     }
   }
 

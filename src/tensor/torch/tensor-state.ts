@@ -1,7 +1,9 @@
 import type { PlainNamed } from "../device/plan.ts";
 import type { StateKind } from "../executor.ts";
+import type { LossScaleState } from "../optimizer.ts";
 import { elementCount } from "../program.ts";
 import type { Libtorch } from "./libtorch.ts";
+import { LossScale } from "./loss-scale.ts";
 import type { GradientBuckets, GradientOwner } from "./sums/gradient-buckets.ts";
 import type { Tensor } from "./tensor.ts";
 import { UpdateGuard } from "./update-guard.ts";
@@ -9,6 +11,8 @@ import { UpdateGuard } from "./update-guard.ts";
 /** Parameters, gradients and moments of a model on the device. */
 export class TensorState implements GradientOwner {
   readonly guard: UpdateGuard;
+  /** Of float16 alone, and of states that are trained. */
+  readonly lossScale: LossScale | null;
   readonly #torch: Libtorch;
   readonly #parameters: ReadonlyMap<string, PlainNamed["value"]>;
   readonly #trained: ReadonlySet<string>;
@@ -23,9 +27,16 @@ export class TensorState implements GradientOwner {
   /** Sums over the ranks; null where there is one. */
   buckets: GradientBuckets | null = null;
 
-  constructor(torch: Libtorch, parameters: readonly PlainNamed[], trained: readonly string[]) {
+  /** @param isScaled whether the loss of its runs is multiplied by a factor */
+  constructor(
+    torch: Libtorch,
+    parameters: readonly PlainNamed[],
+    trained: readonly string[],
+    isScaled = false,
+  ) {
     this.#torch = torch;
     this.guard = new UpdateGuard(torch);
+    this.lossScale = isScaled && trained.length > 0 ? new LossScale(torch) : null;
     this.#parameters = new Map(parameters.map(({ name, value }) => [name, value]));
     this.#trained = new Set(trained);
     for (const { name } of parameters) this.#zero("values", name);
@@ -49,9 +60,9 @@ export class TensorState implements GradientOwner {
 
   /**
    * Adds to a gradient. Gradients are never written in place: the first one of a step is taken as it
-   * is, unless others see its memory (`shared`). The sum is of gradients times `factor`.
+   * is, unless others see its memory (`shared`). The sum is of gradients times `factor`; null is 1.
    */
-  accumulate(name: string, gradient: Tensor, shared: boolean, factor: number): void {
+  accumulate(name: string, gradient: Tensor, shared: boolean, factor: Tensor | null): void {
     if (!this.#trained.has(name)) return;
     this.#add(name, gradient, shared, factor);
     this.buckets?.made(name);
@@ -67,11 +78,11 @@ export class TensorState implements GradientOwner {
     this.#set("gradients", name, this.#torch.one("reshape", flat, [...shape]));
   }
 
-  #add(name: string, gradient: Tensor, shared: boolean, factor: number): void {
+  #add(name: string, gradient: Tensor, shared: boolean, factor: Tensor | null): void {
     const torch = this.#torch;
     const known = this.#tensors.gradients.get(name);
     const cast = torch.cast(gradient, torch.dtypes.float32);
-    const wide = factor === 1 ? cast : torch.one("mul", cast, torch.number(factor));
+    const wide = factor === null ? cast : torch.one("mul", cast, factor);
     if (known !== undefined) {
       this.#set("gradients", name, torch.add(known, wide));
       return;
@@ -79,22 +90,6 @@ export class TensorState implements GradientOwner {
     const ordered = torch.contiguous(wide);
     const taken = ordered !== gradient ? ordered : shared ? torch.copy(ordered) : null;
     this.#set("gradients", name, taken ?? torch.another(gradient));
-  }
-
-  /** The gradients as they are, for {@link restoreGradients}; the caller frees them. */
-  heldGradients(): ReadonlyMap<string, Tensor> {
-    const held = new Map<string, Tensor>();
-    for (const [name, gradient] of this.#tensors.gradients) {
-      held.set(name, this.#torch.keep(this.#torch.another(gradient)));
-    }
-    return held;
-  }
-
-  restoreGradients(held: ReadonlyMap<string, Tensor>): void {
-    this.#free("gradients");
-    for (const [name, gradient] of held) {
-      this.#set("gradients", name, this.#torch.another(gradient));
-    }
   }
 
   /** After values changed: their copies in a lower precision are written again, by one call for all. */
@@ -133,8 +128,16 @@ export class TensorState implements GradientOwner {
     return arrays;
   }
 
+  /** The loss's factor, after it was set if one is given; null where there is none. */
+  scale(set: LossScaleState | null): LossScaleState | null {
+    if (this.lossScale === null) return null;
+    if (set !== null) this.lossScale.write(set);
+    return this.lossScale.read();
+  }
+
   close(): void {
     this.guard.close();
+    this.lossScale?.close();
     this.buckets?.close();
     for (const kind of ["values", "gradients", "first", "second"] as const) this.#free(kind);
   }

@@ -11,7 +11,6 @@ import { CudaRandom } from "./cuda-random.ts";
 import { type DeviceQueue, HOST_QUEUE } from "./device-queue.ts";
 import type { FoundLibtorch } from "./find-libtorch.ts";
 import { Libtorch } from "./libtorch.ts";
-import { LossScale } from "./loss-scale.ts";
 import type { ThreadSettings, TorchDescription } from "./messages.ts";
 import { lowDType } from "./precision.ts";
 import { Runner } from "./runner.ts";
@@ -26,8 +25,8 @@ import { updateOnDevice } from "./update.ts";
 export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription> {
   readonly #torch: Libtorch;
   readonly #lowDType: number | null;
-  /** Of float16 alone. */
-  readonly #lossScale: LossScale | null;
+  /** In float16 the loss is scaled. */
+  readonly #isScaled: boolean;
   readonly #countsMemory: boolean;
   /** Null where dropout masks have the bits they have everywhere. */
   readonly #random: CudaRandom | null;
@@ -54,7 +53,7 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
     const draws = torch.isCuda && !settings.deterministic;
     this.#random = draws ? CudaRandom.open(torch.binding, index) : null;
     this.#lowDType = lowDType(settings.precision, this.#torch.dtypes);
-    this.#lossScale = settings.precision === "16-mixed" ? new LossScale() : null;
+    this.#isScaled = settings.precision === "16-mixed";
   }
 
   describe(): TorchDescription {
@@ -69,22 +68,21 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
   load(program: PlainProgram): ResidentProgram<TensorState> {
     const runner = new Runner(this.#torch, program, this.#arrivals);
     const precision = { lowDType: this.#lowDType, lasting: this.#lasting, random: this.#random };
-    const scale = runner.hasGradients ? this.#lossScale : null;
     return {
-      run: (state, inputs, options) => {
-        const run = (lossScale: number) =>
-          runner.run(state, inputs, options, { ...precision, lossScale });
-        return this.#asked(
-          () => (scale === null ? run(1) : scale.find(state, this.#torch, run)),
+      run: (state, inputs, options) =>
+        this.#asked(
+          () => {
+            const lossScale = runner.hasGradients ? (state.lossScale?.ofRun() ?? null) : null;
+            return runner.run(state, inputs, options, { ...precision, lossScale });
+          },
           () => state.guard.runLost(),
-        );
-      },
+        ),
       close: () => runner.close(),
     };
   }
 
   create(parameters: readonly PlainNamed[], trained: readonly string[]): TensorState {
-    return new TensorState(this.#torch, parameters, trained);
+    return new TensorState(this.#torch, parameters, trained, this.#isScaled);
   }
 
   update(
@@ -103,8 +101,7 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
       const reducer = openReducer(this.#torch, buckets, how);
       state.buckets = new GradientBuckets(state, reducer, buckets);
     },
-    // A run in float16 may be made again.
-    arm: (state) => state.buckets?.arm(this.#lossScale === null),
+    arm: (state) => state.buckets?.arm(),
     finish: (state) => state.buckets?.finish() ?? { buckets: 0, early: 0, waitedMs: 0 },
   };
 

@@ -52,14 +52,16 @@ export class UpdateGuard {
     return this.#isUpdateLost;
   }
 
-  /** Whether the update may change anything, as the device finds it. */
-  check(norm: Tensor, guard: UpdateGuardOptions | undefined): Tensor {
+  /**
+   * Whether the update, and those that ask for it, may change anything, as the device finds it.
+   * @param own of its gradients
+   */
+  check(own: Tensor, guard: UpdateGuardOptions | undefined): Tensor {
     const torch = this.#torch;
     const parts = [
       ...(guard?.outputs ?? []).map((name) => this.#outputs.get(name)),
       guard?.update === true ? this.#last : undefined,
     ];
-    const own = torch.one("mul", norm, torch.number(0));
     const all = parts.reduce<Tensor>((sum, part) => (part ? torch.add(sum, part) : sum), own);
     torch.release(this.#last);
     this.#last = torch.keep(all);

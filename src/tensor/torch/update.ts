@@ -23,8 +23,11 @@ export function updateOnDevice(
   if (state.guard.forbids(guard)) return { gradientNorm: Number.NaN, applied: false };
   const gradients = state.all("gradients", trained);
   const norm = torch.one("mul", globalNorm(gradients, torch), torch.number(gradientFactor));
-  const health = state.guard.check(norm, guard);
-  const finite = torch.one("isfinite", health);
+  const own = torch.one("mul", norm, torch.number(0));
+  const { lossScale } = state;
+  const health = state.guard.check(lossScale?.excuse(own) ?? own, guard);
+  const isWell = lossScale === null ? health : torch.add(health, own);
+  const finite = torch.one("isfinite", isWell);
   const skipped = torch.one("toCopy", torch.one("logicalNot", finite), torch.dtypes.float32);
   const factor = clipFactor(norm, gradientFactor, maxGradientNorm, torch);
   const scaled = factor === null ? gradients : torch.many("foreachMul", gradients, factor);
@@ -34,13 +37,23 @@ export function updateOnDevice(
     apply(state, names, byName, skipped, { optimizer, options }, torch);
   }
   state.valuesChanged();
-  const told = new Float32Array(2);
-  const copy = torch.takeOut(torch.one("stack", [norm, health], 0), told, [2]);
+  const numbers = lossScale === null ? [norm, health] : [norm, health, lossScale.factor];
+  const told = new Float32Array(numbers.length);
+  const copy = torch.takeOut(torch.one("stack", numbers, 0), told, [told.length]);
+  lossScale?.updated(skipped, health);
   return arrivals.after(() => {
     copy.arrived();
-    const [gradientNorm = Number.NaN, isWell] = told;
-    return { gradientNorm, applied: isWell === 0 };
+    return resultOf(told);
   });
+}
+
+/** @param told norm, health and the loss's factor where there is one */
+function resultOf(told: Float32Array): UpdateResult {
+  const [gradientNorm = Number.NaN, health, lossScale] = told;
+  if (lossScale === undefined) return { gradientNorm, applied: health === 0 };
+  const isWell = health === 0;
+  const applied = isWell && Number.isFinite(gradientNorm);
+  return { gradientNorm, applied, skipped: isWell && !applied, lossScale };
 }
 
 /** Of all gradients together; float32 [] on the device. */
@@ -128,7 +141,9 @@ function apply(
     return;
   }
   const second = state.all("second", names);
-  const step = torch.full([], options.step, torch.dtypes.float32);
+  const step =
+    state.lossScale?.appliedStep(options.step) ??
+    torch.full([], options.step, torch.dtypes.float32);
   const steps = names.map(() => step);
   const numbers = [learningRate, beta1, beta2, weightDecay, epsilon] as const;
   const tensors = [values, given, first, second, [], steps] as const;

@@ -57,6 +57,7 @@ export class RunCheckpoints<B> {
     if (run === null) return null;
     place.resume(run);
     if (from !== null) this.#companions = storedCompanions(from, this.#options.model);
+    if (run.progress.lossScale !== undefined) await state.lossScale?.(run.progress.lossScale);
     if (run.progress.earlyStopping !== null) earlyStopping?.loadState(run.progress.earlyStopping);
     return run;
   }
@@ -70,7 +71,8 @@ export class RunCheckpoints<B> {
     await replicas.assertSameWeights(state, step);
     const isEnd = earlyStopping?.isOver === true;
     const isStop = validationDue || !(milestones.savesAfter(step) || isEnd);
-    const stands = place.state(isStop, earlyStopping?.state() ?? null);
+    const scale = (await state.lossScale?.()) ?? null;
+    const stands = place.state(isStop, earlyStopping?.state() ?? null, scale);
     const others = await shards?.collect(state, momentsOf(optimizer));
     const more = { state, optimizer, others, companions: this.#companions };
     await this.#saver?.save(() => snapshot(stands, { ...this.#options, ...more }));

@@ -1,7 +1,10 @@
 import type { Scalars } from "../loggers/logger.ts";
 import type { StepClock } from "./step-times.ts";
 
-const NAMES = ["reduced_train_loss", "lr", "grad_norm", "epoch", "consumed_samples"] as const;
+const NAMES = [
+  ...["reduced_train_loss", "lr", "grad_norm", "loss_scale", "skipped_steps"],
+  ...["epoch", "consumed_samples"],
+] as const;
 
 /** The line of a training step for loggers: the newest metrics, and means since the line before. */
 export class StepLog {

@@ -16,6 +16,7 @@ const GROUPS: readonly (readonly [title: string, names: readonly string[]])[] = 
   ["Loss", ["reduced_train_loss", "val_loss"]],
   ["Learning rate", ["lr"]],
   ["Gradient norm", ["grad_norm"]],
+  ["Factor on the loss", ["loss_scale"]],
   ["Tokens per second", ["tokens_per_second", "padded_tokens_per_second"]],
   ["Milliseconds of a step", ["step_ms", "data_ms"]],
   ["Memory in MiB", ["rss_mb", "peak_rss_mb"]],

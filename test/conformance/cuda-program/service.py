@@ -19,8 +19,9 @@ from attention import STAND_INS, generator
 # Numbers of dtypes in libtorch's C interface.
 DTYPES = {0: torch.uint8, 3: torch.int32, 4: torch.int64, 5: torch.float16, 6: torch.float32, 11: torch.bool, 15: torch.bfloat16}
 NUMBERS = {dtype: number for number, dtype in DTYPES.items()}
-# CUDA kernels of these take numbers from tensors without axes on the host; elsewhere such a tensor is an error.
-HOST_NUMBERS = {"mul", "div", "sub", "subtract", "minimum", "gt", "ge", "eq", "ne", "where", "bitwise_and", "bitwise_xor", "bitwise_right_shift", "_to_copy", "copy_", "clone"}
+# CUDA kernels of these take numbers from tensors without axes on the host; elsewhere such a tensor is an error, or
+# (where) a copy that waits.
+HOST_NUMBERS = {"mul", "div", "sub", "subtract", "minimum", "gt", "ge", "eq", "ne", "bitwise_and", "bitwise_xor", "bitwise_right_shift", "_to_copy", "copy_", "clone"}
 
 fakes = FakeTensorMode()
 tensors = {}

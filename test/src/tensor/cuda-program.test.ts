@@ -83,9 +83,9 @@ if (python === undefined || LIBTORCH === null) {
     expect(new Set(attention)).toEqual(new Set([kernel, `${kernel}_backward`]));
   });
 
-  test("handles are freed once each, and none is left by a step", async () => {
+  test.each(["32", "16-mixed"] as const)("handles are freed once each, %s", async (precision) => {
     const program = transformer();
-    const executor = open();
+    const executor = new SimulatedGpu(torchService(python), libtorch, { precision });
     const state = await executor.createState(program.parameters);
     await state.write("values", randomParameters(program));
     const executable = await executor.compile(program);

@@ -3,11 +3,9 @@ import {
   addGradients,
   attention,
   fillDropoutMask,
-  linear,
   multiply,
   openExecutor,
   ProgramBuilder,
-  scale,
   sum,
   type Value,
 } from "../../../src/tensor/index.ts";
@@ -53,34 +51,13 @@ describe.each(TORCH_DEVICES)(`torch ${LIBTORCH?.version} on %s`, (device) => {
     "%s comes within 2e-2 of the loss",
     async (precision) => {
       const expected = await trainTransformer("torch", options);
-      const found = await trainTransformer("torch", { ...options, precision });
+      const found = await trainTransformer("torch", { ...options, precision }, 2 ** 10);
       expect(found.losses).not.toEqual(expected.losses);
       for (const [at, loss] of expected.losses.entries()) {
         expect(Math.abs((found.losses[at] ?? 0) / loss - 1)).toBeLessThan(2e-2);
       }
     },
   );
-
-  test("gradients too large or too small for float16 are found by scaling the loss", async () => {
-    const builder = new ProgramBuilder();
-    const rows = linear(builder.input("x", "float32", [2, 3]), builder.parameter("w", [4, 3]));
-    const loss = scale(sum(rows), 1000);
-    builder.output("loss", loss);
-    addGradients(builder, loss, { seed: builder.input("seed", "float32", []) });
-    const program = builder.build();
-    await using executor = await openExecutor("torch", { ...options, precision: "16-mixed" });
-    await using state = await executor.createState(program.parameters);
-    const executable = await executor.compile(program);
-    const x = Float32Array.of(1, 2, 3, 4, 5, 6);
-    for (const factor of [1e-12, 1]) {
-      await state.zeroGradients();
-      // The first is added to: a run that is made again must not count twice.
-      for (const _ of [1, 2]) await state.run(executable, { x, seed: Float32Array.of(factor) });
-      const { gradientNorm } = await state.update({ kind: "sgd" }, { step: 1, learningRate: 0 });
-      const expected = 2 * 1000 * factor * Math.hypot(...Array(4).fill([5, 7, 9]).flat());
-      expect(gradientNorm / expected).toBeCloseTo(1, 2);
-    }
-  });
 
   test("packed rows are sequences by themselves, also where a number comes again", async () => {
     const builder = new ProgramBuilder();

@@ -78,7 +78,7 @@ function recorded(torch: Libtorch, program: Program) {
     lowDType: null,
     lasting: new Map<string, Tensor>(),
     random: null,
-    lossScale: 1,
+    lossScale: null,
   };
   const step = () => {
     runner.run(state, TRANSFORMER_INPUTS, KEY, precision);

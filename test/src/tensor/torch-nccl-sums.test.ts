@@ -62,7 +62,7 @@ test.skipIf(LIBTORCH === null)(
       lowDType: null,
       lasting: new Map<string, Tensor>(),
       random: null,
-      lossScale: 1,
+      lossScale: null,
     };
     const step = () =>
       runner.run(state, TRANSFORMER_INPUTS, { seed: 0, step: 0, microBatch: 0 }, precision);

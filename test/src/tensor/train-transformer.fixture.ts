@@ -4,11 +4,15 @@ import { randomParameters, TRANSFORMER_INPUTS, transformer } from "./transformer
 
 const program = transformer();
 
-/** Three AdamW steps of two micro-batches each: losses, then what the state holds at the end. */
-export async function trainTransformer(name: string, options: ExecutorOptions = {}) {
+/**
+ * Three AdamW steps of two micro-batches each: losses, then what the state holds at the end.
+ * @param factor on the loss, in float16
+ */
+export async function trainTransformer(name: string, options: ExecutorOptions = {}, factor = 1) {
   await using executor = await openExecutor(name, options);
   await using state = await executor.createState(program.parameters);
   await state.write("values", randomParameters(program));
+  await state.lossScale?.({ factor, goodUpdates: 0 });
   const executable = await executor.compile(program);
   const losses: number[] = [];
   for (let step = 1; step <= 3; step++) {

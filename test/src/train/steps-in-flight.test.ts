@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Executor, openExecutor } from "../../../src/tensor/index.ts";
+import { type Executor, openExecutor, scale } from "../../../src/tensor/index.ts";
 import { CheckpointFiles } from "../../../src/train/checkpoints/checkpoint-files.ts";
+import type { TrainerState } from "../../../src/train/checkpoints/trainer-file.ts";
 import { Trainer } from "../../../src/train/trainer.ts";
 import type { TrainerObserver } from "../../../src/train/trainer-options.ts";
 import { LateTorch } from "../tensor/late-torch.fixture.ts";
@@ -121,29 +122,92 @@ describe.each(LIBTORCH === null ? [] : ["cpu"])("libtorch on %s, values late", (
   });
   afterAll(() => Promise.all([late.close(), plain.close()]));
 
+  /** Everything that a run of 20 steps leaves. */
+  const outcome = async (executor: Executor, more: Run = {}) => {
+    const checkpoints = new CheckpointFiles(newFolder(), { saveTopK: -1 });
+    const options = { microBatchSize: 4, maxGradientNorm: 0.5, logEveryNSteps: 3, ...more };
+    const milestones = { valCheckInterval: 5, saveEveryNSteps: 4, profileStep: 7 };
+    const found = await run({ executor, checkpoints, maxSteps: 20, ...options, ...milestones });
+    const files = checkpoints.list().map(({ step, path }) => {
+      const tensors = ["model.safetensors", "optimizer.safetensors"].map((name) =>
+        readFileSync(`${path}/${name}`).toString("base64"),
+      );
+      const { progress } = JSON.parse(readFileSync(`${path}/trainer.json`, "utf8")) as TrainerState; // proof: its form
+      return { step, tensors, scale: progress?.lossScale };
+    });
+    return { ...withoutTimes(found), weights: found.weights, files };
+  };
+
   test("all that a run leaves is the same, bit for bit, with steps in flight and without", async () => {
-    const outcome = async (executor: Executor) => {
-      const checkpoints = new CheckpointFiles(newFolder(), { saveTopK: -1 });
-      const options = { microBatchSize: 4, maxGradientNorm: 0.5, logEveryNSteps: 3 };
-      const milestones = { valCheckInterval: 5, saveEveryNSteps: 4, profileStep: 7 };
-      const found = await run({ executor, checkpoints, maxSteps: 20, ...options, ...milestones });
-      const files = checkpoints.list().map(({ step, path }) => {
-        const tensors = ["model.safetensors", "optimizer.safetensors"].map((name) =>
-          readFileSync(`${path}/${name}`).toString("base64"),
-        );
-        return { step, tensors };
-      });
-      return { ...withoutTimes(found), weights: found.weights, files };
-    };
     const expected = await outcome(plain);
     expect(expected.files.map(({ step }) => step)).toEqual([4, 8, 12, 16, 20]);
     expect(expected.steps.at(-1)?.consumedSamples).toBe(120);
     expect(await outcome(late)).toEqual(expected);
   });
 
+  describe("in float16, with updates left out", () => {
+    /** Its gradients are too large for the first factors on the loss. */
+    class LargeLoss extends DigitModel {
+      override build(...given: Parameters<DigitModel["build"]>) {
+        const { loss, outputs } = super.build(...given);
+        return { loss: scale(loss, 256), outputs };
+      }
+    }
+    const precision = "16-mixed";
+
+    test("all that a run leaves is the same, bit for bit, with steps in flight and without", async () => {
+      await using ahead = new LateTorch(3, precision);
+      await using alone = taking(1, await openExecutor("torch", { device, threads: 1, precision }));
+      const model = new LargeLoss();
+      const expected = await outcome(alone, { model });
+      const { loss_scale: factor, skipped_steps: skipped } = expected.result.metrics;
+      expect(skipped).toBeGreaterThan(2);
+      expect(skipped).toBeLessThan(10);
+      expect(factor).toBe(2 ** (16 - (skipped ?? 0)));
+      expect(expected.steps.map((step) => step.skipped)).toEqual(
+        expected.steps.map((_, at) => at < (skipped ?? 0)),
+      );
+      expect(expected.files[0]?.scale?.skipped).toBe(Math.min(4, skipped ?? 0));
+      expect(await outcome(ahead, { model })).toEqual(expected);
+    });
+
+    test("a run that stops between them and goes on is one that never stopped", async () => {
+      await using ahead = new LateTorch(3, precision);
+      const options = { executor: ahead, model: new LargeLoss(), maxSteps: 14 };
+      const whole = await run({ ...options, checkpoints: new CheckpointFiles(newFolder()) });
+      const checkpoints = new CheckpointFiles(newFolder());
+      // Some are left out before it, and others after.
+      expect((await run({ ...options, checkpoints, stopAt: 1 })).result.step).toBe(3);
+      const go = await run({ ...options, checkpoints });
+      expect(go.weights).toEqual(whole.weights);
+      expect(go.result.metrics).toEqual(whole.result.metrics);
+      expect(go.steps.filter(({ skipped }) => skipped).length).toBeGreaterThan(0);
+      // Without the factor there is no such thing.
+      const { lines } = await run({ ...options, checkpoints, executor: plain, maxSteps: 15 });
+      expect(lines.at(-1)?.[1]).not.toHaveProperty("loss_scale");
+    });
+
+    test("a loss that is not finite ends the run, and gradients with a factor of 1", async () => {
+      await using ahead = new LateTorch(3, precision);
+      await using alone = taking(1, await openExecutor("torch", { device, threads: 1, precision }));
+      for (const options of [{ digits: { broken: 10 } }, { model: new Overflowing() }]) {
+        const expected = await failure(alone, { maxSteps: 30, ...options });
+        expect(expected.message).toMatch(/^the (loss of step \d+ is NaN|gradient norm of step 17)/);
+        expect(await failure(ahead, { maxSteps: 30, ...options })).toEqual(expected);
+      }
+    });
+
+    /** Its gradients are never a float16. */
+    class Overflowing extends DigitModel {
+      override build(...given: Parameters<DigitModel["build"]>) {
+        const { loss, outputs } = super.build(...given);
+        return { loss: scale(loss, 2 ** 24), outputs };
+      }
+    }
+  });
+
   /** A run that ends by an error, what was seen of it, and its weights then. */
-  const failure = async (executor: Executor, { digits, ...options }: Run) => {
-    const maxSteps = 12;
+  const failure = async (executor: Executor, { digits, maxSteps = 12, ...options }: Run) => {
     const seen: number[] = [];
     await using data = new DigitDataModule({ maxSteps, ...digits });
     await using trainer = new Trainer({

@@ -47,12 +47,9 @@ export class GradientBuckets {
     );
   }
 
-  /**
-   * Gradients from now on are the last of a step.
-   * @param isFinal false: they may be made again, and buckets begin with {@link finish}
-   */
-  arm(isFinal = true): void {
-    this.#waiting = isFinal ? this.#buckets.map((names) => new Set(names)) : [];
+  /** Gradients from now on are the last of a step. */
+  arm(): void {
+    this.#waiting = this.#buckets.map((names) => new Set(names));
     [this.#next, this.#early] = [0, 0];
   }
 

@@ -131,6 +131,29 @@ describe("one checkpoint", () => {
       expect(() => verifyCheckpoint(path), put).toThrow(FormatError);
     }
   });
+
+  test("the factor on the loss of float16 comes back, and one that is none is a typed error", () => {
+    const lossScale = { factor: 2 ** 13, goodUpdates: 12, skipped: 3 };
+    const progress = { metrics: {}, validationDue: false, earlyStopping: null, lossScale };
+    const path = join(temporaryDirectory(), "step=000001");
+    const { trainer, ...tensors } = checkpointAt(1);
+    writeCheckpoint(path, { ...tensors, trainer: { ...trainer, progress } });
+    using checkpoint = openCheckpoint(path);
+    expect(checkpoint.trainer.progress?.lossScale).toEqual(lossScale);
+    const file = join(path, "trainer.json");
+    const whole = readFileSync(file, "utf8");
+    for (const [found, put] of [
+      ['"factor": 8192', '"factor": 0'],
+      ['"factor": 8192', '"factor": 1e39'],
+      ['"goodUpdates": 12', '"goodUpdates": -1'],
+      ['"skipped": 3', '"skipped": "3"'],
+    ] as const) {
+      expect(whole).toContain(found);
+      writeFileSync(file, whole.replace(found, put));
+      const message = "expected factor, goodUpdates and skipped in progress.lossScale, found {";
+      expect(() => openCheckpoint(path), put).toThrow(message);
+    }
+  });
 });
 
 describe("the checkpoints of a run", () => {
