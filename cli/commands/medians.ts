@@ -47,13 +47,14 @@ export default class Medians extends BaseCommand {
     genes: string({ summary: "Var column of the names [feature_id, ensembl_id, or the names]." }),
     matrix: string({ summary: "For h5ad: raw, X or layers/NAME [raw where there is one]." }),
     "n-counts": string({ summary: "Obs column with each cell's counts, or none [n_counts]." }),
+    "allow-repeats": boolean({ summary: "Count a data set again that is there twice." }),
     overwrite: boolean({ summary: "Replace an existing file." }),
   };
 
   async run(): Promise<MediansResult> {
     const { raw, flags } = await this.parse(Medians);
     const paths = operands(raw);
-    const { overwrite } = flags;
+    const { overwrite, "allow-repeats": allowRepeats } = flags;
     const isPartial = flags.partial !== undefined;
     const given = flags.partial ?? flags.output;
     if (given === undefined) {
@@ -73,8 +74,8 @@ export default class Medians extends BaseCommand {
     const { GeneDistributions } = await import("../../src/gene-tokens/gene-distributions.ts");
     if (isPartial) {
       const found = flags.merge
-        ? await medians.mergeGeneDistributions(paths)
-        : await GeneDistributions.collect(paths, options);
+        ? await medians.mergeGeneDistributions(paths, { allowRepeats })
+        : await GeneDistributions.collect(paths, { ...options, allowRepeats });
       const { writeGeneDistributions } = await import(
         "../../src/gene-tokens/distributions-file.ts"
       );
@@ -83,8 +84,8 @@ export default class Medians extends BaseCommand {
       return this.#told({ output, genes: found.size, cells: found.cells, estimated: null });
     }
     const made = flags.merge
-      ? medians.mediansOf(await medians.mergeGeneDistributions(paths))
-      : await medians.computeGeneMedians(paths, { ...options, exact: flags.exact });
+      ? medians.mediansOf(await medians.mergeGeneDistributions(paths, { allowRepeats }))
+      : await medians.computeGeneMedians(paths, { ...options, allowRepeats, exact: flags.exact });
     medians.saveMedians(output, made.medians, { overwrite });
     if (flags.vocab !== undefined) {
       medians.saveVocabulary(vocab, made.medians, options.mapping, { overwrite });

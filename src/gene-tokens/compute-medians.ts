@@ -4,6 +4,7 @@ import { readGeneDistributions } from "./distributions-file.ts";
 import { type CollectMediansOptions, GeneDistributions } from "./gene-distributions.ts";
 import { type GeneMedians, writeGeneMedians } from "./gene-medians.ts";
 import { GeneTokenizer } from "./gene-tokenizer.ts";
+import { type RepeatOptions, requireDifferentPaths } from "./medians-sources.ts";
 import type { EnsemblMapping } from "./name-dictionary.ts";
 
 export interface ComputeMediansOptions extends CollectMediansOptions {
@@ -45,10 +46,18 @@ export function mediansOf(distributions: GeneDistributions): ComputedMedians {
   return { medians: distributions.medians(), cells, estimated };
 }
 
-/** Distributions of several files as one, whatever their order. @throws as `readGeneDistributions` */
-export async function mergeGeneDistributions(paths: readonly string[]): Promise<GeneDistributions> {
+/**
+ * Distributions of several files as one, whatever their order.
+ * @throws as `readGeneDistributions`; IncompatibleError "repeated-cells" for files that hold the same
+ *   data set
+ */
+export async function mergeGeneDistributions(
+  paths: readonly string[],
+  options: RepeatOptions = {},
+): Promise<GeneDistributions> {
+  requireDifferentPaths(paths, options);
   const merged = new GeneDistributions();
-  for (const path of paths) await readGeneDistributions(path, merged);
+  for (const path of paths) await readGeneDistributions(path, merged, options);
   return merged;
 }
 

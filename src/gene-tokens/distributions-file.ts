@@ -2,12 +2,15 @@
  * Distributions on disk, to be merged with those of other cells: a line of JSON for each gene after
  * one that says what follows. docs/tokens.md describes it.
  */
+import { createHash } from "node:crypto";
 import readline from "node:readline";
 import { FormatError } from "../../formats/common/errors.ts";
 import { OutputFile } from "../../formats/common/output-file.ts";
 import { textChunks } from "../../formats/table/text-chunks.ts";
 import { PendingFile, type PendingFileOptions } from "../proteins/pending-file.ts";
+import type { MediansSource } from "./cell-fingerprint.ts";
 import { GeneDistributions } from "./gene-distributions.ts";
+import type { RepeatOptions } from "./medians-sources.ts";
 import { EXACT_VALUES, RANGES_END, type ValueDistribution } from "./value-distribution.ts";
 
 const FORMAT = "scdl-gene-values";
@@ -23,8 +26,9 @@ export function writeGeneDistributions(
   try {
     const file = OutputFile.create(pending.path);
     try {
-      const { cells, size } = distributions;
-      write(file, { format: FORMAT, version: VERSION, cells, genes: size });
+      const { cells, size, sources } = distributions;
+      const head = { format: FORMAT, version: VERSION, cells, genes: size };
+      write(file, sources.length === 0 ? head : { ...head, sources });
       for (const [gene, values] of distributions.entries()) write(file, record(gene, values));
       file.finish();
     } finally {
@@ -55,25 +59,31 @@ function record(gene: string, distribution: ValueDistribution): object {
 }
 
 /**
- * Adds the distributions of a file to `into`, gzip or zstd too.
- * @throws FormatError naming the line; NotFoundError, StorageError.
+ * Adds the distributions of a file to `into`, gzip or zstd too. A file that does not say its data sets
+ * counts as one.
+ * @throws FormatError naming the line; NotFoundError, StorageError; IncompatibleError "repeated-cells"
+ *   for a data set that `into` has
  */
 export async function readGeneDistributions(
   path: string,
   into: GeneDistributions = new GeneDistributions(),
+  options: RepeatOptions = {},
 ): Promise<GeneDistributions> {
   const input = textChunks(path);
   const lines = readline.createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
   let line = 0;
   let genes = 0;
   const seen = new Set<string>();
+  const read = new GeneDistributions();
+  const digest = createHash("sha256");
   try {
     for await (const text of lines) {
       line++;
+      digest.update(`${text}\n`);
       const place: Place = { path, line };
       const value = objectOf(text, place);
       if (line === 1) {
-        genes = headOf(value, place, into);
+        genes = headOf(value, place, read);
         continue;
       }
       const gene = value["gene"];
@@ -81,13 +91,19 @@ export async function readGeneDistributions(
         throw wrong(place, `expected the name of another gene, found ${JSON.stringify(gene)}`);
       }
       seen.add(gene);
-      addTo(into.of(gene), value, place);
+      addTo(read.of(gene), value, place);
     }
   } finally {
     lines.close();
     input.destroy();
   }
-  if (line > 0 && seen.size === genes) return into;
+  if (line > 0 && seen.size === genes) {
+    if (read.sources.length === 0) {
+      read.addSources([{ path, cells: read.cells, sha256: digest.digest("hex") }]);
+    }
+    into.merge(read, { ...options, place: path });
+    return into;
+  }
   throw new FormatError("truncated", `expected ${genes} genes, found ${seen.size}`, { path });
 }
 
@@ -108,7 +124,8 @@ function objectOf(text: string, place: Place): Fields {
   throw wrong(place, "expected a JSON object");
 }
 
-function headOf({ format, version, cells, genes }: Fields, place: Place, into: GeneDistributions) {
+function headOf(head: Fields, place: Place, into: GeneDistributions): number {
+  const { format, version, cells, genes } = head;
   if (format !== FORMAT) {
     throw new FormatError(
       "not-gene-values",
@@ -123,7 +140,25 @@ function headOf({ format, version, cells, genes }: Fields, place: Place, into: G
   if (!(isCount(cells, 0) && isCount(genes, 0)))
     throw wrong(place, "expected counts of cells, genes");
   into.cells += cells;
+  // They may be there twice: that was allowed when the file was written.
+  into.addSources(sourcesOf(head["sources"], place), { allowRepeats: true });
   return genes;
+}
+
+/** None in files of before, which do not say them. */
+function sourcesOf(value: unknown, place: Place): MediansSource[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw wrong(place, "expected a list of sources");
+  return value.map((source: unknown) => {
+    const { path, cells, sha256 }: Fields =
+      typeof source === "object" && source !== null ? (source as Fields) : {};
+    const isSum = typeof sha256 === "string" && /^[0-9a-f]{64}$/.test(sha256);
+    if (typeof path === "string" && isCount(cells, 0) && isSum) return { path, cells, sha256 };
+    throw wrong(
+      place,
+      `expected a source with path, cells, sha256, found ${JSON.stringify(source)}`,
+    );
+  });
 }
 
 function addTo(target: ValueDistribution, { values, ranges }: Fields, place: Place): void {

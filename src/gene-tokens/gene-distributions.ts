@@ -1,13 +1,20 @@
 import { InvalidArgumentError } from "../../formats/common/errors.ts";
+import { CellFingerprint, type MediansSource } from "./cell-fingerprint.ts";
 import { type CellSource, type OpenCellsOptions, openCells } from "./cell-source.ts";
 import { ExactMiddles } from "./exact-middles.ts";
 import type { GeneMedians } from "./gene-medians.ts";
+import {
+  MediansSources,
+  type MergeOptions,
+  type RepeatOptions,
+  requireDifferentPaths,
+} from "./medians-sources.ts";
 import type { EnsemblMapping } from "./name-dictionary.ts";
 import { addNormalised, GeneNumbers, type NormalisedValuesOptions } from "./normalised-values.ts";
 import { ValueDistribution } from "./value-distribution.ts";
 import { type TakeValues, ValuesByGene } from "./values-by-gene.ts";
 
-export interface CollectMediansOptions {
+export interface CollectMediansOptions extends RepeatOptions {
   /** Names to Ensembl ids; names that it lacks are left out. Default: the names are the ids. */
   readonly mapping?: EnsemblMapping | null;
   /** Var column with the names. Default: the first there is of feature_id, ensembl_id, names. */
@@ -38,10 +45,12 @@ export class GeneDistributions {
   /** Cells that were wanted. */
   cells = 0;
   readonly #genes = new Map<string, ValueDistribution>();
+  readonly #sources = new MediansSources();
 
   /**
    * Reads data sets (SCDL directories, h5ad and 10x files) once.
-   * @throws what opening them throws; InvalidArgumentError for cell counts that are not above zero;
+   * @throws what opening them throws; IncompatibleError "repeated-cells" for a data set that is there
+   *   twice, also as a copy or in another format; InvalidArgumentError for cell counts that are not above zero;
    *   FormatError for negative values.
    */
   static async collect(
@@ -51,14 +60,18 @@ export class GeneDistributions {
     const found = new GeneDistributions();
     const numbers = new GeneNumbers(options.mapping ?? null);
     const values: ValueDistribution[] = [];
-    found.cells = await readAll(paths, options, 1, numbers, (gene, added, begin, end) => {
+    requireDifferentPaths(paths, options);
+    const take: TakeValues = (gene, added, begin, end) => {
       let distribution = values[gene];
       if (distribution === undefined) {
         distribution = new ValueDistribution();
         values[gene] = distribution;
       }
       distribution.addAll(added, begin, end);
-    });
+    };
+    found.cells = await readAll(paths, options, 1, numbers, take, (source) =>
+      found.#sources.add([source], options),
+    );
     values.forEach((distribution, gene) => {
       found.#genes.set(numbers.ids[gene] as string, distribution);
     });
@@ -68,6 +81,16 @@ export class GeneDistributions {
   /** Genes that a cell has, by id in the order of their code points. */
   entries(): [gene: string, values: ValueDistribution][] {
     return [...this.#genes].sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  /** Data sets that were counted, as far as they are known. */
+  get sources(): readonly MediansSource[] {
+    return this.#sources.list();
+  }
+
+  /** Adds to `sources` and nothing else. @throws IncompatibleError "repeated-cells" */
+  addSources(sources: readonly MediansSource[], options: RepeatOptions = {}): void {
+    this.#sources.add(sources, options);
   }
 
   get size(): number {
@@ -84,8 +107,9 @@ export class GeneDistributions {
     return found;
   }
 
-  /** Adds those of other cells. */
-  merge(other: GeneDistributions): void {
+  /** Adds those of other cells. @throws IncompatibleError "repeated-cells" for some of the same */
+  merge(other: GeneDistributions, options: MergeOptions = {}): void {
+    this.#sources.add(other.sources, options);
     this.cells += other.cells;
     for (const [gene, values] of other.#genes) this.of(gene).merge(values);
   }
@@ -119,13 +143,14 @@ export class GeneDistributions {
   }
 }
 
-/** One pass over all data sets; returns the cells wanted. */
+/** One pass over all data sets; returns the cells wanted. `counted` hears of each when it is read. */
 async function readAll(
   paths: readonly string[],
   options: CollectMediansOptions,
   pass: number,
   genes: GeneNumbers,
   take: TakeValues,
+  counted?: (source: MediansSource) => void,
 ): Promise<number> {
   if (paths.length === 0) {
     throw new InvalidArgumentError("paths", paths, "expected at least one data set");
@@ -140,14 +165,20 @@ async function readAll(
     let before = 0;
     let cells = 0;
     for (const source of sources) {
+      const fingerprint = counted === undefined ? undefined : new CellFingerprint();
       const begin = before;
       const reading: NormalisedValuesOptions = {
         nCounts: options.nCounts,
         filterPass: options.filterPass,
         signal,
+        fingerprint,
         onRows: (rows) => onProgress?.({ pass, rows: begin + rows, totalRows }),
       };
-      cells += await addNormalised(source, genes, reading, sorter);
+      const wanted = await addNormalised(source, genes, reading, sorter);
+      cells += wanted;
+      if (fingerprint !== undefined) {
+        counted?.({ path: source.path, cells: wanted, sha256: fingerprint.digest() });
+      }
       before += source.nObs;
     }
     sorter.flush();

@@ -4,6 +4,7 @@ export type {
   BoundCellTokenizer,
   TokenizeOptions,
 } from "./bound-cell-tokenizer.ts";
+export type { MediansSource } from "./cell-fingerprint.ts";
 export {
   type CellMatrixTypes,
   CellTokenizer,

@@ -1,5 +1,6 @@
 import { FormatError, InvalidArgumentError } from "../../formats/common/errors.ts";
 import { Turn } from "../../formats/common/turn.ts";
+import type { CellFingerprint } from "./cell-fingerprint.ts";
 import { type CellBlock, type CellSource, chosenColumn, readNumbers } from "./cell-source.ts";
 import type { EnsemblMapping } from "./name-dictionary.ts";
 import { sortedRow } from "./sorted-row.ts";
@@ -42,6 +43,8 @@ export interface NormalisedValuesOptions {
   /** Obs column with 1 for the cells wanted. Default "filter_pass" where there is one. */
   readonly filterPass?: string | null | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Takes every cell that is wanted. */
+  readonly fingerprint?: CellFingerprint | undefined;
   /** Told the rows read so far. */
   readonly onRows?: (rows: number) => void;
 }
@@ -65,7 +68,8 @@ export async function addNormalised(
   const turn = new Turn();
   let wanted = 0;
   for (const { rowBegin, rowEnd, genes: names } of cells.geneRanges) {
-    const columns = new GeneSums(genes.of(names), cells.path);
+    const columns = new GeneSums(genes.of(names), cells.path, options.fingerprint);
+    options.fingerprint?.addGenes(names);
     const range = { begin: rowBegin, end: rowEnd, blockBytes: BLOCK_BYTES, signal: options.signal };
     for await (const block of cells.blocks(range)) {
       await turn.pass(options.signal);
@@ -85,14 +89,16 @@ export async function addNormalised(
 class GeneSums {
   readonly #gene: Int32Array;
   readonly #path: string;
+  readonly #fingerprint: CellFingerprint | undefined;
   /** [columns] the slot in #sums, -1 for a gene with one column. */
   readonly #slot: Int32Array;
   readonly #sums: Float64Array;
   readonly #slotGene: number[] = [];
 
-  constructor(gene: Int32Array, path: string) {
+  constructor(gene: Int32Array, path: string, fingerprint: CellFingerprint | undefined) {
     this.#gene = gene;
     this.#path = path;
+    this.#fingerprint = fingerprint;
     this.#slot = new Int32Array(gene.length).fill(-1);
     const first = new Map<number, number>();
     for (const [column, number] of gene.entries()) {
@@ -114,6 +120,8 @@ class GeneSums {
     const end = indptr[i + 1] as number;
     const row = block.rowBegin + i;
     let total = 0;
+    let weighted = 0;
+    let positive = 0;
     let previous = -1;
     let isSorted = true;
     for (let k = begin; k < end; k++) {
@@ -124,12 +132,15 @@ class GeneSums {
       if (column <= previous) isSorted = false;
       previous = column;
       total += value;
+      weighted += value * (column + 1);
+      if (value > 0) positive++;
     }
     if (!isSorted) {
       const sorted = { ...sortedRow(block, begin, end), rowBegin: row, rowEnd: row + 1 };
       this.addRow(sorted, 0, given, into);
       return;
     }
+    this.#fingerprint?.addRow(positive, total, weighted);
     if (total === 0) return;
     const sum = given ?? total;
     if (!(sum > 0 && sum < Number.POSITIVE_INFINITY)) throw this.#badCounts(sum, row);

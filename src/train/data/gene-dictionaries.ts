@@ -127,6 +127,7 @@ async function keptDictionaries(
   const { medians } = await computeGeneMedians(paths, {
     ...(genes === undefined ? {} : { genes }),
     ...(signal === undefined ? {} : { signal }),
+    allowRepeats: true, // as often as they are trained on
     onProgress: ({ rows: done, totalRows: total }) =>
       onProgress?.({ label: "medians", done, total }),
   });

@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { convertH5ad } from "../../../src/convert/convert-h5ad.ts";
 import {
   computeGeneMedians,
   mergeGeneDistributions,
@@ -138,6 +139,101 @@ test("parts add up to the whole in any order, on disk too, byte for byte", async
   saveMedians(at("medians.json"), whole.medians());
   expect(await readGeneMedians(at("medians.json"))).toEqual(whole.medians());
   expect(() => saveMedians(at("medians.json"), whole.medians())).toThrow("already exists");
+});
+
+const REPEATED = { name: "IncompatibleError", code: "repeated-cells" };
+const again = (message: string) => expect.objectContaining({ ...REPEATED, message });
+
+test("cells that were counted are not counted again: named twice, copied, or in a merged file", async () => {
+  const [first = "", , last = ""] = large;
+  cpSync(first, at("copy-of-a"), { recursive: true });
+  const copied = expect.stringMatching(
+    /copy-of-a: its 1000 cells were counted before, as .*large-a/,
+  );
+  const collect = (...paths: string[]) => GeneDistributions.collect(paths);
+  await expect(collect(first, first)).rejects.toEqual(again(`${first} was named twice`));
+  await expect(collect(first, `${first}/../large-a`)).rejects.toMatchObject(REPEATED);
+  await expect(collect(first, last, at("copy-of-a"))).rejects.toMatchObject({
+    ...REPEATED,
+    message: copied,
+  });
+  const write = (name: string, found: GeneDistributions) =>
+    writeGeneDistributions(at(name), found, { overwrite: true });
+  write("a.values", await collect(first));
+  write("ac.values", await collect(first, last));
+  write("a-again.values", await collect(at("copy-of-a")));
+  const merge = (...names: string[]) => mergeGeneDistributions(names.map(at));
+  await expect(merge("a.values", "a.values")).rejects.toMatchObject(REPEATED);
+  for (const order of [
+    ["a.values", "ac.values"],
+    ["ac.values", "a.values"],
+  ]) {
+    await expect(merge(...order)).rejects.toMatchObject({
+      ...REPEATED,
+      message: expect.stringContaining(`${at(order[1] ?? "")}: ${first}: its 1000 cells`),
+    });
+  }
+  await expect(merge("ac.values", "a-again.values")).rejects.toMatchObject(REPEATED);
+  const allowed = await mergeGeneDistributions([at("a.values"), at("ac.values")], {
+    allowRepeats: true,
+  });
+  expect([allowed.cells, allowed.sources.length]).toEqual([1000 + 3999, 3]);
+  // What was allowed once is no error when it is read.
+  write("allowed.values", allowed);
+  expect((await merge("allowed.values")).cells).toBe(4999);
+});
+
+test("a conversion of a file has its cells, other cells have other sums", async () => {
+  const [file = "", converted] = ["fixtures/h5ad/demo.h5ad", at("demo.scdl")];
+  await convertH5ad({ inputs: [file], output: converted, workers: 0 });
+  const found = GeneDistributions.collect([file, converted], { nCounts: null });
+  await expect(found).rejects.toMatchObject(REPEATED);
+  const sums = new Set<string>();
+  for (const swap of [null, "gene", "value", "row"] as const) {
+    const path = at(`sums-${swap}`);
+    const genes = swap === "gene" ? ["B", "A"] : ["A", "B"];
+    const data = Float32Array.from(swap === "value" ? [2, 1, 3] : [1, 2, 3]);
+    const indptr = swap === "row" ? [0, 1, 3] : [0, 2, 3];
+    await writeGeneDataset(path, {
+      genes,
+      data,
+      indices: [0, 1, 1].map((i, at) => (swap === "row" && at === 1 ? 0 : i)),
+      indptr,
+    });
+    sums.add((await GeneDistributions.collect([path])).sources[0]?.sha256 ?? "");
+  }
+  expect(sums.size).toBe(4);
+});
+
+test("files of before, which do not say their data sets, are read and count as one", async () => {
+  const found = await GeneDistributions.collect([large[0] as string]);
+  writeGeneDistributions(at("said.values"), found);
+  const [head = "", ...lines] = readFileSync(at("said.values"), "utf8").split("\n");
+  const { sources, ...before } = JSON.parse(head) as Record<string, unknown>;
+  expect(sources).toHaveLength(1);
+  const old = [JSON.stringify(before), ...lines].join("\n");
+  for (const name of ["old.values", "same.values"]) writeFileSync(at(name), old);
+  expect((await readGeneDistributions(at("old.values"))).medians()).toEqual(found.medians());
+  await expect(mergeGeneDistributions([at("old.values"), at("same.values")])).rejects.toMatchObject(
+    REPEATED,
+  );
+  const [source] = found.sources;
+  for (const wrong of [
+    5,
+    [5],
+    [{ ...source, cells: -1 }],
+    [{ ...source, sha256: "ab" }],
+    [{ path: 1 }],
+  ]) {
+    writeFileSync(
+      at("wrong.values"),
+      [JSON.stringify({ ...before, sources: wrong }), ...lines].join("\n"),
+    );
+    await expect(readGeneDistributions(at("wrong.values"))).rejects.toMatchObject({
+      code: "bad-gene-values",
+      message: expect.stringContaining("line 1: expected a"),
+    });
+  }
 });
 
 test("memory of a gene does not grow with its cells", () => {
