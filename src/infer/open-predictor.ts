@@ -16,17 +16,24 @@ import {
   type OutputSpec,
   outputSpecs,
 } from "./outputs.ts";
-import { Predictor } from "./predict-tokens.ts";
+import { type BatchOutputs, Predictor } from "./predict-tokens.ts";
+import { elements } from "./prediction-sink.ts";
 
 export type AnyModel = ReturnType<typeof openModel>;
+
+/** Outputs of a row by name: a view of its batch's. */
+export type RowValues = Readonly<Record<string, Float32Array>>;
 
 /** A model with its weights, ready to run. */
 export interface OpenPredictor extends AsyncDisposable {
   readonly specs: readonly OutputSpec[];
-  /** Outputs of each sequence in the names of `specs`: views that are valid until the next call. */
-  predict(
-    sequences: readonly Int32Array[],
-  ): Promise<readonly Readonly<Record<string, Float32Array>>[]>;
+  /** Batches worth asking for before the outputs of the first are there. */
+  readonly ahead: number;
+  /**
+   * Asks for the outputs of each sequence in the names of `specs`. The next batch may be asked for when
+   * it resolves, with what waits for them.
+   */
+  ask(sequences: readonly Int32Array[]): Promise<() => Promise<readonly RowValues[]>>;
 }
 
 export interface OpenPredictorOptions {
@@ -64,8 +71,8 @@ export async function openPredictor(
   const specs = outputSpecs(given, outputs);
   const computed = specs.filter((spec) => spec.name !== INPUT_IDS);
   if (computed.length === 0) {
-    const predict = async (sequences: readonly Int32Array[]) => sequences.map(() => ({}));
-    return { specs, predict, [Symbol.asyncDispose]: async () => {} };
+    const ask = async (sequences: readonly Int32Array[]) => async () => sequences.map(() => ({}));
+    return { specs, ahead: 1, ask, [Symbol.asyncDispose]: async () => {} };
   }
   const names = computed.map((spec) => modelOutput(spec.name));
   const { weightNotes } = model;
@@ -89,27 +96,34 @@ export async function openPredictor(
     });
     return {
       specs,
-      predict: async (sequences) => {
-        const { size, values } = await predictor.predict(sequences);
-        return sequences.map(({ length }, at) => {
-          const parts = computed.map(({ name, perToken, shape }) => {
-            const width = shape.reduce((product, side) => product * side, 1);
-            const each = perToken ? size.length * width : width;
-            // proof: outputs of models are float32
-            const found = values[modelOutput(name)] as Float32Array;
-            const part = found.subarray(at * each, at * each + (perToken ? length * width : width));
-            return [name, part] as const;
-          });
-          return Object.fromEntries(parts);
-        });
+      ahead: predictor.ahead,
+      ask: async (sequences) => {
+        const outputs = await predictor.ask(sequences);
+        return async () => rowsOf(sequences, await outputs(), computed);
       },
-      async [Symbol.asyncDispose]() {
-        await state.close();
-        await executor.close();
-      },
+      // What is ahead is dropped, as is the state.
+      [Symbol.asyncDispose]: () => executor.close(),
     };
   } catch (error) {
     await executor.close();
     throw error;
   }
+}
+
+function rowsOf(
+  sequences: readonly Int32Array[],
+  { size, values }: BatchOutputs,
+  computed: readonly OutputSpec[],
+): readonly RowValues[] {
+  return sequences.map(({ length }, at) => {
+    const parts = computed.map(({ name, perToken, shape }) => {
+      const width = elements(shape);
+      const each = perToken ? size.length * width : width;
+      // proof: outputs of models are float32
+      const found = values[modelOutput(name)] as Float32Array;
+      const part = found.subarray(at * each, at * each + (perToken ? length * width : width));
+      return [name, part] as const;
+    });
+    return Object.fromEntries(parts);
+  });
 }

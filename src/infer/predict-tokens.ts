@@ -1,4 +1,5 @@
 import { type BatchSize, sizeKey, type TokenBatch, type TrainableModel } from "../models/index.ts";
+import { askAhead, runsAhead } from "../tensor/ask-ahead.ts";
 import type { Executor, HostArray, ParameterState, Program } from "../tensor/index.ts";
 import { predictProgram } from "./outputs.ts";
 
@@ -30,10 +31,14 @@ export interface TokenPredictions {
   readonly shapes: Readonly<Record<string, readonly number[]>>;
 }
 
+/** The same of a batch whose rows the caller knows. */
+export type BatchOutputs = Omit<TokenPredictions, "rows">;
+
 /**
  * Runs a model without dropout over sequences of tokens, longest first: sequences of like length share
  * a batch, so that little is padded and few programs are compiled. `rows` says whose each result is.
- * No length comes back: an executor with `cachedPrograms: 1` keeps the memory of one.
+ * No length comes back: an executor with `cachedPrograms: 1` keeps the memory of one. The executor is
+ * asked for the next batches before the first is given; where the caller leaves early, they still run.
  */
 export async function* predictTokens<B extends TokenBatch>(
   sequences: readonly Int32Array[],
@@ -41,9 +46,11 @@ export async function* predictTokens<B extends TokenBatch>(
 ): AsyncGenerator<TokenPredictions, void, undefined> {
   const order = byLength(sequences.length, 0, (row) => sequences[row]?.length ?? 0);
   const predictor = new Predictor(options);
-  for (const rows of batchesOf(order, options.batchSize)) {
-    const tokens = rows.map((row) => sequences[row] as Int32Array); // proof: order holds their numbers
-    yield { rows, ...(await predictor.predict(tokens)) };
+  const ask = (rows: readonly number[]) =>
+    predictor.ask(rows.map((row) => sequences[row] as Int32Array)); // proof: order holds their numbers
+  const batches = batchesOf(order, options.batchSize);
+  for await (const { item, answer } of askAhead(batches, ask, predictor.ahead)) {
+    yield { rows: item, ...answer };
   }
 }
 
@@ -71,8 +78,17 @@ export class Predictor<B extends TokenBatch> {
     this.#options = options;
   }
 
-  /** @throws the signal's reason; IncompatibleError for sequences that the model cannot take */
-  async predict(sequences: readonly Int32Array[]): Promise<Omit<TokenPredictions, "rows">> {
+  /** Batches worth asking for before the outputs of the first are there. */
+  get ahead(): number {
+    return runsAhead(this.#options.executor);
+  }
+
+  /**
+   * Asks the executor for a batch. The next may be asked for when it resolves, with what waits for the
+   * outputs.
+   * @throws the signal's reason, also in waiting; IncompatibleError for sequences that the model cannot take
+   */
+  async ask(sequences: readonly Int32Array[]): Promise<() => Promise<BatchOutputs>> {
     const { model, executor, state, outputs, padId, signal } = this.#options;
     const { lengthStep = 16, maxLength = Number.POSITIVE_INFINITY } = this.#options;
     signal?.throwIfAborted();
@@ -85,9 +101,15 @@ export class Predictor<B extends TokenBatch> {
     const batch = tokenBatch(sequences, size, padId);
     const executable = await executor.compile(program);
     // proof: "predict" asks a batch for its tokens alone
-    const values = await state.run(executable, model.inputs(batch as B, size, "predict"));
-    const shapes = program.outputs.map(({ name, value }) => [name, value.shape] as const);
-    return { size, values, shapes: Object.fromEntries(shapes) };
+    const run = state.run(executable, model.inputs(batch as B, size, "predict"));
+    run.catch(() => {}); // it is looked at in its turn, or not at all
+    const shapes = Object.fromEntries(
+      program.outputs.map(({ name, value }) => [name, value.shape] as const),
+    );
+    return async () => {
+      signal?.throwIfAborted();
+      return { size, values: await run, shapes };
+    };
   }
 }
 

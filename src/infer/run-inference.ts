@@ -1,17 +1,13 @@
 import { join } from "node:path";
-import { InvalidArgumentError, ScdlError } from "../../formats/common/errors.ts";
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import { writeSmallFile } from "../../formats/common/output-file.ts";
 import type { Label } from "../proteins/label-map.ts";
-import { outOfMemoryOf } from "../tensor/out-of-memory.ts";
 import type { PreparationProgress } from "../train/data/preparation.ts";
 import type { RunDeviceOptions } from "../train/runs/run-executor.ts";
-import { type AnyModel, type OpenPredictor, openPredictor, padIdOf } from "./open-predictor.ts";
-import { ParquetSink } from "./parquet-sink.ts";
-import { batchesOf, byLength } from "./predict-tokens.ts";
-import { elements, type PredictionSink } from "./prediction-sink.ts";
+import { InferenceRun } from "./inference-run.ts";
+import { type AnyModel, openPredictor, padIdOf } from "./open-predictor.ts";
 import { ResultFolder } from "./result-folder.ts";
-import { TensorSink } from "./tensor-sink.ts";
-import type { TokenSource } from "./token-source.ts";
+import { mostTokens, type TokenSource } from "./token-source.ts";
 
 export type PredictionFormat = "safetensors" | "parquet" | "npy";
 
@@ -50,19 +46,11 @@ export interface InferenceResult {
   readonly shapes: Readonly<Record<string, readonly number[]>>;
 }
 
-/** Rows, the first and the one behind the last. */
-interface Range {
-  readonly begin: number;
-  readonly end: number;
-}
-
-/** Outputs of a window of rows that wait to be written as parquet. */
-const WINDOW_BYTES = 32 << 20;
-
 /**
- * Runs a model over the rows of a source, which may use a folder until it ends, and writes its outputs in the order of the rows, with
- * `ids.txt` and, of classes with names, `labels.json`: all files or none. Rows of like length run
- * together, and each is written where it belongs, so that memory does not grow with the rows.
+ * Runs a model over the rows of a source, which may use a folder until it ends, and writes its outputs
+ * in the order of the rows, with `ids.txt` and, of classes with names, `labels.json`: all files or none.
+ * Rows of like length run together, and each is written where it belongs, so that memory does not grow
+ * with the rows. The executor is asked for the next batches before the outputs of the first are written.
  *
  * @throws StorageError when results are there; InvalidArgumentError for an output the model lacks
  */
@@ -102,7 +90,7 @@ export async function runInference(
       ...(labels === null ? [] : [writeLabels(folder, labels)]),
     ];
     folder.commit([...predictions, ...others]);
-    const longest = longestOf(source, { begin: 0, end: source.length });
+    const longest = mostTokens(source, { begin: 0, end: source.length });
     const shapes = predictor.specs.map(({ name, perToken, shape }) => {
       return [name, [source.length, ...(perToken ? [longest] : []), ...shape]] as const;
     });
@@ -115,120 +103,6 @@ export async function runInference(
   } finally {
     folder.abort();
   }
-}
-
-interface RunParts extends InferenceOptions {
-  readonly predictor: OpenPredictor;
-  readonly source: TokenSource;
-  readonly folder: ResultFolder;
-  readonly labels: readonly Label[] | null;
-  readonly padId: number;
-}
-
-/** Files of predictions, one after another. */
-class InferenceRun {
-  readonly #parts: RunParts;
-  readonly #batchSize: number;
-  #done = 0;
-
-  constructor(parts: RunParts) {
-    this.#parts = parts;
-    this.#batchSize = parts.microBatchSize ?? 8;
-  }
-
-  /** Returns the names of the files. */
-  async write(): Promise<readonly string[]> {
-    const { source, predictionInterval = "epoch" } = this.#parts;
-    const end = source.length;
-    if (predictionInterval === "epoch") return this.#file("predictions", { begin: 0, end });
-    const files: string[] = [];
-    for (let batch = 0; batch * this.#batchSize < end; batch++) {
-      const begin = batch * this.#batchSize;
-      const range = { begin, end: Math.min(begin + this.#batchSize, end) };
-      files.push(...(await this.#file(`predictions__rank_0__dp_rank_0__batch_${batch}`, range)));
-    }
-    return files;
-  }
-
-  async #file(name: string, range: Range): Promise<readonly string[]> {
-    const { format } = this.#parts;
-    const sink = this.#sink(name, range);
-    const size = format === "parquet" ? this.#windowRows(range) : range.end - range.begin;
-    try {
-      for (let begin = range.begin; begin < range.end; begin += size) {
-        await this.#window(sink, { begin, end: Math.min(begin + size, range.end) });
-      }
-      await sink.finish();
-      return sink.files;
-    } finally {
-      sink.close();
-    }
-  }
-
-  #sink(name: string, range: Range): PredictionSink {
-    const { format = "safetensors", source, predictor, folder, labels, padId } = this.#parts;
-    const longest = longestOf(source, range);
-    const id = (row: number) => source.id(row);
-    const options = { folder, name, ...range, longest, padId, labels, id, specs: predictor.specs };
-    return format === "parquet" ? new ParquetSink(options) : new TensorSink(format, options);
-  }
-
-  /** Rows of like length together, and all of them before the next window. */
-  async #window(sink: PredictionSink, { begin, end }: Range): Promise<void> {
-    const { source, onProgress, signal } = this.#parts;
-    const order = byLength(end - begin, begin, (row) => source.mostTokens(row));
-    for (const rows of batchesOf(order, this.#batchSize)) {
-      signal?.throwIfAborted();
-      const tokens = rows.map((row) => source.tokens(row));
-      for (const [at, values] of (await this.#predict(tokens)).entries()) {
-        // proof: one result for each row
-        sink.add({ row: rows[at] as number, tokens: tokens[at] as Int32Array, values });
-      }
-      this.#done += rows.length;
-      onProgress?.({ done: this.#done, total: source.length });
-    }
-    await sink.endWindow();
-  }
-
-  /** @throws ScdlError "out-of-memory" with the rows that did not fit */
-  async #predict(tokens: readonly Int32Array[]): ReturnType<OpenPredictor["predict"]> {
-    try {
-      return await this.#parts.predictor.predict(tokens);
-    } catch (error) {
-      const missing = outOfMemoryOf(error);
-      if (missing === null) throw error;
-      const longest = Math.max(...tokens.map(({ length }) => length));
-      const message = `${missing.message}, for ${tokens.length} rows of up to ${longest} tokens`;
-      const suggestions = smallerBatches(this.#batchSize);
-      throw new ScdlError("out-of-memory", message, { suggestions, cause: missing });
-    }
-  }
-
-  #windowRows(range: Range): number {
-    const { source, predictor } = this.#parts;
-    const longest = longestOf(source, range);
-    const bytes = predictor.specs.map(({ perToken, shape }) => {
-      return 4 * elements(shape) * (perToken ? longest : 1);
-    });
-    const each = bytes.reduce((sum, one) => sum + one, 64);
-    const batches = Math.max(1, Math.floor(WINDOW_BYTES / each / this.#batchSize));
-    return batches * this.#batchSize;
-  }
-}
-
-function smallerBatches(microBatchSize: number): readonly string[] {
-  const now = `a smaller --micro-batch-size (it is ${microBatchSize})`;
-  return [
-    ...(microBatchSize === 1 ? [] : [now]),
-    "shorter rows: --max-seq-length, --seq-length",
-    "embeddings alone: logits and hidden states are of every token",
-  ];
-}
-
-function longestOf(source: TokenSource, { begin, end }: Range): number {
-  let longest = 0;
-  for (let row = begin; row < end; row++) longest = Math.max(longest, source.mostTokens(row));
-  return longest;
 }
 
 function writeIds(folder: ResultFolder, source: TokenSource): string {

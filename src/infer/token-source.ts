@@ -9,3 +9,16 @@ export interface TokenSource extends Disposable {
   /** The caller's. */
   tokens(row: number): Int32Array;
 }
+
+/** Rows, the first and the one behind the last. */
+export interface RowRange {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Of the longest of the rows. */
+export function mostTokens(source: TokenSource, { begin, end }: RowRange): number {
+  let longest = 0;
+  for (let row = begin; row < end; row++) longest = Math.max(longest, source.mostTokens(row));
+  return longest;
+}

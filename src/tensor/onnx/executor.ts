@@ -22,6 +22,8 @@ import { OnnxThread } from "./thread.ts";
 interface LoadedProgram {
   readonly id: number;
   readonly loaded: Promise<null>;
+  /** Runs that were asked for and are not done. */
+  runs: number;
 }
 
 /**
@@ -56,7 +58,7 @@ export class OnnxExecutor implements Executor {
 
   async compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
     options.signal?.throwIfAborted();
-    await this.load(program);
+    await idOf(this.#entry(program));
     return { program };
   }
 
@@ -79,20 +81,21 @@ export class OnnxExecutor implements Executor {
     return this.#workers;
   }
 
-  /** The number under which the runner knows a program, which is compiled if it is not. */
-  async load(program: Program): Promise<number> {
-    const known = this.#programs.get(program);
-    const entry = known ?? this.#compile(program);
-    this.#programs.delete(program);
-    this.#programs.set(program, entry);
-    this.#evict();
+  /**
+   * Gives `work` the number under which the runner knows a program, which is compiled if it is not, and
+   * keeps it until the work is done, whatever is compiled meanwhile.
+   */
+  async keeping<T>(program: Program, work: (id: Promise<number>) => Promise<T>): Promise<T> {
+    const entry = this.#entry(program);
+    const id = idOf(entry);
+    id.catch(() => {}); // it shows in the work that waits for it
+    entry.runs++;
     try {
-      await entry.loaded;
-    } catch (error) {
-      this.#programs.delete(program);
-      throw error;
+      return await work(id);
+    } finally {
+      entry.runs--;
+      this.#evict();
     }
-    return entry.id;
   }
 
   async close(): Promise<void> {
@@ -103,6 +106,15 @@ export class OnnxExecutor implements Executor {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** As the one used last. One that does not load is not kept. */
+  #entry(program: Program): LoadedProgram {
+    const entry = this.#programs.get(program) ?? this.#compile(program);
+    this.#programs.delete(program);
+    this.#programs.set(program, entry);
+    this.#evict();
+    return entry;
   }
 
   #compile(program: Program): LoadedProgram {
@@ -117,14 +129,17 @@ export class OnnxExecutor implements Executor {
       gradients: program.gradients.map(info),
       outputs: program.outputs.map(info),
     });
-    return { id, loaded };
+    loaded.catch(() => this.#programs.delete(program));
+    return { id, loaded, runs: 0 };
   }
 
+  /** Not the one used last, and none that runs. */
   #evict(): void {
-    for (const [oldest, { id }] of this.#programs) {
+    const newest = [...this.#programs.keys()].at(-1);
+    for (const [oldest, { id, runs }] of this.#programs) {
       if (this.#programs.size <= this.#cachedPrograms) break;
+      if (runs > 0 || oldest === newest) continue;
       this.#programs.delete(oldest);
-      // Runs asked for before are done first: the thread works in order.
       this.runner.send<"unload">({ kind: "unload", program: id }).catch(() => {});
     }
   }
@@ -135,6 +150,11 @@ export class OnnxExecutor implements Executor {
       this.#workers.push(new OnnxThread({ threads: this.#threads }));
     }
   }
+}
+
+async function idOf({ id, loaded }: LoadedProgram): Promise<number> {
+  await loaded;
+  return id;
 }
 
 function info({ name, value }: NamedValue): TensorInfo {

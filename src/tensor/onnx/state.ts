@@ -20,7 +20,7 @@ export interface StateThreads {
   readonly runner: OnnxThread;
   readonly masks: DropoutMasks;
   allThreads(): readonly OnnxThread[];
-  load(program: Executable["program"]): Promise<number>;
+  keeping<T>(program: Executable["program"], work: (id: Promise<number>) => Promise<T>): Promise<T>;
 }
 
 /** Parameters in shared memory: this thread writes and reads them, the others run on them. */
@@ -64,20 +64,26 @@ export class OnnxState implements ParameterState {
     return this.#inOrder(() => this.#host.zeroGradients());
   }
 
-  run({ program }: Executable, inputs: RunInputs, options: RunOptions = {}): Promise<RunOutputs> {
+  async run(
+    { program }: Executable,
+    inputs: RunInputs,
+    options: RunOptions = {},
+  ): Promise<RunOutputs> {
+    checkInputs(program, inputs);
     const { seed = 0, step = 0, microBatch = 0 } = options;
-    return this.#inOrder(async () => {
-      checkInputs(program, inputs);
-      const { runner, masks } = this.#executor;
-      await this.#attach(runner);
-      const key = { seed, step, microBatch };
-      const threads = () => this.#executor.allThreads();
-      return masks.run(maskInputs(program), key, threads, async (filled) => {
-        const id = await this.#executor.load(program);
-        const request = { program: id, state: this.#id, inputs, masks: filled };
-        return runner.send<"run">({ kind: "run", ...request });
-      });
-    });
+    const { runner, masks } = this.#executor;
+    const key = { seed, step, microBatch };
+    const threads = () => this.#executor.allThreads();
+    // Asked for now: what is compiled after this does not push the program out.
+    return this.#executor.keeping(program, (id) =>
+      this.#inOrder(async () => {
+        await this.#attach(runner);
+        return masks.run(maskInputs(program), key, threads, async (filled) => {
+          const request = { program: await id, state: this.#id, inputs, masks: filled };
+          return runner.send<"run">({ kind: "run", ...request });
+        });
+      }),
+    );
   }
 
   update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
