@@ -70,8 +70,8 @@ export type Request =
     }
   /** The next run makes the last gradients of a step. */
   | { readonly kind: "arm"; readonly state: number }
-  /** Answered when the gradients are the sums. */
-  | { readonly kind: "sum"; readonly state: number }
+  /** Answered when the gradients are the sums, and whether `outputs` are finite is known of all ranks. */
+  | { readonly kind: "sum"; readonly state: number; readonly outputs: readonly string[] }
   | {
       readonly kind: "update";
       readonly state: number;

@@ -48,7 +48,7 @@ export interface DeviceRuntime<S extends ResidentState, D extends Description> {
 export interface DeviceSums<S> {
   share(state: S, buckets: readonly GradientBucket[], how: SumsSetup): Soon<void>;
   arm(state: S): void;
-  finish(state: S): Soon<SumReport>;
+  finish(state: S, outputs: readonly string[]): Soon<SumReport>;
 }
 
 /** Programs and states of a thread by number; the runtime is opened by the first request. */
@@ -118,7 +118,7 @@ export class DeviceSession<S extends ResidentState, D extends Description> {
         sumsOf(runtime).arm(this.#state(request.state));
         return null;
       case "sum":
-        return sumsOf(runtime).finish(this.#state(request.state));
+        return sumsOf(runtime).finish(this.#state(request.state), request.outputs);
       case "update": {
         const { optimizer, options } = request;
         return runtime.update(this.#state(request.state), optimizer, options);

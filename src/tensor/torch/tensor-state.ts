@@ -78,6 +78,14 @@ export class TensorState implements GradientOwner {
     this.#set("gradients", name, this.#torch.one("reshape", flat, [...shape]));
   }
 
+  health(outputs: readonly string[]): Tensor {
+    return this.guard.health(outputs);
+  }
+
+  replaceHealth(outputs: readonly string[], flat: Tensor): void {
+    this.guard.replaceHealth(outputs, this.#torch.one("reshape", flat, []));
+  }
+
   #add(name: string, gradient: Tensor, shared: boolean, factor: Tensor | null): void {
     const torch = this.#torch;
     const known = this.#tensors.gradients.get(name);

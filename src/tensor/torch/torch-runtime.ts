@@ -102,7 +102,8 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
       state.buckets = new GradientBuckets(state, reducer, buckets);
     },
     arm: (state) => state.buckets?.arm(),
-    finish: (state) => state.buckets?.finish() ?? { buckets: 0, early: 0, waitedMs: 0 },
+    finish: (state, outputs) =>
+      state.buckets?.finish(outputs) ?? { buckets: 0, early: 0, waitedMs: 0 },
   };
 
   afterRequest(): void {

@@ -37,6 +37,22 @@ export class UpdateGuard {
     torch.release(known);
   }
 
+  /** Of the runs since the gradients were zero. */
+  health(outputs: readonly string[]): Tensor {
+    const torch = this.#torch;
+    const known = outputs.flatMap((name) => this.#outputs.get(name) ?? []);
+    return known.reduce((sum, one) => torch.add(sum, one), torch.full([], 0, torch.dtypes.float32));
+  }
+
+  /** Takes the same of all ranks, for the update to come. */
+  replaceHealth(outputs: readonly string[], health: Tensor): void {
+    for (const [at, name] of outputs.entries()) {
+      this.#torch.release(this.#outputs.get(name));
+      this.#outputs.delete(name);
+      if (at === 0) this.#outputs.set(name, this.#torch.keep(health));
+    }
+  }
+
   runLost(): void {
     this.#isRunLost = true;
   }

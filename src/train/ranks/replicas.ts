@@ -2,6 +2,7 @@ import { crc32 } from "../../../formats/common/crc32.ts";
 import { type Communicator, RankError } from "../../distributed/communicator.ts";
 import { unlessLost } from "../../distributed/unless-lost.ts";
 import type { GradientSums, ParameterState, StateKind } from "../../tensor/index.ts";
+import { LOSS } from "../model-programs.ts";
 
 /** Numbers of a batch, summed over all ranks. */
 export interface RankSums {
@@ -142,7 +143,7 @@ export class Replicas {
   async sumGradients(state: ParameterState): Promise<number> {
     const ranks = this.#ranks;
     if (ranks === null) return 0;
-    if (this.#sums !== null) return (await this.#sums.finish()).waitedMs;
+    if (this.#sums !== null) return (await this.#sums.finish([LOSS])).waitedMs;
     if (state.hostGradients !== null) {
       await ranks.allReduceSum([...state.hostGradients.values()]);
       return Number.POSITIVE_INFINITY;

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { Esm2, Geneformer, type TrainableModel } from "../../../src/models/index.ts";
 import { plainProgram } from "../../../src/tensor/device/plan.ts";
-import { gradientBuckets } from "../../../src/tensor/device/sums/layout.ts";
+import { gradientBuckets, HEALTH_BUCKET } from "../../../src/tensor/device/sums/layout.ts";
 import { SharedBuckets } from "../../../src/tensor/device/sums/shared-buckets.ts";
 import { elementCount, type Program } from "../../../src/tensor/index.ts";
 import { Arrivals } from "../../../src/tensor/torch/arrivals.ts";
@@ -108,7 +108,10 @@ test.skipIf(noLibtorch)(
     expect(early).toBe(buckets.length);
     expect(state.buckets?.finish()).toMatchObject({ buckets: buckets.length, early: begun.length });
     const starts = log.filter((line) => /^(start|finish)/.test(line));
-    expect(starts).toEqual([...buckets.map((_, at) => `start ${at}`), "finish"]);
+    expect(starts).toEqual([
+      ...[...buckets, HEALTH_BUCKET].map((_, at) => `start ${at}`),
+      "finish",
+    ]);
     // No bucket begins before all its gradients of the last micro-batch are made.
     const second = log.indexOf("made table", names.length) < 0 ? 0 : names.length;
     for (const [at, { parameters }] of buckets.entries()) {
@@ -135,7 +138,7 @@ test.skipIf(noLibtorch)("gradients that a run does not make are added up as zero
   const { state, names, log, buckets } = recorded(torch, program);
   state.buckets?.arm();
   expect(state.buckets?.finish()).toMatchObject({ buckets: buckets.length, early: 0 });
-  expect(log).toEqual([...buckets.map((_, at) => `start ${at}`), "finish"]);
+  expect(log).toEqual([...[...buckets, HEALTH_BUCKET].map((_, at) => `start ${at}`), "finish"]);
   for (const values of state.read("gradients", names).values()) {
     expect(values.every((value) => value === 0)).toBe(true);
   }
@@ -147,11 +150,12 @@ test.skipIf(noLibtorch)("gradients go into shared memory, and what lies there ar
   const program = transformer();
   const { names, state, step } = recorded(torch, program);
   const buckets = gradientBuckets(lengthsOf(program), SIZES);
-  const shared = SharedBuckets.allocate(buckets);
+  const all = [...buckets, HEALTH_BUCKET];
+  const shared = SharedBuckets.allocate(all);
   step();
   const before = state.read("gradients", names);
   state.zeroGradients();
-  const lengths = buckets.map(({ parameters }) => parameters.map(({ length }) => length));
+  const lengths = all.map(({ parameters }) => parameters.map(({ length }) => length));
   const reducer = new HostReducer(torch, lengths, shared.memory);
   state.buckets = new GradientBuckets(state, reducer, buckets);
   const live: number[] = [];

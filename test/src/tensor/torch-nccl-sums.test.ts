@@ -8,7 +8,7 @@ import { NcclCommunicator } from "../../../src/distributed/nccl/nccl-communicato
 import { NcclLink } from "../../../src/distributed/nccl/nccl-link.ts";
 import type { Answers, Request } from "../../../src/tensor/device/messages.ts";
 import { plainProgram } from "../../../src/tensor/device/plan.ts";
-import { gradientBuckets } from "../../../src/tensor/device/sums/layout.ts";
+import { gradientBuckets, HEALTH_BUCKET } from "../../../src/tensor/device/sums/layout.ts";
 import { openSums } from "../../../src/tensor/device/sums/open-sums.ts";
 import { elementCount } from "../../../src/tensor/index.ts";
 import { Arrivals } from "../../../src/tensor/torch/arrivals.ts";
@@ -79,7 +79,8 @@ test.skipIf(LIBTORCH === null)(
     const { nccl } = recordedNccl(calls, threefold);
     const job = { id: new Uint8Array(128), rank: 0, worldSize: 3 };
     const gpus = new NcclCommunicator(nccl, new NcclLink(), job);
-    const sizes = buckets.map(({ parameters }) => parameters.map(({ length }) => length));
+    const all = [...buckets, HEALTH_BUCKET];
+    const sizes = all.map(({ parameters }) => parameters.map(({ length }) => length));
     const reducer = new NcclReducer(torch, gpus, recordedStreams(calls), sizes);
     state.buckets = new GradientBuckets(state, reducer, buckets);
     calls.length = 0;
@@ -99,7 +100,7 @@ test.skipIf(LIBTORCH === null)(
       ["record", 11, COMMUNICATE],
       ["wait", COMPUTE, 11],
     ];
-    expect(order).toEqual([...buckets.flatMap(({ length }) => ofBucket(length)), ...end]);
+    expect(order).toEqual([...all.flatMap(({ length }) => ofBucket(length)), ...end]);
     // Nothing is recorded behind a call that NCCL has not put onto the stream yet.
     for (const [at, [name]] of calls.entries()) {
       if (name === "record") expect(calls[at - 1]).toEqual(["settle", true]);

@@ -29,8 +29,14 @@ export interface SumReport {
 export interface GradientSums extends AsyncDisposable {
   /** The next run is the last of a step. A rank that has none calls it, too. */
   begin(): void;
-  /** Ends when the state's gradients are the sums. @throws RankError when another rank is lost */
-  finish(): Promise<SumReport>;
+  /**
+   * Ends when the state's gradients are the sums.
+   *
+   * @param outputs that are guarded by the update to come, see `UpdateOptions.guard`: where one was
+   *   not finite on some rank, all leave the update out
+   * @throws RankError when another rank is lost
+   */
+  finish(outputs?: readonly string[]): Promise<SumReport>;
   /** The answer of the device, or at once the error of the ranks: a device may hang for one that is lost. */
   unlessLost<T>(answer: Promise<T>): Promise<T>;
   /** Ends what is under way. */

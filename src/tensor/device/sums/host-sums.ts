@@ -3,7 +3,7 @@ import { unlessLost } from "../../../distributed/unless-lost.ts";
 import type { RequestThread } from "../../request-thread.ts";
 import type { Answers, Request } from "../messages.ts";
 import type { GradientSums, SumReport } from "./gradient-sums.ts";
-import { type GradientBucket, gradientBuckets, HOST_BUCKETS } from "./layout.ts";
+import { type GradientBucket, gradientBuckets, HEALTH_BUCKET, HOST_BUCKETS } from "./layout.ts";
 import { SharedBuckets } from "./shared-buckets.ts";
 
 type Thread = Pick<RequestThread<Request, Answers>, "send">;
@@ -35,7 +35,7 @@ export class HostSums implements GradientSums {
     lengths: ReadonlyMap<string, number>,
   ): Promise<HostSums> {
     const buckets: readonly GradientBucket[] = gradientBuckets(lengths, HOST_BUCKETS);
-    const shared = SharedBuckets.allocate(buckets);
+    const shared = SharedBuckets.allocate([...buckets, HEALTH_BUCKET]);
     const how = { kind: "host", memory: shared.memory } as const;
     await thread.send<"share">({ kind: "share", state, buckets, how });
     return new HostSums(ranks, thread, state, shared);
@@ -50,8 +50,8 @@ export class HostSums implements GradientSums {
     this.#step.catch(() => {});
   }
 
-  async finish(): Promise<SumReport> {
-    const answer = this.#thread.send<"sum">({ kind: "sum", state: this.#state });
+  async finish(outputs: readonly string[] = []): Promise<SumReport> {
+    const answer = this.#thread.send<"sum">({ kind: "sum", state: this.#state, outputs });
     // Without an answer the rest is never filled.
     answer.catch(() => this.#buckets.end());
     const [step, report] = await Promise.allSettled([this.#step, answer, this.#armed]);

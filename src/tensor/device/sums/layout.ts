@@ -18,6 +18,12 @@ export const DEVICE_BUCKETS: BucketSizes = { first: MIB, others: 25 * MIB };
 /** Of the host's memory, where a message of 4 MiB is as fast as any. */
 export const HOST_BUCKETS: BucketSizes = { first: MIB, others: 4 * MIB };
 
+/** The last of a step, behind those of gradients: one number, see `UpdateGuard.health`. */
+export const HEALTH_BUCKET: GradientBucket = {
+  parameters: [{ name: "", length: 1 }],
+  length: 1,
+};
+
 /**
  * Divides parameters into buckets, the last ones first: the backward pass makes their gradients in about
  * this order. It depends on nothing but the parameters, so that all ranks have the same, and a run that

@@ -66,9 +66,10 @@ export class NcclSums implements GradientSums {
     this.#armed.catch(() => {});
   }
 
-  async finish(): Promise<SumReport> {
+  async finish(outputs: readonly string[] = []): Promise<SumReport> {
     await this.#armed;
-    return this.unlessLost(this.#thread.send<"sum">({ kind: "sum", state: this.#state }));
+    const request = { kind: "sum", state: this.#state, outputs } as const;
+    return this.unlessLost(this.#thread.send<"sum">(request));
   }
 
   async close(): Promise<void> {

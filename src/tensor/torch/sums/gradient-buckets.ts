@@ -5,8 +5,8 @@ import type { Tensor } from "../tensor.ts";
 /** What adds up buckets of gradients over the ranks, in the thread that has the device. */
 export interface DeviceReducer {
   /**
-   * Begins to add up a bucket; all ranks begin the same buckets in the same order. The gradients may
-   * change or be freed afterwards.
+   * Begins to add up a bucket; all ranks begin the same buckets in the same order, then one more with
+   * one number. What is given may change or be freed afterwards.
    *
    * @returns for each gradient its sums, flat: they are there after {@link finish}
    */
@@ -22,6 +22,10 @@ export interface GradientOwner {
   /** By name; absent ones are made, zero. */
   gradients(names: readonly string[]): readonly Tensor[];
   replaceGradient(name: string, flat: Tensor): void;
+  /** Whether outputs are finite: float32 [], see `UpdateGuard.health`. */
+  health(outputs: readonly string[]): Tensor;
+  /** Takes that of all ranks for it, given flat. */
+  replaceHealth(outputs: readonly string[], flat: Tensor): void;
 }
 
 /**
@@ -62,8 +66,11 @@ export class GradientBuckets {
   }
 
   /** Begins what has not been begun, and waits as the reducer does. */
-  finish(): SumReport {
+  finish(outputs: readonly string[] = []): SumReport {
     while (this.#next < this.#buckets.length) this.#start();
+    // No run is to come.
+    const [health] = this.#reducer.start(this.#buckets.length, [this.#owner.health(outputs)]);
+    if (health !== undefined) this.#owner.replaceHealth(outputs, health);
     this.#waiting = [];
     const since = performance.now();
     this.#reducer.finish();

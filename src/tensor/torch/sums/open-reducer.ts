@@ -2,7 +2,7 @@ import { loadNccl } from "../../../distributed/nccl/nccl.ts";
 import { NcclCommunicator } from "../../../distributed/nccl/nccl-communicator.ts";
 import { NcclLink } from "../../../distributed/nccl/nccl-link.ts";
 import type { SumsSetup } from "../../device/messages.ts";
-import type { GradientBucket } from "../../device/sums/layout.ts";
+import { type GradientBucket, HEALTH_BUCKET } from "../../device/sums/layout.ts";
 import type { Libtorch } from "../libtorch.ts";
 import { cudaStreams } from "./cuda-streams.ts";
 import type { DeviceReducer } from "./gradient-buckets.ts";
@@ -15,7 +15,8 @@ export function openReducer(
   buckets: readonly GradientBucket[],
   how: SumsSetup,
 ): DeviceReducer {
-  const lengths = buckets.map(({ parameters }) => parameters.map(({ length }) => length));
+  const all = [...buckets, HEALTH_BUCKET];
+  const lengths = all.map(({ parameters }) => parameters.map(({ length }) => length));
   if (how.kind === "host") return new HostReducer(torch, lengths, how.memory);
   const streams = cudaStreams(torch.binding, torch.device.index);
   const nccl = loadNccl({ path: how.library });

@@ -34,10 +34,12 @@ interface Run extends Partial<Omit<TrainerOptions<DigitBatch>, "data">> {
   readonly stepsInFlight?: number;
   /** What each step's sums were. */
   readonly reports?: SumReport[];
+  /** Takes the error, which else is thrown. */
+  readonly onError?: (message: string) => void;
 }
 
 async function run({ digits, precision, byHost = false, reports = [], ...given }: Run) {
-  const { stepsInFlight, ...options } = given;
+  const { stepsInFlight, onError, ...options } = given;
   const maxSteps = 6;
   const losses: number[] = [];
   const { rank = 0, worldSize = 1 } = options.communicator ?? {};
@@ -58,7 +60,10 @@ async function run({ digits, precision, byHost = false, reports = [], ...given }
     ...options,
     data,
   });
-  await trainer.fit();
+  await trainer.fit().catch((error: Error) => {
+    if (onError === undefined) throw error;
+    onError(error.message);
+  });
   return { losses, weights: await trainer.weights() };
 }
 
@@ -77,8 +82,8 @@ function watched(executor: Executor, byHost: boolean, reports: SumReport[]): Exe
     const sums = (await state.shareGradients?.(ranks)) ?? null;
     return sums === null
       ? null
-      : replacing(sums, "finish", async () => {
-          const report = await sums.finish();
+      : replacing(sums, "finish", async (...given) => {
+          const report = await sums.finish(...given);
           reports.push(report);
           return report;
         });
@@ -143,6 +148,26 @@ test.skipIf(noLibtorch)("ranks without rows and float16 add up as the host does"
     }
   }
 });
+
+test.skipIf(noLibtorch)(
+  "a loss that is not finite on one rank leaves all with the weights of the step before",
+  async () => {
+    for (const precision of ["32", "16-mixed"] as const) {
+      const outcome = async (stepsInFlight: number) => {
+        const messages: string[] = [];
+        const onError = (message: string) => messages.push(message);
+        const digits = { broken: 10 };
+        const ranks = await finishedRanks(2, () => ({ precision, stepsInFlight, digits, onError }));
+        return { ranks, messages };
+      };
+      const expected = await outcome(1);
+      expect(expected.messages[0]).toMatch(/^the loss of step [2345] is NaN/);
+      expect(expected.messages[1]).toBe(expected.messages[0]);
+      expect(expected.ranks[1]).toEqual(expected.ranks[0]);
+      expect(await outcome(3)).toEqual(expected);
+    }
+  },
+);
 
 test.skipIf(noLibtorch)("a divided optimizer gives the same weights, bit for bit", async () => {
   const [together] = await finishedRanks(2, () => ({}));
