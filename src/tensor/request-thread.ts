@@ -5,6 +5,14 @@ import {
   errorFromMessage,
   errorToMessage,
 } from "../../formats/common/error-message.ts";
+import {
+  awaitCallAtExit,
+  beginCall,
+  endCall,
+  newThreadCalls,
+  stopCalls,
+  type ThreadCalls,
+} from "./thread-calls.ts";
 import type { ThreadTurns } from "./thread-turns.ts";
 import { giveTurn, takeTurn } from "./thread-turns.ts";
 
@@ -31,8 +39,7 @@ export class Late<A> {
 /** What a thread is started with. */
 interface ThreadData {
   readonly settings: unknown;
-  /** 1 when requests that are not begun are to be dropped. */
-  readonly closing: Int32Array;
+  readonly calls: ThreadCalls;
   readonly turns: ThreadTurns | null;
 }
 
@@ -42,8 +49,8 @@ export interface ThreadOptions {
   /** What requests reject with when the thread ends by itself. */
   readonly ended: Error;
   /**
-   * Closing waits for the request that the thread is at; those behind it are dropped. For libraries
-   * that end the process when their caller's thread is ended under them.
+   * Closing, and the end of the process, wait for the request that the thread is at; those behind it
+   * are dropped. For libraries that end the process when their caller's thread is ended under them.
    */
   readonly endsItself?: boolean;
   /** Threads that share it work on one request at a time between them, and end one at a time. */
@@ -66,14 +73,16 @@ export class RequestThread<
   readonly #worker: Worker;
   readonly #endsItself: boolean;
   readonly #exited: Promise<void>;
-  readonly #closing = new Int32Array(new SharedArrayBuffer(4));
+  /** The end of the process no longer waits for it. */
+  readonly #leaveAlone: () => void;
+  readonly #calls = newThreadCalls();
   readonly #pending = new Map<number, Pending<A[R["kind"]]>>();
   #ids = 0;
   #failure: Error | null = null;
 
   /** @param file the thread's module, which calls {@link serveRequests} */
   constructor(file: URL, { settings, ended, endsItself = false, turns }: ThreadOptions) {
-    const data: ThreadData = { settings, closing: this.#closing, turns: turns ?? null };
+    const data: ThreadData = { settings, calls: this.#calls, turns: turns ?? null };
     // No inherited flags: a --import or --input-type of the parent must not reach the thread.
     const worker = new Worker(file, { execArgv: [], workerData: data });
     const { threadId: id } = worker;
@@ -83,9 +92,11 @@ export class RequestThread<
     worker.on("exit", () => this.#fail(ended));
     this.#worker = worker;
     this.#endsItself = endsItself;
+    this.#leaveAlone = endsItself ? awaitCallAtExit(this.#calls) : () => {};
     this.#exited = new Promise((resolve) => {
       worker.once("exit", () => {
         if (turns !== undefined) giveTurn(turns, id);
+        this.#leaveAlone();
         resolve();
       });
     });
@@ -119,6 +130,7 @@ export class RequestThread<
       limit.addEventListener("abort", () => resolve(hangs), { once: true });
     });
     if ((await Promise.race([this.#end(), late])) !== hangs) return;
+    this.#leaveAlone();
     this.#worker.unref();
     // Node would wait for the thread, which nothing but the end of the process ends.
     const kill = () => process.kill(process.pid, "SIGKILL");
@@ -128,7 +140,7 @@ export class RequestThread<
 
   #end(): Promise<unknown> {
     if (!this.#endsItself) return this.#worker.terminate();
-    Atomics.store(this.#closing, 0, 1);
+    stopCalls(this.#calls);
     this.#worker.ref();
     this.#worker.postMessage(null);
     return this.#exited;
@@ -169,13 +181,16 @@ export function serveRequests<R, A>(
   handle: Handle<R, A>,
   moved: (answer: A) => readonly ArrayBuffer[] = () => [],
 ): void {
-  const { closing, turns } = workerData as ThreadData; // proof: RequestThread starts it so
+  const { calls, turns } = workerData as ThreadData; // proof: RequestThread starts it so
   const answer = async ({ id, request }: Envelope<R>) => {
     const reply = (answer: A) => parentPort?.postMessage({ id, answer }, [...moved(answer)]);
     const fail = (error: unknown) =>
       parentPort?.postMessage({ id, error: errorToMessage(error, name) });
-    if (Atomics.load(closing, 0) === 1) return;
     if (turns !== null) takeTurn(turns, threadId);
+    if (!beginCall(calls)) {
+      if (turns !== null) giveTurn(turns, threadId);
+      return;
+    }
     try {
       const made = await handle(request);
       if (made instanceof Late) made.answer.then(reply).catch(fail);
@@ -183,6 +198,7 @@ export function serveRequests<R, A>(
     } catch (error) {
       fail(error);
     } finally {
+      endCall(calls);
       if (turns !== null) giveTurn(turns, threadId);
     }
   };

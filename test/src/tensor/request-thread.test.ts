@@ -12,3 +12,9 @@ test("a process waits for the end of a thread that answers while it is closed", 
   const { stdout, stderr, status } = await finished(process.execPath, [file], {});
   expect({ stdout, stderr, status }).toEqual({ stdout: "done\n", stderr: "", status: 0 });
 });
+
+test("process.exit() waits for the call that a thread is at, and begins no other one", async () => {
+  const file = new URL("./exit-in-call.fixture.ts", import.meta.url).pathname;
+  const { stdout, stderr, status } = await finished(process.execPath, [file], {});
+  expect({ stdout, stderr, status }).toEqual({ stdout: "1 1\n", stderr: "", status: 3 });
+});
