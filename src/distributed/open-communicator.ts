@@ -4,17 +4,27 @@ import type { Communicator } from "./communicator.ts";
 import { type ProcessPlace, processPlace } from "./environment.ts";
 import { meetingPoint } from "./meeting-point.ts";
 import { SingleCommunicator } from "./single-communicator.ts";
+import { OPERATION_MS } from "./time-limit.ts";
+
+/** As by TCP. */
+const NOTICE_MS = 5000;
 
 export interface CommunicatorOptions {
   /** How ranks talk. Default: MPI under mpirun, TCP under all other launchers. */
   readonly transport?: "mpi" | "tcp";
   /** Default: what the environment says, see `processPlace()`. */
   readonly place?: ProcessPlace;
-  /** For all ranks to meet by TCP. Default `timeoutMs`. Under mpirun they meet when MPI starts, without a limit. */
+  /**
+   * For all ranks to meet. Default `timeoutMs`. Under mpirun they meet when MPI starts, which is one call
+   * that cannot be taken back: at the limit a line on stderr says so, and the process ends.
+   */
   readonly meetMs?: number;
   /** For one operation, the waiting for the slowest rank included. Default 600,000. */
   readonly timeoutMs?: number;
-  /** Is told which ranks have not come: after five seconds, and when others have come since. */
+  /**
+   * Is told which ranks have not come: after five seconds, and when others have come since. While MPI
+   * starts it cannot be called; a line on stderr says that others are waited for.
+   */
   readonly onWaiting?: (ranks: readonly number[]) => void;
   /** Ends the waiting for the others with its reason. */
   readonly signal?: AbortSignal;
@@ -45,7 +55,7 @@ export async function openCommunicator(options: CommunicatorOptions = {}): Promi
   const { meetMs, onWaiting } = options;
   const timeout = timeoutMs === undefined ? {} : { timeoutMs };
   if (place.worldSize === 1) return new SingleCommunicator();
-  if (transport === "mpi") return openMpi(place, timeout);
+  if (transport === "mpi") return openMpi(place, options);
   if (transport !== "tcp") {
     const message = `transport is ${transport}, expected mpi or tcp`;
     throw new InvalidArgumentError("transport", transport, message);
@@ -89,12 +99,14 @@ function transportOf({ launcher }: ProcessPlace): "mpi" | "tcp" {
 
 async function openMpi(
   place: ProcessPlace,
-  options: { readonly timeoutMs?: number },
+  { timeoutMs = OPERATION_MS, meetMs = timeoutMs, onWaiting }: CommunicatorOptions,
 ): Promise<Communicator> {
   const { loadMpi } = await import("./mpi/mpi-library.ts");
   const { MpiCommunicator } = await import("./mpi/mpi-communicator.ts");
   const mpi = loadMpi(place.launcher === "mpich" ? "mpich" : "openmpi");
-  const communicator = new MpiCommunicator(mpi, options);
+  const noticeMs = onWaiting === undefined ? null : NOTICE_MS;
+  const starting = { rank: place.rank, timeoutMs: meetMs, noticeMs };
+  const communicator = new MpiCommunicator(mpi, { timeoutMs, starting });
   if (communicator.worldSize === place.worldSize) return communicator;
   const found = communicator.worldSize;
   await communicator.close();

@@ -4,10 +4,13 @@ import { lateError } from "../late-error.ts";
 import { OPERATION_MS, withTimeout } from "../time-limit.ts";
 import type { MpiLibrary } from "./mpi-library.ts";
 import { MpiRoll } from "./mpi-roll.ts";
+import { type StartWatch, watched } from "./start-watch.ts";
 
 export interface MpiOptions {
   /** For one operation, the waiting for the slowest rank included. Default 600,000. */
   readonly timeoutMs?: number;
+  /** Ends the process where MPI does not start in time. Default: no limit. */
+  readonly starting?: StartWatch;
   /** Elements of a bucket; the same on every rank. */
   readonly bucketFloats?: number;
 }
@@ -51,7 +54,10 @@ export class MpiCommunicator implements Communicator {
     isStarted = true;
     this.#mpi = mpi;
     this.name = mpi.name;
-    ({ rank: this.rank, worldSize: this.worldSize } = mpi.start());
+    const { starting } = options;
+    const start = () => mpi.start();
+    const place = starting === undefined ? start() : watched(starting, start);
+    ({ rank: this.rank, worldSize: this.worldSize } = place);
     const notes = mpi.notes();
     const others = Array.from({ length: this.worldSize }, (_, rank) => rank);
     const peers = others.filter((rank) => rank !== this.rank);

@@ -3,7 +3,12 @@ import { openCommunicator } from "../../../src/distributed/open-communicator.ts"
 
 const wanted = process.argv[2];
 const timeoutMs = wanted === "stopped" ? 300 : 20_000;
-const communicator = await openCommunicator({ timeoutMs });
+if (wanted === "absent" && process.env["OMPI_COMM_WORLD_RANK"] === "1") {
+  // Until mpirun ends it.
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);
+}
+const meetMs = wanted === "absent" ? 2000 : 20_000;
+const communicator = await openCommunicator({ timeoutMs, meetMs });
 const { rank, worldSize, name } = communicator;
 
 if (wanted === "dead" && rank === 1) process.kill(process.pid, "SIGKILL");

@@ -51,6 +51,18 @@ test
     );
   });
 
+test
+  .skipIf(!hasMpi)
+  .concurrent(
+    "a rank that never starts MPI ends the job at the limit, and the terminal says why",
+    async () => {
+      const { status, stderr } = await mpirun(2, [fixture, "absent"]);
+      expect(status).not.toBe(0);
+      expect(stderr).toMatch(/^rank 0: MPI did not start in 2 s: .*rendezvous-failed/m);
+      expect(stderr).toMatch(/^rank 0: try: .*--rank-timeout/m);
+    },
+  );
+
 test("without MPI, and with a library that is none, the error says what was found", () => {
   const missing = "the library of MPI is not there";
   expect(() => loadMpi("openmpi", "/nowhere/libmpi.so.40")).toThrow(missing);
