@@ -37,6 +37,7 @@ const OWN_PROCESS = [
   "test/src/tensor/tfjs-*.test.ts",
   "test/src/tensor/torch-*.test.ts",
   "test/src/tensor/webgpu-missing.test.ts",
+  "test/src/train/runs/ranks-memory.test.ts",
   "test/src/train/trainer.test.ts",
   "test/src/webdataset/stages.test.ts",
   "test/src/webdataset/web-dataset.test.ts",

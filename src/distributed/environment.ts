@@ -92,6 +92,24 @@ export function processPlace(
   return { rank: 0, worldSize: 1, localRank: 0, localWorldSize: 1, launcher: "none" };
 }
 
+/**
+ * Processes of a job that share this machine with this one, itself included; 1 where the launcher does
+ * not say, or says what makes no sense.
+ *
+ * @param worldSize processes of the job
+ */
+export function processesHere(
+  worldSize: number,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): number {
+  try {
+    return Math.min(worldSize, processPlace(environment).localWorldSize);
+  } catch {
+    // Whoever gives rank and world size may have an environment that nobody set for them.
+    return 1;
+  }
+}
+
 /** Slurm's srun sets PMI's variables, too, where a cluster has that plug-in. */
 function isSrun(environment: Readonly<Record<string, string | undefined>>): boolean {
   const { PMI_RANK, PMI_SIZE, SLURM_PROCID, SLURM_STEP_NUM_TASKS } = environment;

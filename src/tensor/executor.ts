@@ -23,6 +23,7 @@
 import type { Communicator } from "../distributed/communicator.ts";
 import type { GradientSums } from "./device/sums/gradient-sums.ts";
 import type { ExecutorSettings } from "./executor-settings.ts";
+import type { MemoryBound } from "./memory-limit.ts";
 import type {
   LossScaleState,
   OptimizerSettings,
@@ -41,6 +42,8 @@ export interface Executor extends AsyncDisposable {
   readonly stepsInFlight?: number;
   /** What it computes on and how. Ranks that train together have the same. */
   readonly settings?: ExecutorSettings;
+  /** All the memory of a device that has its own. Absent: it is the host's, or nobody says. */
+  readonly deviceMemory?: MemoryBound;
   /**
    * Prepares a program. The result is cached: the same `Program` object gives the same executable
    * until newer ones push it out; a program pushed out is compiled again when it runs.

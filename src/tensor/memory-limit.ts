@@ -7,20 +7,37 @@ export interface MemoryBound {
   readonly bytes: number;
   /** As the subject of a sentence: "this machine". */
   readonly owner: string;
+  /** Alike processes that have it together. Default: this one alone. */
+  readonly processes?: number;
 }
 
 const KIB = 1024;
 
-/** What the process can have at most. */
-export function processMemory(): MemoryBound {
-  const bounds: MemoryBound[] = [{ bytes: totalmem(), owner: "this machine" }];
+/**
+ * What the process can have at most.
+ * @param processes alike ones on this machine, this one included, that need as much. Default 1
+ */
+export function processMemory(processes = 1): MemoryBound {
+  const bounds: MemoryBound[] = [{ bytes: totalmem(), owner: "this machine", processes }];
   const ofGroup = process.constrainedMemory();
-  if (ofGroup > 0) bounds.push({ bytes: ofGroup, owner: "the group of this process" });
+  // Processes of a container, or of a job of Slurm, are in one group.
+  if (ofGroup > 0) bounds.push({ bytes: ofGroup, owner: "the group of this process", processes });
   const ofAddresses = addressLimit(textOf("/proc/self/limits"));
   if (ofAddresses !== null) {
     bounds.push({ bytes: ofAddresses, owner: "the address space of this process (ulimit -v)" });
   }
-  return bounds.reduce((least, bound) => (bound.bytes < least.bytes ? bound : least));
+  return narrowest(bounds);
+}
+
+/** The bound that leaves each process the least; the first of several. */
+export function narrowest([first, ...others]: readonly MemoryBound[]): MemoryBound {
+  if (first === undefined) throw new Error("no bounds");
+  return others.reduce((least, bound) => (shareOf(bound) < shareOf(least) ? bound : least), first);
+}
+
+/** What each of its processes can have. */
+export function shareOf({ bytes, processes = 1 }: MemoryBound): number {
+  return bytes / processes;
 }
 
 /** What the process has left of it. */

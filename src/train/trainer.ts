@@ -1,5 +1,6 @@
 import type { ScdlError } from "../../formats/common/errors.ts";
 import { RankError } from "../distributed/communicator.ts";
+import { processesHere } from "../distributed/environment.ts";
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
 import { outOfMemoryOf } from "../tensor/out-of-memory.ts";
 import { BatchRunner } from "./batch-runner.ts";
@@ -322,13 +323,17 @@ export class Trainer<B> implements AsyncDisposable {
     this.#clock.charge("checkpoint");
   }
 
-  /** On a GPU, of which the executor does not say the number, the weights alone. */
+  /** Refuses a model that is sure not to fit. @throws ScdlError "out-of-memory" */
   #requireMemory(): void {
     const { model, executor, communicator, shardOptimizer } = this.#options;
     const { parameters } = model;
-    const sharers = shardOptimizer === true ? (communicator?.worldSize ?? 1) : 1;
-    const place = placeOf({ device: executor.settings?.device ?? "" }, () => []);
-    requireModelMemory({ parameters, trains: true, sharers }, place);
+    const worldSize = communicator?.worldSize ?? 1;
+    const sharers = shardOptimizer === true ? worldSize : 1;
+    const { device = "" } = executor.settings ?? {};
+    // A GPU's number is the executor's to know.
+    const place = placeOf({ device }, processesHere(worldSize), () => []);
+    const own = executor.deviceMemory ?? place.device;
+    requireModelMemory({ parameters, trains: true, sharers }, { ...place, device: own });
   }
 
   #requireOpen(): void {

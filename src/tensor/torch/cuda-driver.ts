@@ -1,4 +1,5 @@
 import { NotFoundError, UnsupportedFeatureError } from "../../../formats/common/errors.ts";
+import type { MemoryBound } from "../memory-limit.ts";
 import type { FoundLibtorch } from "./find-libtorch.ts";
 import { systemLibrary } from "./shared-libraries.ts";
 
@@ -81,6 +82,11 @@ export function requireCuda(
     what: `cuda:${index}`,
     available: found.devices.map((_, at) => `cuda:${at}`),
   });
+}
+
+/** All of a GPU's. @param device as it was asked for, `cuda:1` */
+export function cudaMemory(device: string, { name, totalBytes }: CudaDevice): MemoryBound {
+  return { bytes: totalBytes, owner: `${device} (${name})` };
 }
 
 /** Bytes that the GPU of this thread has left, of all processes; null where the driver does not say. */

@@ -4,9 +4,10 @@ import { DeviceExecutor, opened } from "../device/executor.ts";
 import type { GradientMemory } from "../device/sums/gradient-sums.ts";
 import type { MemoryUse } from "../executor.ts";
 import { type ExecutorSettings, executorSettings } from "../executor-settings.ts";
+import type { MemoryBound } from "../memory-limit.ts";
 import type { ExecutorOptions } from "../open-executor.ts";
 import { assertThreads } from "../threads.ts";
-import { requireCuda } from "./cuda-driver.ts";
+import { type CudaDevice, cudaMemory, requireCuda } from "./cuda-driver.ts";
 import { type FoundLibtorch, findLibtorch } from "./find-libtorch.ts";
 import type { ThreadSettings, TorchDescription } from "./messages.ts";
 import { TorchThread } from "./thread.ts";
@@ -22,14 +23,16 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
   /** What was found and is used. */
   readonly libtorch: FoundLibtorch;
   override readonly gradientMemory: GradientMemory | null;
+  readonly deviceMemory?: MemoryBound;
 
   private constructor(
     thread: TorchThread,
-    { libtorch, device }: ThreadSettings,
+    { libtorch, device, index }: ThreadSettings,
     settings: ExecutorSettings,
-    cachedPrograms: number,
+    { cachedPrograms, gpu }: { readonly cachedPrograms: number; readonly gpu: CudaDevice | null },
   ) {
     super(thread, settings, cachedPrograms);
+    if (gpu !== null) this.deviceMemory = cudaMemory(`cuda:${index}`, gpu);
     this.libtorch = libtorch;
     this.stepsInFlight = device === "cuda" ? 3 : 2;
     const nccl = () => loadNccl({ libtorch: libtorch.directory });
@@ -60,7 +63,7 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
     const started = { ...switches, device, index, precision, libtorch };
     const thread = new TorchThread(started);
     await opened(thread);
-    return new TorchExecutor(thread, started, settings, cachedPrograms);
+    return new TorchExecutor(thread, started, settings, { cachedPrograms, gpu });
   }
 
   takeMemoryUse(): Promise<MemoryUse | null> {

@@ -1,8 +1,8 @@
 /** Whether a model can be in memory at all, before any of it is made. */
 import { ScdlError } from "../../../formats/common/errors.ts";
 import type { ParameterSpec } from "../../models/model.ts";
-import { type MemoryBound, processMemory } from "../../tensor/memory-limit.ts";
-import { askCudaDriver, type CudaDevice } from "../../tensor/torch/cuda-driver.ts";
+import { type MemoryBound, processMemory, shareOf } from "../../tensor/memory-limit.ts";
+import { askCudaDriver, type CudaDevice, cudaMemory } from "../../tensor/torch/cuda-driver.ts";
 import { memoryText } from "../smaller.ts";
 import type { RunDeviceOptions } from "./run-executor.ts";
 
@@ -29,18 +29,24 @@ const MOST_SHARERS = 1024;
 /** Devices whose memory is the host's; others may have their own. */
 const IN_HOST = /^(cpu|torch-cpu|reference|tfjs:(cpu|wasm|node))$/;
 
-/** The memory behind a device of {@link RunDeviceOptions}. */
+/**
+ * The memory behind a device of {@link RunDeviceOptions}.
+ * @param processes that train together on this machine: its memory is for all of them
+ */
 export function placeOf(
   { device = "cpu" }: Pick<RunDeviceOptions, "device">,
+  processes = 1,
   cuda: () => readonly CudaDevice[] = cudaDevices,
 ): ModelPlace {
+  if (IN_HOST.test(device)) {
+    const host = processMemory(processes);
+    return { host, device: host };
+  }
   const host = processMemory();
   const found = /^cuda(?::(\d{1,4}))?$/.exec(device);
-  if (found === null) return { host, device: IN_HOST.test(device) ? host : null };
   // One that is not there is told when it is opened.
-  const gpu = cuda()[Number(found[1] ?? 0)];
-  if (gpu === undefined) return { host, device: null };
-  return { host, device: { bytes: gpu.totalBytes, owner: `${device} (${gpu.name})` } };
+  const gpu = found === null ? undefined : cuda()[Number(found[1] ?? 0)];
+  return { host, device: gpu === undefined ? null : cudaMemory(device, gpu) };
 }
 
 /**
@@ -52,9 +58,9 @@ export function placeOf(
  */
 export function requireModelMemory(use: ModelUse, { host, device }: ModelPlace): void {
   const bytes = bytesOf(use);
-  if (device !== null && bytes.all > device.bytes) throw tooLarge(use, bytes.all, device);
+  if (device !== null && bytes.all > shareOf(device)) throw tooLarge(use, bytes.all, device);
   // Initial values, and those of a checkpoint, are made or read on the host.
-  if (bytes.values > host.bytes) throw tooLarge({ ...use, trains: false }, bytes.values, host);
+  if (bytes.values > shareOf(host)) throw tooLarge({ ...use, trains: false }, bytes.values, host);
 }
 
 function bytesOf({ parameters, trains, sharers }: ModelUse) {
@@ -69,23 +75,41 @@ function bytesOf({ parameters, trains, sharers }: ModelUse) {
 }
 
 function tooLarge(use: ModelUse, bytes: number, bound: MemoryBound): ScdlError {
+  const { processes = 1 } = bound;
   const count = bytesOf({ ...use, trains: false }).values / FLOAT_BYTES;
   const what = use.trains ? "weights, gradients and moments" : "the weights";
+  const together = ` in each of ${processes} processes here, ${memoryText(processes * bytes)} together`;
   const message =
     `out of memory: ${what} of ${count.toLocaleString("en")} parameters take at least ` +
-    `${memoryText(bytes)}, ${bound.owner} has ${memoryText(bound.bytes)}`;
+    `${memoryText(bytes)}${processes > 1 ? together : ""}, ${bound.owner} has ${memoryText(bound.bytes)}`;
   return new ScdlError("out-of-memory", message, {
-    suggestions: ["a smaller model, or a device with more memory", ...sharing(use, bound)],
+    suggestions: [
+      "a smaller model, or a device with more memory",
+      ...fewer(bytes, bound),
+      ...sharing(use, bound),
+    ],
   });
 }
 
+function fewer(bytes: number, bound: MemoryBound): readonly string[] {
+  const { processes = 1 } = bound;
+  const most = Math.floor(bound.bytes / bytes);
+  if (processes === 1 || most === 0) return [];
+  const each = most === 1 ? "one process" : `at most ${most} processes`;
+  return [`${each} on a machine like this one: each has all of the model`];
+}
+
 /** Only where it helps: every process has all values and gradients. */
-function sharing(use: ModelUse, { bytes }: MemoryBound): readonly string[] {
+function sharing(use: ModelUse, bound: MemoryBound): readonly string[] {
   if (!use.trains) return [];
+  const { processes = 1 } = bound;
   const { values, trained } = bytesOf(use);
-  const sharers = Math.ceil((2 * trained) / (bytes - values - trained));
+  const sharers = Math.ceil((2 * trained) / (shareOf(bound) - values - trained));
   if (!(sharers > use.sharers && sharers <= MOST_SHARERS)) return [];
-  return [`or ${sharers} processes or more, each with as much memory, and --shard-optimizer`];
+  if (sharers <= processes) return ["or --shard-optimizer, with as many processes as now"];
+  const where =
+    processes === 1 ? "each with as much memory" : `${processes} on each machine like this one`;
+  return [`or ${sharers} processes or more, ${where}, and --shard-optimizer`];
 }
 
 function cudaDevices(): readonly CudaDevice[] {

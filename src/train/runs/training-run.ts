@@ -6,6 +6,7 @@ import { makeDirectories } from "../../../formats/common/make-directories.ts";
 import type { DataModule } from "../../data/data-module.ts";
 import { inferGlobalBatchSize, type LimitBatches } from "../../data/infer-samples.ts";
 import type { Communicator } from "../../distributed/communicator.ts";
+import { processesHere } from "../../distributed/environment.ts";
 import {
   type LoadWeightsOptions,
   openModel,
@@ -183,7 +184,8 @@ export class TrainingRun<B> {
     const ranks = communicator?.worldSize ?? 1;
     const sharers = shardOptimizer ? ranks : 1;
     const options = ranks > 1 ? ofRank(this.#options) : this.#options;
-    requireModelMemory({ parameters, trains: true, sharers }, placeOf(options));
+    const place = placeOf(options, processesHere(ranks));
+    requireModelMemory({ parameters, trains: true, sharers }, place);
   }
 
   /** Trains. The parts stay the caller's to close. */
