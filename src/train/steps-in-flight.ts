@@ -105,6 +105,13 @@ export class StepsInFlight<B> {
     });
     update.catch(() => {}); // it is looked at when the step is seen
     clock.charge("update");
+    if (shards !== null) {
+      // The next run needs the values of all; whether they changed, all ranks see alike.
+      const { applied } = await update;
+      clock.charge("update");
+      if (applied) await shards.shareValues(state);
+      clock.charge("exchange");
+    }
     return { batch, step, epoch, learningRate, sums, update };
   }
 
@@ -120,7 +127,7 @@ export class StepsInFlight<B> {
   }
 
   async #seeStep(asked: AskedStep<B>): Promise<void> {
-    const { clock, shards, state, observer, log, place, runner } = this.#options;
+    const { clock, observer, log, place, runner } = this.#options;
     const { batch, step, learningRate } = asked;
     const sums = await asked.sums();
     const result = await asked.update;
@@ -128,10 +135,6 @@ export class StepsInFlight<B> {
     const loss = this.#lossOf(sums);
     const { applied, skipped = false } = result;
     if (applied || skipped) {
-      if (shards !== null && applied) {
-        await shards.shareValues(state);
-        clock.charge("exchange");
-      }
       const { gradientNorm } = result;
       const scale = result.lossScale === undefined ? {} : { lossScale: result.lossScale, skipped };
       const { rows } = sums;

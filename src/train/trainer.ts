@@ -214,8 +214,9 @@ export class Trainer<B> implements AsyncDisposable {
   /** Batches to ask the executor for before the values of the first are there. */
   get #ahead(): number {
     const { executor } = this.#options;
+    // By way of the host the gradients of a step are waited for, and no rank knows of another's loss.
     const isAdded = this.#replicas.isAlone || this.#replicas.addsInPlace;
-    return isAdded && this.#shards === null ? (executor.stepsInFlight ?? 1) : 1;
+    return isAdded ? (executor.stepsInFlight ?? 1) : 1;
   }
 
   get #validates(): boolean {
