@@ -5,6 +5,7 @@ import type { StepClock } from "./metrics/step-times.ts";
 import type { Milestones } from "./milestones.ts";
 import { LOSS } from "./model-programs.ts";
 import type { OptimizerShards } from "./ranks/optimizer-shards.ts";
+import type { Replicas } from "./ranks/replicas.ts";
 import type { RunPlace } from "./run-place.ts";
 import type { TrainerOptions } from "./trainer-options.ts";
 
@@ -26,8 +27,7 @@ export interface StepsInFlightOptions<B>
   readonly log: StepLog;
   /** Steps that may be asked for before the values of the first are seen. */
   readonly limit: number;
-  /** There are no other ranks. */
-  readonly isAlone: boolean;
+  readonly replicas: Pick<Replicas, "isAlone" | "shareValues">;
   /** The error of a loss or gradient that is not finite. */
   readonly notFinite: (what: string) => Promise<Error>;
 }
@@ -41,6 +41,8 @@ interface AskedStep<B> {
   readonly learningRate: number;
   readonly sums: () => Promise<BatchSums>;
   readonly update: Promise<UpdateResult>;
+  /** The values that other ranks have updated, where the device shares them. */
+  readonly shared: Promise<void> | null;
 }
 
 /**
@@ -78,7 +80,7 @@ export class StepsInFlight<B> {
    * there to add up with; then it is only waited for.
    */
   async end(): Promise<void> {
-    await (this.#options.isAlone ? this.see() : this.#forget());
+    await (this.#options.replicas.isAlone ? this.see() : this.#forget());
   }
 
   /** Sees all that was asked for. */
@@ -88,7 +90,7 @@ export class StepsInFlight<B> {
 
   async #ask(batch: B, step: number): Promise<AskedStep<B>> {
     const { runner, state, optimizer, schedule, maxGradientNorm } = this.#options;
-    const { limit, place, clock, shards } = this.#options;
+    const { limit, place, clock, shards, replicas } = this.#options;
     const { epoch } = place;
     let sums = await runner.accumulate(batch, step - 1, limit);
     if (limit === 1) {
@@ -105,14 +107,20 @@ export class StepsInFlight<B> {
     });
     update.catch(() => {}); // it is looked at when the step is seen
     clock.charge("update");
-    if (shards !== null) {
-      // The next run needs the values of all; whether they changed, all ranks see alike.
-      const { applied } = await update;
-      clock.charge("update");
-      if (applied) await shards.shareValues(state);
-      clock.charge("exchange");
-    }
-    return { batch, step, epoch, learningRate, sums, update };
+    const shared = shards === null ? null : replicas.shareValues(shards.names);
+    shared?.catch(() => {}); // as the update
+    if (shards !== null && shared === null) await this.#shareByHost(shards, update);
+    return { batch, step, epoch, learningRate, sums, update, shared };
+  }
+
+  /** The next run needs what other ranks have updated. */
+  async #shareByHost(shards: OptimizerShards, update: Promise<UpdateResult>): Promise<void> {
+    const { state, clock } = this.#options;
+    // Whether values have changed all ranks see alike.
+    const { applied } = await update;
+    clock.charge("update");
+    if (applied) await shards.shareValues(state);
+    clock.charge("exchange");
   }
 
   async #seeFirst(): Promise<void> {
@@ -131,6 +139,7 @@ export class StepsInFlight<B> {
     const { batch, step, learningRate } = asked;
     const sums = await asked.sums();
     const result = await asked.update;
+    await asked.shared;
     clock.charge("update");
     const loss = this.#lossOf(sums);
     const { applied, skipped = false } = result;

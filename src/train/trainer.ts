@@ -270,7 +270,7 @@ export class Trainer<B> implements AsyncDisposable {
       clock: this.#clock,
       log: this.#log,
       limit: this.#ahead,
-      isAlone: this.#replicas.isAlone,
+      replicas: this.#replicas,
       notFinite: (what) => lossNotFinite(what, this.#stopped),
     });
   }

@@ -9,6 +9,12 @@ export interface DeviceArray {
   readonly dtype: NcclDtype;
 }
 
+/** An array that one rank has the values of. */
+export interface OwnedArray extends DeviceArray {
+  /** The rank. */
+  readonly owner: number;
+}
+
 /**
  * The id under which GPUs find each other, made by rank 0 and told to all.
  * @throws RankError when rank 0 could not make it: on every rank, where NCCL's own call would wait
@@ -63,6 +69,18 @@ export class NcclCommunicator {
       this.#nccl.group(() => {
         for (const { pointer, length, dtype } of arrays) {
           this.#nccl.allReduceSum(handle, pointer, length, dtype, stream);
+        }
+      });
+    });
+  }
+
+  /** Gives every rank the arrays of their owners, in place, as one group. */
+  broadcast(arrays: readonly OwnedArray[], stream: number): void {
+    this.settle();
+    this.#link.use((handle) => {
+      this.#nccl.group(() => {
+        for (const { pointer, length, dtype, owner } of arrays) {
+          this.#nccl.broadcast(handle, pointer, length, dtype, owner, stream);
         }
       });
     });

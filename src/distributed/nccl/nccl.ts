@@ -39,6 +39,15 @@ export interface NcclLibrary {
     dtype: NcclDtype,
     stream: number,
   ): void;
+  /** Every rank gets the array of `root`, in place; only put onto the stream. */
+  broadcast(
+    ranks: number,
+    pointer: number,
+    count: number,
+    dtype: NcclDtype,
+    root: number,
+    stream: number,
+  ): void;
   /** Calls between become one: for many arrays. */
   group(calls: () => void): void;
   /** @throws NcclError when something on the stream has failed since, or another rank is gone */
@@ -97,6 +106,10 @@ export function loadNccl(options: NcclOptions = {}): NcclLibrary {
       ...[address, address, size, int, int],
       ...[address, address],
     ]),
+    broadcast: library.func("ncclBroadcast", int, [
+      ...[address, address, size, int, int],
+      ...[address, address],
+    ]),
     groupStart: library.func("ncclGroupStart", int, []),
     groupEnd: library.func("ncclGroupEnd", int, []),
     asyncError: library.func("ncclCommGetAsyncError", int, [address, any]),
@@ -133,6 +146,13 @@ export function loadNccl(options: NcclOptions = {}): NcclLibrary {
     allReduceSum(ranks, pointer, count, dtype, stream) {
       const type = DTYPES[dtype];
       required("ncclAllReduce", calls.allReduce(pointer, pointer, count, type, SUM, ranks, stream));
+    },
+    broadcast(ranks, pointer, count, dtype, root, stream) {
+      const type = DTYPES[dtype];
+      required(
+        "ncclBroadcast",
+        calls.broadcast(pointer, pointer, count, type, root, ranks, stream),
+      );
     },
     group(work) {
       required("ncclGroupStart", calls.groupStart());

@@ -72,6 +72,12 @@ export type Request =
   | { readonly kind: "arm"; readonly state: number }
   /** Answered when the gradients are the sums, and whether `outputs` are finite is known of all ranks. */
   | { readonly kind: "sum"; readonly state: number; readonly outputs: readonly string[] }
+  /** Every rank gets the values of parameters by their owners, rank by rank. */
+  | {
+      readonly kind: "share values";
+      readonly state: number;
+      readonly names: readonly (readonly string[])[];
+    }
   | {
       readonly kind: "update";
       readonly state: number;
@@ -94,6 +100,7 @@ export interface Answers<D = Description> {
   readonly share: null;
   readonly arm: null;
   readonly sum: SumReport;
+  readonly "share values": null;
   readonly update: UpdateResult;
 }
 

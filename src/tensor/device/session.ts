@@ -49,6 +49,7 @@ export interface DeviceSums<S> {
   share(state: S, buckets: readonly GradientBucket[], how: SumsSetup): Soon<void>;
   arm(state: S): void;
   finish(state: S, outputs: readonly string[]): Soon<SumReport>;
+  shareValues(state: S, names: readonly (readonly string[])[]): Soon<void>;
 }
 
 /** Programs and states of a thread by number; the runtime is opened by the first request. */
@@ -119,6 +120,9 @@ export class DeviceSession<S extends ResidentState, D extends Description> {
         return null;
       case "sum":
         return sumsOf(runtime).finish(this.#state(request.state), request.outputs);
+      case "share values":
+        await sumsOf(runtime).shareValues(this.#state(request.state), request.names);
+        return null;
       case "update": {
         const { optimizer, options } = request;
         return runtime.update(this.#state(request.state), optimizer, options);

@@ -104,6 +104,10 @@ export class TorchRuntime implements DeviceRuntime<TensorState, TorchDescription
     arm: (state) => state.buckets?.arm(),
     finish: (state, outputs) =>
       state.buckets?.finish(outputs) ?? { buckets: 0, early: 0, waitedMs: 0 },
+    shareValues: (state, names) => {
+      state.buckets?.shareValues(names);
+      state.valuesChanged();
+    },
   };
 
   afterRequest(): void {

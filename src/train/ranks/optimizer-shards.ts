@@ -15,7 +15,7 @@ export type OtherMoments = ReadonlyMap<Moment, ReadonlyMap<string, Float32Array>
 export class OptimizerShards {
   readonly #ranks: Communicator;
   /** Names by rank, the same on every rank. */
-  readonly #names: readonly (readonly string[])[];
+  readonly names: readonly (readonly string[])[];
   readonly #lengths: ReadonlyMap<string, number>;
   /** Parameters that this rank updates. */
   readonly mine: ReadonlySet<string>;
@@ -24,13 +24,13 @@ export class OptimizerShards {
     const trained = parameters.filter((parameter) => parameter.trained);
     this.#ranks = ranks;
     this.#lengths = new Map(trained.map(({ name, shape }) => [name, lengthOf(shape)]));
-    this.#names = divided(this.#lengths, ranks.worldSize);
-    this.mine = new Set(this.#names[ranks.rank]);
+    this.names = divided(this.#lengths, ranks.worldSize);
+    this.mine = new Set(this.names[ranks.rank]);
   }
 
   /** After an update: every rank takes the values of the others' parameters. */
   async shareValues(state: ParameterState): Promise<void> {
-    for (const [owner, names] of this.#names.entries()) {
+    for (const [owner, names] of this.names.entries()) {
       for (const group of this.#groups(names)) {
         const arrays = await this.#from(owner, group, () => state.read("values", group));
         if (owner !== this.#ranks.rank) await state.write("values", arrays);
@@ -43,7 +43,7 @@ export class OptimizerShards {
     const collected = new Map<Moment, Map<string, Float32Array>>();
     for (const kind of kinds) {
       const found = new Map<string, Float32Array>();
-      for (const [owner, names] of this.#names.entries()) {
+      for (const [owner, names] of this.names.entries()) {
         if (owner === 0) continue;
         for (const group of this.#groups(names)) {
           const arrays = await this.#from(owner, group, () => state.read(kind, group));

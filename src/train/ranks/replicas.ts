@@ -154,6 +154,14 @@ export class Replicas {
     return Number.POSITIVE_INFINITY;
   }
 
+  /**
+   * Asks for the values of parameters by their owners, rank by rank, where they lie; runs asked for
+   * afterwards see them. Null where that goes by the host.
+   */
+  shareValues(names: readonly (readonly string[])[]): Promise<void> | null {
+    return this.#sums?.shareValues?.(names) ?? null;
+  }
+
   /** The result of a step's work, or at once the error of a rank that is lost. */
   unlessLost<T>(work: Promise<T>): Promise<T> {
     return this.#ranks === null ? work : unlessLost(this.#ranks.failure, work);

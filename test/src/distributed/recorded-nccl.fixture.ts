@@ -23,6 +23,10 @@ export function recordedNccl(
       calls.push(["sum", pointer, count, dtype, stream]);
       onSum(pointer, count);
     },
+    broadcast: (_, pointer, count, dtype, root, stream) => {
+      calls.push(["broadcast", pointer, count, dtype, root, stream]);
+      onSum(pointer, count);
+    },
     group: (work) => {
       calls.push(["begin"]);
       try {

@@ -108,6 +108,31 @@ test.skipIf(LIBTORCH === null)(
     for (const [name, values] of state.read("gradients", names)) {
       expect(values).toEqual(before.get(name)?.map((value) => Math.fround(3 * value)));
     }
+
+    // Rank 1 has updated the last parameter.
+    calls.length = 0;
+    const last = names.at(-1) ?? "";
+    const values = state.read("values", names);
+    state.buckets.shareValues([names.slice(0, -1), [last]]);
+    const given = [...lengths].map(([name, length]) => {
+      const owner = name === last ? 1 : 0;
+      return ["broadcast", expect.any(Number), length, "float32", owner, COMMUNICATE];
+    });
+    expect(calls.filter(([name]) => name !== "settle")).toEqual([
+      ["record", 10, COMPUTE],
+      ["wait", COMMUNICATE, 10],
+      ["begin"],
+      ...given,
+      ["end"],
+      ...end,
+    ]);
+    for (const [at, [name]] of calls.entries()) {
+      if (name === "record") expect(calls[at - 1]).toEqual(["settle", true]);
+    }
+    // What came lies where runs take it from.
+    for (const [name, found] of state.read("values", names)) {
+      expect(found).toEqual(values.get(name)?.map((value) => Math.fround(3 * value)));
+    }
     calls.length = 0;
     state.close();
     expect(calls.map(([name]) => name).filter((name) => name !== "settle")).toEqual([

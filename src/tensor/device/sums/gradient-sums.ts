@@ -37,6 +37,13 @@ export interface GradientSums extends AsyncDisposable {
    * @throws RankError when another rank is lost
    */
   finish(outputs?: readonly string[]): Promise<SumReport>;
+  /**
+   * After an update of parts: every rank gets the values of parameters by their owners, where they
+   * lie. Runs asked for afterwards see them. Absent where they go by the host.
+   *
+   * @param names by rank, the same on every rank
+   */
+  shareValues?(names: readonly (readonly string[])[]): Promise<void>;
   /** The answer of the device, or at once the error of the ranks: a device may hang for one that is lost. */
   unlessLost<T>(answer: Promise<T>): Promise<T>;
   /** Ends what is under way. */

@@ -72,6 +72,11 @@ export class NcclSums implements GradientSums {
     return this.unlessLost(this.#thread.send<"sum">(request));
   }
 
+  async shareValues(names: readonly (readonly string[])[]): Promise<void> {
+    const request = { kind: "share values", state: this.#state, names } as const;
+    await this.unlessLost(this.#thread.send<"share values">(request));
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#watch);
     this.#ranks.failure.removeEventListener("abort", this.#stop);

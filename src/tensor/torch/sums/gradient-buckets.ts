@@ -2,6 +2,13 @@ import type { SumReport } from "../../device/sums/gradient-sums.ts";
 import type { GradientBucket } from "../../device/sums/layout.ts";
 import type { Tensor } from "../tensor.ts";
 
+/** A float32 tensor of the same length on every rank, whose values one of them has. */
+export interface OwnedTensor {
+  readonly tensor: Tensor;
+  readonly length: number;
+  readonly owner: number;
+}
+
 /** What adds up buckets of gradients over the ranks, in the thread that has the device. */
 export interface DeviceReducer {
   /**
@@ -13,12 +20,15 @@ export interface DeviceReducer {
   start(index: number, gradients: readonly Tensor[]): readonly Tensor[];
   /** What comes next on the device sees the sums. @throws when they will never be there */
   finish(): void;
+  /** Gives every rank the tensors of their owners: what comes next on the device sees them. Absent: cannot. */
+  share?(owned: readonly OwnedTensor[]): void;
   /** Frees what it has. */
   close(): void;
 }
 
 /** The gradients of a state. */
 export interface GradientOwner {
+  value(name: string): Tensor;
   /** By name; absent ones are made, zero. */
   gradients(names: readonly string[]): readonly Tensor[];
   replaceGradient(name: string, flat: Tensor): void;
@@ -37,6 +47,7 @@ export class GradientBuckets {
   readonly #reducer: DeviceReducer;
   readonly #buckets: readonly (readonly string[])[];
   readonly #places: ReadonlyMap<string, number>;
+  readonly #lengths: ReadonlyMap<string, number>;
   /** Gradients that each bucket waits for; empty while nothing is to be added up. */
   #waiting: Set<string>[] = [];
   #next = 0;
@@ -46,6 +57,8 @@ export class GradientBuckets {
     this.#owner = owner;
     this.#reducer = reducer;
     this.#buckets = buckets.map(({ parameters }) => parameters.map(({ name }) => name));
+    const parameters = buckets.flatMap((bucket) => bucket.parameters);
+    this.#lengths = new Map(parameters.map(({ name, length }) => [name, length]));
     this.#places = new Map(
       this.#buckets.flatMap((names, at) => names.map((name) => [name, at] as const)),
     );
@@ -76,6 +89,18 @@ export class GradientBuckets {
     this.#reducer.finish();
     const waitedMs = performance.now() - since;
     return { buckets: this.#buckets.length, early: this.#early, waitedMs };
+  }
+
+  /** Every rank gets the values of parameters by their owners, rank by rank. */
+  shareValues(names: readonly (readonly string[])[]): void {
+    if (this.#reducer.share === undefined) throw new Error("values are not shared on this device");
+    const owned = names.flatMap((list, owner) =>
+      list.map((name) => {
+        const length = this.#lengths.get(name) ?? 0;
+        return { tensor: this.#owner.value(name), length, owner };
+      }),
+    );
+    this.#reducer.share(owned);
   }
 
   close(): void {

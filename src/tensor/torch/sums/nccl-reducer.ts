@@ -2,7 +2,9 @@ import type { NcclCommunicator } from "../../../distributed/nccl/nccl-communicat
 import type { Libtorch } from "../libtorch.ts";
 import type { Tensor } from "../tensor.ts";
 import type { CudaStreams } from "./cuda-streams.ts";
-import type { DeviceReducer } from "./gradient-buckets.ts";
+import type { DeviceReducer, OwnedTensor } from "./gradient-buckets.ts";
+
+type Gpus = Pick<NcclCommunicator, "allReduceSum" | "broadcast" | "settle" | "close">;
 
 /**
  * Gradients on a GPU, added up by NCCL on a stream of its own, beside the kernels of the backward pass.
@@ -13,7 +15,7 @@ import type { DeviceReducer } from "./gradient-buckets.ts";
  */
 export class NcclReducer implements DeviceReducer {
   readonly #torch: Libtorch;
-  readonly #gpus: Pick<NcclCommunicator, "allReduceSum" | "settle" | "close">;
+  readonly #gpus: Gpus;
   readonly #streams: CudaStreams;
   readonly #stream: number;
   /** The bucket is made, its sums are. */
@@ -24,7 +26,7 @@ export class NcclReducer implements DeviceReducer {
 
   constructor(
     torch: Libtorch,
-    gpus: Pick<NcclCommunicator, "allReduceSum" | "settle" | "close">,
+    gpus: Gpus,
     streams: CudaStreams,
     lengths: readonly (readonly number[])[],
   ) {
@@ -43,10 +45,7 @@ export class NcclReducer implements DeviceReducer {
     const bucket = torch.one("cat", flats, 0);
     const lengths = this.#lengths[index] ?? [];
     const length = lengths.reduce((sum, one) => sum + one, 0);
-    // What the last bucket had to wait for comes before on the stream.
-    this.#gpus.settle();
-    this.#streams.record(this.#made, this.#streams.current());
-    this.#streams.wait(this.#stream, this.#made);
+    this.#afterKernels();
     const pointer = torch.binding.dataPointer(bucket.handle);
     this.#gpus.allReduceSum([{ pointer, length, dtype: "float32" }], this.#stream);
     let at = 0;
@@ -61,6 +60,30 @@ export class NcclReducer implements DeviceReducer {
     this.#gpus.settle();
     this.#streams.record(this.#summed, this.#stream);
     this.#streams.wait(this.#streams.current(), this.#summed);
+  }
+
+  /** The same, with values in place: nothing is copied on the device of the owner. */
+  share(owned: readonly OwnedTensor[]): void {
+    const { binding } = this.#torch;
+    this.#afterKernels();
+    const arrays = owned.map(({ tensor, length, owner }) => {
+      return {
+        pointer: binding.dataPointer(tensor.handle),
+        length,
+        owner,
+        dtype: "float32",
+      } as const;
+    });
+    this.#gpus.broadcast(arrays, this.#stream);
+    this.finish();
+  }
+
+  /** What comes next on the own stream has what libtorch's kernels made until now. */
+  #afterKernels(): void {
+    // What the call before had to wait for comes before on the stream.
+    this.#gpus.settle();
+    this.#streams.record(this.#made, this.#streams.current());
+    this.#streams.wait(this.#stream, this.#made);
   }
 
   close(): void {

@@ -34,12 +34,14 @@ interface Run extends Partial<Omit<TrainerOptions<DigitBatch>, "data">> {
   readonly stepsInFlight?: number;
   /** What each step's sums were. */
   readonly reports?: SumReport[];
+  /** Shares values as a device would; for one step at a time. */
+  readonly device?: SharedDevice;
   /** Takes the error, which else is thrown. */
   readonly onError?: (message: string) => void;
 }
 
 async function run({ digits, precision, byHost = false, reports = [], ...given }: Run) {
-  const { stepsInFlight, onError, ...options } = given;
+  const { stepsInFlight, onError, device, ...options } = given;
   const maxSteps = 6;
   const losses: number[] = [];
   const { rank = 0, worldSize = 1 } = options.communicator ?? {};
@@ -50,7 +52,7 @@ async function run({ digits, precision, byHost = false, reports = [], ...given }
   await using data = new DigitDataModule({ maxSteps, ...digits, rank, worldSize });
   await using trainer = new Trainer({
     model: new DigitModel(),
-    executor: watched(executor, byHost, reports),
+    executor: watched(executor, byHost, reports, device),
     optimizer: { kind: "adamw" },
     schedule: (step) => 0.05 / (1 + step),
     maxSteps,
@@ -76,17 +78,45 @@ async function finishedRanks(worldSize: number, of: (communicator: Communicator)
   return valuesOf(await runRanks(worldSize, of));
 }
 
+/** The ranks' states, each of which takes what the others have updated. */
+class SharedDevice {
+  readonly #steps: (readonly PromiseWithResolvers<ReadonlyMap<string, Float32Array>>[])[] = [];
+  calls = 0;
+
+  async share(
+    state: ParameterState,
+    rank: number,
+    step: number,
+    names: readonly (readonly string[])[],
+  ): Promise<void> {
+    this.calls++;
+    this.#steps[step] ??= names.map(() => Promise.withResolvers());
+    this.#steps[step][rank]?.resolve(await state.read("values", names[rank]));
+    for (const [other, { promise }] of this.#steps[step].entries()) {
+      if (other !== rank) await state.write("values", await promise);
+    }
+  }
+}
+
 /** Notes the reports of sums, or hides that there are any. */
-function watched(executor: Executor, byHost: boolean, reports: SumReport[]): Executor {
+function watched(
+  executor: Executor,
+  byHost: boolean,
+  reports: SumReport[],
+  device?: SharedDevice,
+): Executor {
   const share = async (state: ParameterState, ranks: Communicator) => {
     const sums = (await state.shareGradients?.(ranks)) ?? null;
-    return sums === null
-      ? null
-      : replacing(sums, "finish", async (...given) => {
-          const report = await sums.finish(...given);
-          reports.push(report);
-          return report;
-        });
+    if (sums === null) return null;
+    let step = 0;
+    const shareValues = (names: readonly (readonly string[])[]) =>
+      device?.share(state, ranks.rank, step++, names) ?? Promise.resolve();
+    const shared = device === undefined ? sums : replacing(sums, "shareValues", shareValues);
+    return replacing(shared, "finish", async (...given) => {
+      const report = await sums.finish(...given);
+      reports.push(report);
+      return report;
+    });
   };
   return replacing(
     executor,
@@ -177,6 +207,11 @@ test.skipIf(noLibtorch)("a divided optimizer gives the same weights, bit for bit
     const apart = await finishedRanks(2, () => ({ shardOptimizer: true, stepsInFlight }));
     for (const one of apart) expect(one).toEqual(together);
   }
+  // Values that a device shares do not come to the host.
+  const device = new SharedDevice();
+  const apart = await finishedRanks(2, () => ({ shardOptimizer: true, stepsInFlight: 1, device }));
+  for (const one of apart) expect(one).toEqual(together);
+  expect(device.calls).toBe(2 * 6);
 });
 
 test.skipIf(noLibtorch)(
