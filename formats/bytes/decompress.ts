@@ -8,6 +8,7 @@ import {
   isScdlError,
   UnsupportedFeatureError,
 } from "../common/errors.ts";
+import { framesApart } from "./zstd-frames.ts";
 
 const CHUNK_BYTES = 2 ** 18;
 /** First bytes of what is recognised; bzip2 and xz only to be named. */
@@ -40,7 +41,8 @@ export async function* decompressed(
     compression === "gzip"
       ? zlib.createGunzip({ chunkSize: CHUNK_BYTES })
       : zlib.createZstdDecompress({ chunkSize: CHUNK_BYTES });
-  const source = Readable.from(chunks, { objectMode: true, highWaterMark: 1 });
+  const frames = compression === "zstd" ? framesApart(chunks, path) : chunks;
+  const source = Readable.from(frames, { objectMode: true, highWaterMark: 1 });
   // An error of either destroys the decoder with it, and the loop below throws it.
   pipeline(source, decoder, () => {});
   try {

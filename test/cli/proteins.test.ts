@@ -1,10 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { runProcess } from "../helpers/run-process.ts";
 
-const SCDL = new URL("../../bin/scdl.js", import.meta.url).pathname;
+const SCDL = fileURLToPath(new URL("../../bin/scdl.js", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "scdl-cli-proteins-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 const scdl = (...args: string[]) => runProcess(process.execPath, [SCDL, "proteins", ...args]);

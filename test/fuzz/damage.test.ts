@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { H5adFile } from "../../formats/h5ad/index.ts";
 import { temporaryDirectory } from "../helpers/bundle.ts";
@@ -15,7 +16,7 @@ import {
   type Target,
 } from "./targets.ts";
 
-const FIXTURE = new URL("../../fixtures/h5ad/dtype-int16.h5ad", import.meta.url).pathname;
+const FIXTURE = fileURLToPath(new URL("../../fixtures/h5ad/dtype-int16.h5ad", import.meta.url));
 
 /** The outcomes that came up; a target throws when a reader misbehaves. */
 async function outcomes(target: Target, first: number, count: number): Promise<Set<string>> {

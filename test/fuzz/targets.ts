@@ -1,6 +1,7 @@
 /** One target per format: a seed becomes a damaged file that is opened and read to its end. */
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { isScdlError } from "../../formats/common/errors.ts";
 import { H5adFile, type MatrixReader } from "../../formats/h5ad/index.ts";
@@ -14,7 +15,7 @@ import { inspect } from "../../src/inspect/inspect.ts";
 import { bytesOf, loadSafetensorsGolden, openBytes } from "../helpers/safetensors-files.ts";
 import { damaged, flipped, randomOf, typedErrorOf } from "./damage.ts";
 
-const FIXTURES = new URL("../../fixtures/", import.meta.url).pathname;
+const FIXTURES = fileURLToPath(new URL("../../fixtures/", import.meta.url));
 
 /** What came of one damaged file: an error code, or "read". */
 export type Outcome = string;

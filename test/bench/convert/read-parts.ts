@@ -1,5 +1,6 @@
 /** Reading an h5ad file in blocks of rows: H5adFile and anndata's sparse_dataset over h5py. */
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Program, Row } from "../measure.ts";
 import { readIntoCache } from "../page-cache.ts";
 import { inTurn, type PartContext, runPrinting } from "../part.ts";
@@ -8,7 +9,7 @@ import { OURS } from "../report.ts";
 import { inputFolder, TIMED } from "./convert-parts.ts";
 
 const BLOCK_ROWS = [1_000, 10_000];
-const here = (name: string) => new URL(name, import.meta.url).pathname;
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 export async function readH5ad(context: PartContext): Promise<Row[]> {
   const rows: Row[] = [];

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Program, Row } from "../measure.ts";
 import { dropCaches, limitMemory } from "../page-cache.ts";
 import { inTurn, type PartContext, runPrinting } from "../part.ts";
@@ -13,7 +14,7 @@ const BATCH = 64;
 const WARM_ROWS = 200_000;
 const LARGE_ROWS = 1_700_000;
 const LIMIT_BYTES = 2 ** 31;
-const here = (name: string) => new URL(name, import.meta.url).pathname;
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 export async function gatherWarm(context: PartContext): Promise<Row[]> {
   const directory = await warmData(context);

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import { compile, warmData } from "../gather/gather-parts.ts";
 import { finish, type Program, printed, type Row } from "../measure.ts";
 import { inTurn, notMeasured, type PartContext, runPrinting } from "../part.ts";
@@ -13,7 +14,7 @@ const ROWS = 102_400;
 const PYTHON_ROWS = 25_600;
 const PEER_ROWS = 100_000;
 const EPOCHS = 20;
-const here = (name: string) => new URL(name, import.meta.url).pathname;
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Fully shuffled CSR batches with two obs columns. The peers shuffle blocks only, which is less work. */
 export async function loader(context: PartContext): Promise<Row[]> {

@@ -7,6 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { simulateH5ad } from "../../../src/simulate/simulate-h5ad.ts";
 import type { Request } from "../../../src/tensor/onnx/messages.ts";
 import { RequestThread } from "../../../src/tensor/request-thread.ts";
@@ -18,7 +19,7 @@ const numSteps = Number(steps);
 const { SCDL_SHARED_DATA: shared, SCDL_BENCH_DIR: place } = process.env;
 const folder = mkdtempSync(join(place ?? tmpdir(), "scdl-step-share-"));
 const fixture = (name: string) =>
-  new URL(`../../../fixtures/proteins/${name}`, import.meta.url).pathname;
+  fileURLToPath(new URL(`../../../fixtures/proteins/${name}`, import.meta.url));
 const proteins =
   shared === undefined
     ? { trainClusterPath: fixture("train.parquet"), trainDatabasePath: fixture("database.db") }

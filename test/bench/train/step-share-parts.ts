@@ -1,8 +1,9 @@
 /** What training spends a step on besides the graph. */
+import { fileURLToPath } from "node:url";
 import { finish, printed, type Row } from "../measure.ts";
 import { inTurn, notMeasured, type PartContext } from "../part.ts";
 
-const here = (name: string) => new URL(name, import.meta.url).pathname;
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 /** Training with real data and loggers: the parts of a step that are not the graph. */
 export async function stepShare({ rounds }: PartContext): Promise<Row[]> {

@@ -1,11 +1,12 @@
 /** Steps of models on the executor `onnx`, and of transformers with torch on the same work. */
 import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Program, Row } from "../measure.ts";
 import { inTurn, type PartContext, runPrinting } from "../part.ts";
 import { findPython } from "../python.ts";
 import { OURS } from "../report.ts";
 
-const here = (name: string) => new URL(name, import.meta.url).pathname;
+const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 interface Work {
   readonly name: string;

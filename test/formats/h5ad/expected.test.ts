@@ -1,8 +1,9 @@
 import fs from "node:fs";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { differences, dumpH5ad, type Json } from "../../conformance/anndata.ts";
 
-const folder = new URL("../../../fixtures/h5ad/", import.meta.url).pathname;
+const folder = fileURLToPath(new URL("../../../fixtures/h5ad/", import.meta.url));
 const expected: Readonly<Record<string, Json>> = JSON.parse(
   fs.readFileSync(`${folder}expected.json`, "utf8"),
 );

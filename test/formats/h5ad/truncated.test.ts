@@ -1,12 +1,13 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { isScdlError } from "../../../formats/common/errors.ts";
 import { H5adFile } from "../../../formats/h5ad/index.ts";
 
-const fixtures = new URL("../../../fixtures/h5ad/", import.meta.url).pathname;
+const fixtures = fileURLToPath(new URL("../../../fixtures/h5ad/", import.meta.url));
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "scdl-truncated-"));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 

@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 import h5wasm from "h5wasm/node";
 import { expect, test } from "vitest";
 import { FileSource } from "../../../formats/bytes/file-source.ts";
@@ -8,7 +9,7 @@ import { locateDataset, locateTexts } from "../../../formats/hdf5/locate.ts";
 import { TextReader } from "../../../formats/hdf5/text-reader.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 
-const FIXTURES = new URL("../../../fixtures/h5ad/", import.meta.url).pathname;
+const FIXTURES = fileURLToPath(new URL("../../../fixtures/h5ad/", import.meta.url));
 
 /** Object header addresses of datasets, as the HDF5 library finds them in the whole file. */
 async function addressesOf(file: string, names: readonly string[]): Promise<number[]> {

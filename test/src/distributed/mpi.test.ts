@@ -1,11 +1,12 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { processPlace } from "../../../src/distributed/environment.ts";
 import { loadMpi } from "../../../src/distributed/mpi/mpi-library.ts";
 import { openCommunicator } from "../../../src/distributed/open-communicator.ts";
 import { finished, hasMpi, MPICH, mpirun } from "../../helpers/mpirun.ts";
 
-const fixture = new URL("./mpi-rank.fixture.ts", import.meta.url).pathname;
+const fixture = fileURLToPath(new URL("./mpi-rank.fixture.ts", import.meta.url));
 
 test
   .skipIf(!hasMpi)

@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { Field, makeData, RecordBatch, Schema, Struct, Utf8, vectorFromArray } from "apache-arrow";
 import { afterAll, describe, expect, test } from "vitest";
@@ -24,7 +25,7 @@ interface Golden {
   readonly train: readonly (readonly string[])[];
 }
 
-const FIXTURES = new URL("../../../fixtures/proteins/", import.meta.url).pathname;
+const FIXTURES = fileURLToPath(new URL("../../../fixtures/proteins/", import.meta.url));
 const golden = readGolden<Golden>("proteins/database");
 const folder = mkdtempSync(join(tmpdir(), "scdl-build-"));
 afterAll(() => rmSync(folder, { recursive: true }));

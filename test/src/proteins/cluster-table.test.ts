@@ -1,6 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { isScdlError } from "../../../formats/common/errors.ts";
 import { ParquetFile } from "../../../formats/parquet/parquet-file.ts";
@@ -16,7 +17,7 @@ interface Golden {
   readonly valid: readonly (readonly string[])[];
 }
 
-const FIXTURES = new URL("../../../fixtures/proteins/", import.meta.url).pathname;
+const FIXTURES = fileURLToPath(new URL("../../../fixtures/proteins/", import.meta.url));
 const golden = readGolden<Golden>("proteins/database");
 const LONG_NAME = `UniRef90_${"ü0".repeat(60)}`;
 const folder = mkdtempSync(join(tmpdir(), "scdl-clusters-"));

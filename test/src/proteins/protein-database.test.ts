@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import {
   FormatError,
@@ -27,7 +28,7 @@ interface Golden {
   readonly gapsOrder: readonly string[];
 }
 
-const FIXTURES = new URL("../../../fixtures/proteins/", import.meta.url).pathname;
+const FIXTURES = fileURLToPath(new URL("../../../fixtures/proteins/", import.meta.url));
 const golden = readGolden<Golden>("proteins/database");
 const folder = mkdtempSync(join(tmpdir(), "scdl-proteins-"));
 afterAll(() => rmSync(folder, { recursive: true }));
