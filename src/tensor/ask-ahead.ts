@@ -7,12 +7,12 @@ export interface Answered<I, A> {
   readonly answer: A;
 }
 
-/** Of runs without updates, which need no guard: one that is computed, one that waits for it. */
-const LEAST_AHEAD = 2;
-
-/** Forward passes worth asking an executor for before the values of the first are there. */
-export function runsAhead({ stepsInFlight = 1 }: Pick<Executor, "stepsInFlight">): number {
-  return Math.max(LEAST_AHEAD, stepsInFlight);
+/** Forward passes to ask an executor for before the values of the first are there. */
+export function runsAhead({
+  stepsInFlight = 1,
+  runsInFlight = stepsInFlight,
+}: Pick<Executor, "stepsInFlight" | "runsInFlight">): number {
+  return runsInFlight;
 }
 
 /**

@@ -40,6 +40,8 @@ export interface Executor extends AsyncDisposable {
    * still in between. Their updates take a `guard`. Absent: 1.
    */
   readonly stepsInFlight?: number;
+  /** Forward passes worth asking for so, which need no guard. Absent: as many as `stepsInFlight`. */
+  readonly runsInFlight?: number;
   /** What it computes on and how. Ranks that train together have the same. */
   readonly settings?: ExecutorSettings;
   /** All the memory of a device that has its own. Absent: it is the host's, or nobody says. */

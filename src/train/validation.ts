@@ -1,5 +1,6 @@
 import type { ResumableBatches } from "../data/data-module.ts";
-import { addSums, type BatchRunner, type ValidationSums } from "./batch-runner.ts";
+import { askAhead } from "../tensor/ask-ahead.ts";
+import { addSums, type BatchRunner } from "./batch-runner.ts";
 import type { Scalars } from "./loggers/logger.ts";
 import { RankedValues } from "./metrics/ranked-values.ts";
 import type { TrainerOptions } from "./trainer-options.ts";
@@ -32,25 +33,27 @@ export async function validate<B>(
   const begin = loader.state();
   const sums: Record<string, number> = {};
   const ranked = new RankedValues();
-  let [count, batches] = [0, 0];
-  const asked: { readonly batch: B; readonly sums: () => Promise<ValidationSums> }[] = [];
-  const seeFirst = async () => {
-    const first = asked.shift();
-    if (first === undefined) return;
-    const found = await first.sums();
-    addSums(sums, found.sums);
-    count += found.count;
-    ranked.add(found.ranked);
-    observer?.validatedBatch?.({ step, batch: first.batch, sums: found.sums, count: found.count });
-  };
-  try {
+  let [count, batches, isOff] = [0, 0, false];
+  async function* limited(): AsyncGenerator<B, void, undefined> {
+    let given = 0;
     for await (const batch of loader) {
-      if (isCut()) return null;
-      asked.push({ batch, sums: await runner.evaluate(batch, ahead) });
-      if (asked.length >= ahead) await seeFirst();
-      if (++batches >= limit) break;
+      isOff = isCut();
+      if (isOff) return;
+      yield batch;
+      if (++given >= limit) return;
     }
-    while (asked.length > 0) await seeFirst();
+  }
+  const ask = (batch: B) => runner.evaluate(batch, ahead);
+  try {
+    for await (const { item: batch, answer: found } of askAhead(limited(), ask, ahead)) {
+      if (isOff) return null;
+      addSums(sums, found.sums);
+      count += found.count;
+      ranked.add(found.ranked);
+      batches++;
+      observer?.validatedBatch?.({ step, batch, sums: found.sums, count: found.count });
+    }
+    if (isOff) return null;
   } finally {
     loader.loadState(begin);
   }

@@ -33,6 +33,8 @@ interface LoadedProgram {
 export class OnnxExecutor implements Executor {
   readonly name = "onnx";
   readonly settings: ExecutorSettings;
+  /** Two where a processor is left for the host; its threads would wait for one that is not. */
+  readonly runsInFlight: number;
   readonly masks = new DropoutMasks();
   readonly #threads: number;
   /** The first runs programs; the others, started when they are first needed, share updates. */
@@ -52,6 +54,7 @@ export class OnnxExecutor implements Executor {
     }
     this.settings = executorSettings("cpu", options);
     this.#threads = threads;
+    this.runsInFlight = threads < availableParallelism() ? 2 : 1;
     this.#cachedPrograms = cachedPrograms;
     this.#startWorkers(1);
   }

@@ -11,6 +11,8 @@ import { TfjsThread } from "./thread.ts";
  */
 export class TfjsExecutor extends DeviceExecutor<TfjsDescription> {
   readonly name = "tfjs";
+  /** One that its thread computes, one that waits for it. */
+  readonly runsInFlight = 2;
   /** The backend that runs. */
   readonly backend: TfjsBackend;
 

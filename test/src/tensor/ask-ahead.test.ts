@@ -1,5 +1,7 @@
+import { availableParallelism } from "node:os";
 import { expect, test } from "vitest";
 import { askAhead, runsAhead } from "../../../src/tensor/ask-ahead.ts";
+import { openExecutor } from "../../../src/tensor/index.ts";
 
 /** What was asked and given, in order. */
 class Told {
@@ -81,6 +83,15 @@ test("who leaves early waits for nothing", async () => {
   expect(told.events.join(", ")).toBe("ask 1, ask 2, ask 3, wait 1, ask 4, wait 2, left");
 });
 
-test("forward passes are asked for ahead on every executor", () => {
-  expect([{}, { stepsInFlight: 2 }, { stepsInFlight: 3 }].map(runsAhead)).toEqual([2, 2, 3]);
+test("forward passes are asked for ahead as the executor says, or as steps are", async () => {
+  const said = [{}, { stepsInFlight: 3 }, { stepsInFlight: 1, runsInFlight: 2 }];
+  expect(said.map(runsAhead)).toEqual([1, 3, 2]);
+  const processors = availableParallelism();
+  const found: number[] = [];
+  for (const threads of [processors, processors + 1]) {
+    await using executor = await openExecutor("onnx", { threads });
+    found.push(runsAhead(executor));
+  }
+  await using one = await openExecutor("onnx", { threads: 1 });
+  expect([...found, runsAhead(one)]).toEqual([1, 1, processors > 1 ? 2 : 1]);
 });

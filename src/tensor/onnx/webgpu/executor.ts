@@ -11,6 +11,8 @@ import { WebGpuThread } from "./thread.ts";
  */
 export class WebGpuExecutor extends DeviceExecutor<WebGpuDescription> {
   readonly name = "onnx";
+  /** One that the GPU computes, one that waits for it. */
+  readonly runsInFlight = 2;
 
   /** @throws UnsupportedFeatureError where there is no GPU that WebGPU can use, or it cannot do what is asked */
   static async open(options: ExecutorOptions = {}): Promise<WebGpuExecutor> {
