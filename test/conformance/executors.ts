@@ -78,6 +78,7 @@ export async function checkTorch(tally: Tally, python: string, workspace: string
         ].map(tensorTest),
         tensorTest("cuda-program"),
         "test/src/train/steps-in-flight.test.ts",
+        "test/src/infer/infer-esm2.test.ts",
         "test/src/train/out-of-memory.test.ts",
       ],
     ],

@@ -9,7 +9,8 @@ import { RequestThread } from "../../../src/tensor/request-thread.ts";
 import { parameterValues } from "../../../src/train/model-programs.ts";
 import { temporaryDirectory } from "../../helpers/bundle.ts";
 import { fixture, readTensors, relativeError, weightsFor } from "../models/model-fixture.ts";
-import { TORCH_DEVICES } from "../tensor/torch.fixture.ts";
+import { LateTorch } from "../tensor/late-torch.fixture.ts";
+import { LIBTORCH, TORCH_DEVICES } from "../tensor/torch.fixture.ts";
 
 const model = openModel(fixture("esm2")) as Esm2; // the fixture is one
 const expected = readTensors("esm2/expected.safetensors");
@@ -113,6 +114,33 @@ test.each(TORCH_DEVICES.map((device) => (device === "cpu" ? "torch-cpu" : device
     }
     const kept = readFileSync(join(folder, "bfloat16", "predictions.yaml"), "utf8");
     expect(kept).toMatch(new RegExp(`precision: bf16-mixed\\n(.*\\n)*.*device: ${device}\\n`));
+  },
+);
+
+test.skipIf(LIBTORCH === null)(
+  "libtorch, values late: outputs are those of batches one by one, with the memory of one length",
+  async () => {
+    const outputs = async (stepsInFlight: number) => {
+      await using executor = new LateTorch(stepsInFlight, "32", 1);
+      await using state = await executor.createState(parameterValues(model), {
+        inferenceOnly: true,
+      });
+      await state.write("values", weightsFor(model, "esm2"));
+      const options = { model, executor, state, outputs: ["embeddings"], padId: 1 };
+      const rows = [9, 40, 7, 25, 8, 60].map((length, row) => new Int32Array(length).fill(5 + row));
+      const run = vi.spyOn(state, "run");
+      const found: [readonly number[], number, number[]][] = [];
+      for await (const { rows: own, values } of predictTokens(rows, { ...options, batchSize: 1 })) {
+        found.push([own, run.mock.calls.length, [...(values["embeddings"] ?? [])]]);
+      }
+      return found;
+    };
+    const [plain, late] = [await outputs(1), await outputs(3)];
+    expect(late.map(([rows, , values]) => [rows, values])).toEqual(
+      plain.map(([rows, , values]) => [rows, values]),
+    );
+    expect(plain.map(([, asked]) => asked)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(late.map(([, asked]) => asked)).toEqual([3, 4, 5, 6, 6, 6]);
   },
 );
 

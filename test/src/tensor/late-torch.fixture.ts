@@ -12,7 +12,7 @@ export class LateTorch extends DeviceExecutor<TorchDescription> {
   readonly name = "torch";
   readonly stepsInFlight: number;
 
-  constructor(stepsInFlight = 3, precision: Precision = "32") {
+  constructor(stepsInFlight = 3, precision: Precision = "32", cachedPrograms?: number) {
     const libtorch = LIBTORCH;
     if (libtorch === null) throw new Error("no libtorch");
     const settings: ThreadSettings = {
@@ -22,7 +22,7 @@ export class LateTorch extends DeviceExecutor<TorchDescription> {
     const file = new URL("./late-torch-worker.fixture.ts", import.meta.url);
     const ended = new Error("the thread has ended");
     const thread = new RequestThread<Request, Answers<TorchDescription>>(file, { settings, ended });
-    super(thread, executorSettings("torch-cpu", { precision }));
+    super(thread, executorSettings("torch-cpu", { precision }), cachedPrograms);
     this.stepsInFlight = stepsInFlight;
   }
 }
