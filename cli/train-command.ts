@@ -99,6 +99,9 @@ export abstract class TrainCommand extends BaseCommand {
       },
     });
     const { worldSize, name } = communicator;
+    if (worldSize === 1 && parallel.shard_optimizer) {
+      this.warning("--shard-optimizer has no effect: there is one process");
+    }
     if (worldSize > 1) this.log(`${worldSize} processes, connected by ${name}`);
     const shared: Shared = {
       signal: this.signal,

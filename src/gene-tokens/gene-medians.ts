@@ -17,7 +17,14 @@ export async function readGeneMedians(path: string): Promise<GeneMedians> {
       throw new FormatError(
         "bad-median",
         `the median of ${JSON.stringify(gene)} is ${describe(median)}, expected a number above zero`,
-        { path, suggestions: ["leave out genes that no cell expresses"] },
+        {
+          path,
+          suggestions: [
+            gene === "vocab"
+              ? "this is a vocabulary: --vocab takes it, --medians those of its genes"
+              : "leave out genes that no cell expresses",
+          ],
+        },
       );
     }
     medians.set(gene, median);

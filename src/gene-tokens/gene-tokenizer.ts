@@ -50,7 +50,10 @@ export class GeneTokenizer {
       throw new FormatError(
         "bad-vocabulary",
         `expected an object ${JSON.stringify(name)}, found ${describe(value)}`,
-        { path },
+        {
+          path,
+          suggestions: ["name BioNeMo's geneformer.vocab: medians and other dictionaries are none"],
+        },
       );
     });
     const { ids } = GeneVocabulary.of(vocab ?? new Map(), path, "bionemo");

@@ -69,7 +69,10 @@ export class LabelledCells implements MultiEpochDataset<LabelledCell> {
     const unknown = values.findIndex((value) => !map.has(value));
     if (unknown >= 0) {
       const message = `the class ${values[unknown]} is not in the training data`;
-      throw new FormatError("bad-label", message, { path: column.place(unknown) });
+      throw new FormatError("bad-label", message, {
+        path: column.place(unknown),
+        suggestions: ["leave its cells out, or add some of that class to the training data"],
+      });
     }
     const ids = Int32Array.from(values, (value) => map.idOf(value));
     return new LabelledCells(cells, task, map, ids, label);
@@ -95,7 +98,13 @@ function labelOf(value: CellValue, task: CellTask, place: () => string): Label {
   if (task === "regression") {
     if (typeof plain === "number" && Number.isFinite(plain)) return plain;
     const message = `expected a finite number as label, found ${String(value)}`;
-    throw new FormatError("bad-label", message, { path: place() });
+    throw new FormatError("bad-label", message, {
+      path: place(),
+      suggestions: [
+        "of names of classes: --task-type classification",
+        "name the column of numbers: --label",
+      ],
+    });
   }
   if (typeof plain === "string" || typeof plain === "number") return plain;
   if (typeof plain === "boolean") return String(plain);

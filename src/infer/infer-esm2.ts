@@ -1,5 +1,5 @@
-import { IncompatibleError } from "../../formats/common/errors.ts";
 import { openModel } from "../models/index.ts";
+import { otherNetwork } from "../train/checkpoints/other-network.ts";
 import { findWeights } from "../train/checkpoints/training-weights.ts";
 import { runConfigYaml } from "../train/config/config-file.ts";
 import { configOfOptions, runOptions } from "../train/config/run-options.ts";
@@ -39,8 +39,7 @@ export async function inferEsm2(given: InferEsm2Options): Promise<InferredEsm2> 
   const model = openModel(findWeights(checkpointPath));
   const network = "backbone" in model ? model.backbone : model;
   if (network.name !== "esm2") {
-    const message = `${checkpointPath}: expected an ESM-2, found ${model.name}`;
-    throw new IncompatibleError("other-model", message);
+    throw otherNetwork(checkpointPath, "an ESM-2", model.name);
   }
   const outputs = outputsOf(model, options.outputs);
   const open = () =>

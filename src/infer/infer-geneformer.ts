@@ -1,5 +1,5 @@
-import { IncompatibleError } from "../../formats/common/errors.ts";
 import { Geneformer, openModel } from "../models/index.ts";
+import { otherNetwork } from "../train/checkpoints/other-network.ts";
 import { findWeights } from "../train/checkpoints/training-weights.ts";
 import { runConfigYaml } from "../train/config/config-file.ts";
 import { expandPaths } from "../train/config/expand-paths.ts";
@@ -52,8 +52,7 @@ export async function inferGeneformer(all: InferGeneformerOptions): Promise<Infe
   const model = openModel(weights);
   const network = "backbone" in model ? model.backbone : model;
   if (!(network instanceof Geneformer)) {
-    const message = `${checkpointPath}: expected a Geneformer, found ${model.name}`;
-    throw new IncompatibleError("other-model", message);
+    throw otherNetwork(checkpointPath, "a Geneformer", model.name);
   }
   const { maxPositions, vocabSize } = network.settings;
   const cut = cutToPositions(said, maxPositions, given.seqLength !== undefined, onWarning);

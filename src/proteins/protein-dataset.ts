@@ -98,11 +98,12 @@ export abstract class ProteinDataset<L extends Int32Array | Float32Array>
     return this.error(index, `Do not recognize token: ${label}`);
   }
 
-  protected error(index: number, problem: string): Error {
+  protected error(index: number, problem: string, suggestions: readonly string[] = []): Error {
     const place = this.#places?.[index];
-    if (place === undefined)
-      return new InvalidArgumentError("labels", index, `protein ${index}: ${problem}`);
-    return new FormatError("bad-row", problem, { path: place });
+    if (place !== undefined)
+      return new FormatError("bad-row", problem, { path: place, suggestions });
+    const message = `protein ${index}: ${problem}`;
+    return new InvalidArgumentError("labels", index, message, { suggestions });
   }
 }
 

@@ -59,7 +59,10 @@ export class InMemorySingleValueDataset extends ProteinDataset<Int32Array | Floa
       this.#values = labels.map((label, i) => {
         const value = numberOf(label);
         if (value !== null && Number.isFinite(value)) return value;
-        throw this.error(i, `expected a finite number as label, found ${String(label)}`);
+        throw this.error(i, `expected a finite number as label, found ${String(label)}`, [
+          "of names of classes: --task-type classification",
+          "name the column of numbers: --label-column",
+        ]);
       });
       this.labelMap = null;
     } else {
@@ -79,6 +82,9 @@ export class InMemorySingleValueDataset extends ProteinDataset<Int32Array | Floa
         "labelsMaskColumn",
         options.labelsMaskColumn,
         "labelsMaskColumn is only supported for InMemoryPerTokenValueDataset",
+        {
+          suggestions: ["--task-type token-classification has a label and a mask for each residue"],
+        },
       );
     }
     const table = await readProteinTable(path, { ...options, labelColumn });

@@ -22,7 +22,11 @@ export default class FinetuneGeneformer extends TrainCommand {
 
   static override flags = {
     ...CELL_FLAGS,
-    label: string({ ...DATA, summary: "Column of obs, e.g. cell_type." }),
+    label: string({
+      ...DATA,
+      aliases: ["label-column"],
+      summary: "Column of obs, e.g. cell_type.",
+    }),
     "task-type": option({
       ...DATA,
       options: ["regression", "classification"] as const,

@@ -4,6 +4,7 @@ import { INFERENCE_OUTPUTS } from "../../infer/inference-outputs.ts";
 import { ESM2_SIZES } from "../../models/esm2/config.ts";
 import { geneformerConfig } from "../../models/geneformer/config.ts";
 import { executorOfDevice } from "../../tensor/device-names.ts";
+import { checkEffects } from "./check-effects.ts";
 import { checkMonitors } from "./check-monitors.ts";
 import { isFineTuning, isInferring, networkOf, type RunModel } from "./run-kinds.ts";
 import type { RunConfig, RunConfigKey } from "./sections.ts";
@@ -32,6 +33,7 @@ export function checkRunConfig(config: RunConfig, options: CheckOptions): RunCon
   checkParallel(config, options);
   checkData(config, options);
   checkMonitors(config, options);
+  checkEffects(config, options);
   const { data_config, training_config, experiment_config, optim_config } = config;
   const { onWarning, nameOf, model } = options;
   const { val_check_interval: interval } = training_config;
@@ -188,6 +190,7 @@ function checkInference(config: RunConfig, options: CheckOptions): RunConfig {
 
 /** What fine-tuning must be told of its data. */
 function checkLabels({ data_config: data }: RunConfig, { model, nameOf }: CheckOptions): void {
+  const task = nameOf("data_config.task_type");
   const needed = model === "esm2-finetune" ? "train_data_path" : "label_column";
   const example = needed === "train_data_path" ? "train.csv" : "cell_type";
   if (data[needed] === null) {
@@ -197,8 +200,7 @@ function checkLabels({ data_config: data }: RunConfig, { model, nameOf }: CheckO
     });
   }
   if (model !== "geneformer-finetune" || data.task_type !== "token-classification") return;
-  const name = nameOf("data_config.task_type");
-  throw new UnsupportedFeatureError(name, `${name} ${data.task_type}: a cell has one label`, {
+  throw new UnsupportedFeatureError(task, `${task} ${data.task_type}: a cell has one label`, {
     suggestions: ["classification or regression"],
   });
 }

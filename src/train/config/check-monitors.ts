@@ -67,7 +67,7 @@ function fineTuned({ data_config }: RunConfig): readonly string[] {
 }
 
 /** Whether there are data to validate with, as far as the configuration says. */
-function validates({ data_config: data, training_config }: RunConfig): boolean {
+export function validates({ data_config: data, training_config }: RunConfig): boolean {
   const limit = training_config.limit_val_batches;
   if (limit !== null && "batches" in limit && limit.batches === 0) return false;
   if (data.data_dir !== null) return true;

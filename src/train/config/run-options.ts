@@ -7,7 +7,7 @@ import { isDefault } from "./given-keys.ts";
 import { OPTION_KEYS } from "./option-keys.ts";
 import { loadRunConfig } from "./run-config.ts";
 import { isFieldOf, type RunModel } from "./run-kinds.ts";
-import { defaultOf, type RunConfig, type RunConfigKey } from "./sections.ts";
+import { defaultOf, type RunConfig, type RunConfigKey, valueAt } from "./sections.ts";
 
 /** The same for `earlyStopping`. */
 const EARLY_STOPPING = {
@@ -147,10 +147,4 @@ export function withSizes(config: RunConfig, settings: object): RunConfig {
   }
   // proof: the settings of a model have the types of the fields
   return { ...config, bionemo_model_config: section as RunConfig["bionemo_model_config"] };
-}
-
-function valueAt(config: RunConfig, key: RunConfigKey): unknown {
-  const [section = "", name = ""] = key.split(".");
-  const sections: Readonly<Record<string, Readonly<Record<string, unknown>>>> = config;
-  return sections[section]?.[name];
 }

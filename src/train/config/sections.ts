@@ -229,3 +229,9 @@ export function defaultOf(model: RunModel, key: RunConfigKey): unknown {
   const defaults = MODEL_DEFAULTS[model];
   return Object.hasOwn(defaults, key) ? defaults[key] : fieldOf(key)?.value;
 }
+
+export function valueAt(config: RunConfig, key: RunConfigKey): unknown {
+  const [section = "", name = ""] = key.split(".");
+  const sections: Readonly<Record<string, Readonly<Record<string, unknown>>>> = config;
+  return sections[section]?.[name];
+}

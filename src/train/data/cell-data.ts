@@ -182,6 +182,10 @@ async function readerOf(
       requireTokensOfWeights(first.path, model, folderOfWeights(weights));
     }
     await requireOfWeights(model, options);
+    for (const name of ["medians", "genes", "matrix"] as const) {
+      if (options[name] === undefined) continue;
+      options.onWarning?.(`--${name} has no effect: the cells are tokens already`);
+    }
     return {
       vocabulary: vocabularyOfTokens(model, first.path),
       ends: { clsId, eosId },

@@ -80,7 +80,9 @@ export function headOn(
   const targetSize = mlpTargetSize ?? labels?.length ?? 1;
   if (task === "regression" && targetSize !== 1) {
     const message = `mlpTargetSize is ${targetSize}: a regression has one value for each sequence`;
-    throw new InvalidArgumentError("mlpTargetSize", targetSize, message);
+    throw new InvalidArgumentError("mlpTargetSize", targetSize, message, {
+      suggestions: ["of classes: --task-type classification", "or leave --mlp-target-size out"],
+    });
   }
   const common = { headSize, dropout, encoderFrozen, labels, labelMean: mean };
   return new SequenceModel(backbone, { task, targetSize, ...common });

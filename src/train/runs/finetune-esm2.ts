@@ -1,4 +1,4 @@
-import { IncompatibleError, InvalidArgumentError } from "../../../formats/common/errors.ts";
+import { InvalidArgumentError } from "../../../formats/common/errors.ts";
 import { withoutRepeats } from "../../data/infer-samples.ts";
 import { Esm2, type Esm2Options, type Esm2Size } from "../../models/index.ts";
 import { FineTuneDataModule } from "../../proteins/fine-tune-data-module.ts";
@@ -6,6 +6,7 @@ import type { Label } from "../../proteins/label-map.ts";
 import { InMemoryPerTokenValueDataset } from "../../proteins/per-token-dataset.ts";
 import type { FineTuneBatch } from "../../proteins/protein-collate.ts";
 import { InMemorySingleValueDataset } from "../../proteins/single-value-dataset.ts";
+import { otherNetwork } from "../checkpoints/other-network.ts";
 import { keptConfig } from "../config/config-file.ts";
 import { configOfOptions, runOptions } from "../config/run-options.ts";
 import {
@@ -123,8 +124,7 @@ function backboneOf(restore: string | undefined, model: FinetuneEsm2Options["mod
   const path = requireWeights(restore);
   const backbone = backboneOfWeights(path);
   if (backbone instanceof Esm2) return backbone;
-  const message = `${path}: expected an ESM-2, found ${backbone.name}`;
-  throw new IncompatibleError("other-model", message);
+  throw otherNetwork(path, "an ESM-2", backbone.name);
 }
 
 type LabelledProteins = InMemorySingleValueDataset | InMemoryPerTokenValueDataset;

@@ -10,12 +10,14 @@ import type { CellVocabulary } from "../../gene-tokens/masked-cells.ts";
 import { Geneformer } from "../../models/index.ts";
 import type { Label } from "../../proteins/label-map.ts";
 import type { FineTuneBatch } from "../../proteins/protein-collate.ts";
+import { otherNetwork } from "../checkpoints/other-network.ts";
 import { findWeights } from "../checkpoints/training-weights.ts";
 import { keptConfig } from "../config/config-file.ts";
 import { expandPaths } from "../config/expand-paths.ts";
 import { configOfOptions, runOptions } from "../config/run-options.ts";
 import { type OpenCellsOptions, openCellData } from "../data/cell-data.ts";
 import { cutToPositions } from "../data/cut-to-positions.ts";
+import { trainIn } from "../data/data-dir.ts";
 import type { PreparationProgress } from "../data/preparation.ts";
 import {
   backboneOfWeights,
@@ -104,8 +106,7 @@ export async function finetuneGeneformer(
   const path = requireWeights(options.restoreFromCheckpointPath);
   const backbone = backboneOfWeights(path);
   if (!(backbone instanceof Geneformer)) {
-    const message = `${path}: expected a Geneformer, found ${backbone.name}`;
-    throw new IncompatibleError("other-model", message);
+    throw otherNetwork(path, "a Geneformer", backbone.name);
   }
   const { padId, maxPositions } = backbone.settings;
   const config = cutToPositions(said, maxPositions, given.seqLength !== undefined, onWarning);
@@ -184,7 +185,7 @@ function placesOf(options: FinetuneGeneformerOptions) {
   }
   const val = join(dataDir, "val");
   const hasVal = !isSwitchedOff(limitBatches(limitValBatches)) && existsSync(val);
-  return { data: [join(dataDir, "train")], validData: hasVal ? [val] : undefined };
+  return { data: [trainIn(dataDir)], validData: hasVal ? [val] : undefined };
 }
 
 /** @throws IncompatibleError for more tokens than the model has */

@@ -26,6 +26,7 @@ import {
 } from "../config/run-options.ts";
 import type { RunConfig } from "../config/sections.ts";
 import { type OpenCellsOptions, openCellData } from "../data/cell-data.ts";
+import { trainIn } from "../data/data-dir.ts";
 import type { PreparationProgress } from "../data/preparation.ts";
 import { folderOfWeights } from "../data/same-dictionaries.ts";
 import { type RunScheduleOptions, stepsOf } from "./run-schedule.ts";
@@ -189,7 +190,7 @@ function placesOf({ dataDir, data, validData, limitValBatches }: RunOptions["gen
     });
   }
   const val = isSwitchedOff(limitValBatches) ? undefined : [join(dataDir, "val")];
-  return { data: [join(dataDir, "train")], validData: val };
+  return { data: [trainIn(dataDir)], validData: val };
 }
 
 /** What is restored, before anything is read or converted. */

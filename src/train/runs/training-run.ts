@@ -1,7 +1,7 @@
 /** What the programs that train a published model have in common. */
 import { join } from "node:path";
 import { writeAtomically } from "../../../formats/common/atomic-file.ts";
-import { fromFsError, IncompatibleError, StorageError } from "../../../formats/common/errors.ts";
+import { fromFsError, StorageError } from "../../../formats/common/errors.ts";
 import { makeDirectories } from "../../../formats/common/make-directories.ts";
 import type { DataModule } from "../../data/data-module.ts";
 import { inferGlobalBatchSize, type LimitBatches } from "../../data/infer-samples.ts";
@@ -15,6 +15,7 @@ import {
   type WeightReport,
 } from "../../models/index.ts";
 import { CheckpointFiles } from "../checkpoints/checkpoint-files.ts";
+import { otherNetwork } from "../checkpoints/other-network.ts";
 import { CHECKPOINTS, findWeights, startingWeights } from "../checkpoints/training-weights.ts";
 import type { FitResult } from "../fit-result.ts";
 import { JsonLinesLogger } from "../loggers/json-lines-logger.ts";
@@ -329,9 +330,9 @@ export function batchOfUpdate(
 export function modelOfWeights<M extends object>(
   path: string,
   kind: abstract new (...args: never[]) => M,
-  expected: string,
+  expected: "an ESM-2" | "a Geneformer",
 ): M {
   const model = openModel(findWeights(path));
   if (model instanceof kind) return model;
-  throw new IncompatibleError("other-model", `${path}: expected ${expected}, found ${model.name}`);
+  throw otherNetwork(path, expected, model.name);
 }
