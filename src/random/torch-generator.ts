@@ -203,7 +203,8 @@ export class TorchGenerator {
 
   /**
    * `multinomial(weights, size)`: indices drawn in proportion to weights, which need not sum to 1.
-   * Arithmetic is float32, or float64 when weights is a Float64Array, as torch's is.
+   * Arithmetic is float32, or float64 when weights is a Float64Array, as torch's is. Without replacement
+   * two may tie, seldom: here the lower index is first, in torch either.
    *
    * Throws InvalidArgumentError for weights that are negative, infinite, NaN or all 0, and for more
    * draws than weights above 0 without replacement.

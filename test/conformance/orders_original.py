@@ -131,8 +131,17 @@ def torch_step(g):
     single, replace = meta.random() < 0.7, meta.random() < 0.5
     weights = torch.tensor([meta.choice([0, 1, 2, 0.1, 1e-3, 12]) for _ in range(meta.randint(1, 200))] + [1], dtype=torch.float32 if single else torch.float64)
     size = meta.randint(1, 40 if replace else int((weights > 0).sum()))
-    drawn = torch.multinomial(weights, size, replacement=replace, generator=g)
-    return [op, weights.tolist(), single, size, replace], drawn.tolist()
+    before = g.clone_state()
+    drawn = torch.multinomial(weights, size, replacement=replace, generator=g).tolist()
+    if not replace and size > 1:
+        drawn = ties_by_index(drawn, weights / torch.empty_like(weights).exponential_(1, generator=before))
+    return [op, weights.tolist(), single, size, replace], drawn
+
+
+def ties_by_index(drawn, scores):
+    """Float32 scores are equal now and then; which is the first of two is up to topk's partial sort."""
+    order = sorted(range(len(scores)), key=lambda i: (-scores[i].item(), i))[: len(drawn)]
+    return order if scores[order].tolist() == scores[drawn].tolist() else drawn
 
 
 def torch_case():
