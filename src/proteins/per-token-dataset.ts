@@ -93,6 +93,7 @@ export class InMemoryPerTokenValueDataset extends ProteinDataset<Int32Array> {
       throw this.error(
         index,
         `${classes.length} labels for a protein of ${text.length - 2} tokens`,
+        ["labels of residues are a text with one letter for each: --label-column names it"],
       );
     }
     const labels = new Int32Array(text.length).fill(IGNORED_LABEL);

@@ -72,7 +72,10 @@ export default class FinetuneEsm2 extends TrainCommand {
     const { finetuneEsm2 } = await import("../../../src/train/runs/finetune-esm2.ts");
     const options = runOptions("esm2-finetune", config);
     const resumeIfExists = flags["resume-if-exists"];
-    return this.train(config, (shared) => finetuneEsm2({ ...options, resumeIfExists, ...shared }));
+    const onWarning = (message: string) => this.warning(message);
+    return this.train(config, (shared) =>
+      finetuneEsm2({ ...options, resumeIfExists, ...shared, onWarning }),
+    );
   }
 }
 

@@ -230,7 +230,11 @@ function lacking(
     {
       suggestions: [
         ...(head === undefined
-          ? ["leave sizes and --layout of the model out: those of the weights count"]
+          ? [
+              missing.every((name) => /_head\./.test(name))
+                ? "leave --keep-head out: the weights have no such head"
+                : "leave sizes and --layout of the model out: those of the weights count",
+            ]
           : [
               `its head (${head}) is one of transformers, which is not read: take the network alone ` +
                 "(scdl finetune --restore-from-checkpoint-path, scdl infer --include-embeddings)",

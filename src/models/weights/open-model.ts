@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import {
   FormatError,
   fromFsError,
@@ -16,12 +16,12 @@ import { TokenModel } from "../heads/token-model.ts";
 import { CONFIG_FILE } from "./config-text.ts";
 
 /**
- * The model of a folder with `config.json`, of transformers or of this package; its weights are read
- * with `loadWeights`.
+ * The model of a folder with `config.json`, or of a file of weights beside one, of transformers or of this
+ * package; its weights are read with `loadWeights`.
  * @throws NotFoundError, StorageError, FormatError, UnsupportedFeatureError for another kind of model
  */
 export function openModel(directory: string): Esm2 | Geneformer | SequenceModel | TokenModel {
-  const path = join(directory, CONFIG_FILE);
+  const path = configBeside(directory);
   const json = readModelConfig(path);
   const type = json["model_type"];
   if (!isFineTuned(json)) return backboneOf(json, path);
@@ -53,9 +53,15 @@ export function openModel(directory: string): Esm2 | Geneformer | SequenceModel 
 
 /** As {@link openModel}: a masked language model, or the one below a head. @throws as it does */
 export function openBackbone(directory: string): Esm2 | Geneformer {
-  const path = join(directory, CONFIG_FILE);
+  const path = configBeside(directory);
   const json = readModelConfig(path);
   return backboneOf(isFineTuned(json) ? objectOf(json["backbone"], path) : json, path);
+}
+
+/** In the folder, or beside a file of weights. */
+function configBeside(path: string): string {
+  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  return join(isFile ? dirname(path) : path, CONFIG_FILE);
 }
 
 function isFineTuned(json: Readonly<Record<string, unknown>>): boolean {

@@ -63,6 +63,22 @@ export interface Targets {
   readonly mean: number;
 }
 
+/** Fewer classes are no sign of anything. */
+const FEW_CLASSES = 10;
+
+/** Says that classes look like numbers: hardly any has two rows. */
+export function noteClasses(
+  { labels }: Pick<Targets, "labels">,
+  rows: number,
+  onWarning?: (message: string) => void,
+): void {
+  if (labels === null || labels.length <= FEW_CLASSES || 2 * labels.length <= rows) return;
+  const some = labels.slice(0, 3).join(", ");
+  onWarning?.(
+    `${labels.length} classes for ${rows} rows (${some}, ...): --task-type regression predicts numbers`,
+  );
+}
+
 /** A new head on a backbone. @throws InvalidArgumentError for fewer outputs than classes */
 export function headOn(
   backbone: Esm2 | Geneformer,

@@ -16,6 +16,7 @@ import {
   headLoading,
   headOn,
   learningRateFactors,
+  noteClasses,
   refuseLora,
   requireWeights,
 } from "./fine-tune-parts.ts";
@@ -56,6 +57,8 @@ export interface FinetuneEsm2Options
   readonly minSeqLength?: number | null;
   /** Longer proteins are cut. Default 512. */
   readonly maxSeqLength?: number;
+  /** Hears of classes that look like numbers. */
+  readonly onWarning?: (message: string) => void;
 }
 
 export interface FinetunedEsm2 extends TrainingRunResult {
@@ -76,7 +79,7 @@ const LENGTH_STEP = 16;
  */
 export async function finetuneEsm2(given: FinetuneEsm2Options): Promise<FinetunedEsm2> {
   refuseLora(given);
-  const { model: _random, ...forRun } = given;
+  const { model: _random, onWarning, ...forRun } = given;
   const config = configOfOptions("esm2-finetune", { ...forRun }, {});
   const options = { ...forRun, ...runOptions("esm2-finetune", config) };
   const { data_config, training_config: training } = config;
@@ -88,6 +91,7 @@ export async function finetuneEsm2(given: FinetuneEsm2Options): Promise<Finetune
   const read = validDataPath === undefined ? null : readProteins(validDataPath, taskType, options);
   const valid = await read;
   const labels = train.labelMap?.labels ?? null;
+  if (taskType === "classification") noteClasses({ labels }, train.length, onWarning);
   const model = headOn(backbone, taskType, { labels, mean: train.labelMean }, options);
   const run = new TrainingRun<FineTuneBatch>(options, config.experiment_config.experiment_name);
   const { min_seq_length: minSeqLength } = data_config;

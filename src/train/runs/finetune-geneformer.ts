@@ -25,6 +25,7 @@ import {
   headLoading,
   headOn,
   learningRateFactors,
+  noteClasses,
   refuseLora,
   requireWeights,
 } from "./fine-tune-parts.ts";
@@ -143,6 +144,7 @@ export async function finetuneGeneformer(
           labelMap: train.labelMap,
         });
   const labels = train.labelMap?.labels ?? null;
+  noteClasses({ labels }, train.length, onWarning);
   const model = headOn(backbone, train.task, { labels, mean: train.labelMean }, options);
   await using data = new CellLabelDataModule({
     train,

@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { readGeneMedians } from "../../../../src/gene-tokens/gene-medians.ts";
 import { GeneTokenizer } from "../../../../src/gene-tokens/gene-tokenizer.ts";
-import { Esm2 } from "../../../../src/models/index.ts";
+import { Esm2, openBackbone, openModel } from "../../../../src/models/index.ts";
 import { saveWeights } from "../../../../src/models/weights/save-weights.ts";
 import { InMemorySingleValueDataset } from "../../../../src/proteins/single-value-dataset.ts";
 import { finetuneGeneformer, trainEsm2, trainGeneformer } from "../../../../src/train/index.ts";
+import { noteClasses } from "../../../../src/train/runs/fine-tune-parts.ts";
 
 let folder = "";
 const at = (name: string) => join(folder, name);
@@ -20,7 +21,7 @@ const saying = (text: string) => ({
   suggestions: expect.arrayContaining([expect.stringContaining(text)]),
 });
 
-test("weights of the other network name the commands that take them", async () => {
+function writeEsm2(): void {
   const model = new Esm2({ layers: 1, hiddenSize: 8, heads: 1 });
   const values = new Map(
     model.parameters.map(({ name, shape }) => [
@@ -29,6 +30,10 @@ test("weights of the other network name the commands that take them", async () =
     ]),
   );
   saveWeights(model, values, at("esm2"));
+}
+
+test("weights of the other network name the commands that take them", async () => {
+  writeEsm2();
   const other = { code: "other-model", ...saying("scdl train, finetune and infer esm2") };
   const cells = { data: at("none.h5ad"), resultDir: folder, restoreFromCheckpointPath: at("esm2") };
   await expect(trainGeneformer(cells)).rejects.toMatchObject(other);
@@ -40,6 +45,25 @@ test("weights of the other network name the commands that take them", async () =
     code: "weights-missing",
     ...saying("those of the weights count"),
   });
+});
+
+test("a file of weights is read with the config.json beside it", () => {
+  writeEsm2();
+  const file = join(at("esm2"), "model.safetensors");
+  expect(openModel(file).config).toEqual(openModel(at("esm2")).config);
+  expect(openBackbone(file).settings.hiddenSize).toBe(8);
+});
+
+test("classes that are as many as rows look like numbers, few are no sign", () => {
+  const told: string[] = [];
+  const note = (labels: number, rows: number) =>
+    noteClasses({ labels: Array.from({ length: labels }, (_, i) => i / 7) }, rows, (text) =>
+      told.push(text),
+    );
+  note(10, 10);
+  note(30, 60);
+  note(31, 60);
+  expect(told).toEqual([expect.stringMatching(/^31 classes for 60 rows \(0, .*regression/)]);
 });
 
 test("a folder without train names the other way to give data", async () => {
