@@ -21,6 +21,7 @@ import {
 } from "../../formats/common/errors.ts";
 import { makeDirectories } from "../../formats/common/make-directories.ts";
 import type { FileDigest } from "../../formats/common/output-file.ts";
+import { isRunning } from "../../formats/common/process-owner.ts";
 import type { Digests } from "./token-sink.ts";
 
 const JOURNAL = ".journal";
@@ -120,7 +121,8 @@ function lock(directory: string): void {
   const path = join(directory, LOCK);
   if (existsSync(path)) {
     const [host, pid] = readFileSync(path, "utf8").split(" ");
-    if (host !== hostname() || isAlive(Number(pid))) {
+    const isOther = Number(pid) !== process.pid;
+    if (host !== hostname() || (isOther && isRunning(Number(pid)))) {
       throw new StorageError("in-use", `process ${pid} of ${host} writes there`, {
         path: directory,
         suggestions: ["wait for it", `remove ${path} if it has ended`],
@@ -128,16 +130,6 @@ function lock(directory: string): void {
     }
   }
   writeFileSync(path, `${hostname()} ${process.pid}`);
-}
-
-function isAlive(pid: number): boolean {
-  if (pid === process.pid || !Number.isSafeInteger(pid)) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code !== "ESRCH";
-  }
 }
 
 function readJournal(path: string, settings: string): PartState {

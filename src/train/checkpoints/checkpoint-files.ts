@@ -9,6 +9,7 @@ import {
   NotFoundError,
 } from "../../../formats/common/errors.ts";
 import { makeDirectories } from "../../../formats/common/make-directories.ts";
+import { isRunning } from "../../../formats/common/process-owner.ts";
 import { bestOf, type MonitorMode } from "../metrics/monitored-metric.ts";
 import {
   type Checkpoint,
@@ -172,8 +173,9 @@ export class CheckpointFiles {
   /** Removes what writers that died have left. */
   #sweep(): void {
     for (const name of readdirSync(this.directory)) {
-      const pid = TEMPORARY.exec(name)?.[1];
-      if (pid === undefined || isAlive(Number(pid))) continue;
+      const pid = Number(TEMPORARY.exec(name)?.[1]);
+      // One process writes at a time, and this one not now.
+      if (Number.isNaN(pid) || (pid !== process.pid && isRunning(pid))) continue;
       rmSync(join(this.directory, name), { recursive: true, force: true });
     }
   }
@@ -272,14 +274,4 @@ export function findCheckpoint(path: string): string {
     what: path,
     suggestions: [`name a folder with ${TRAINER_FILE} in it, e.g. ${basename(path)}/step=000100`],
   });
-}
-
-function isAlive(pid: number): boolean {
-  if (pid === process.pid) return false; // one process writes at a time, and not now
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code !== "ESRCH";
-  }
 }

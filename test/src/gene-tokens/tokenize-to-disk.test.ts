@@ -28,6 +28,7 @@ import {
 } from "../../../src/gene-tokens/tokenize-to-disk.ts";
 import { WebDataset } from "../../../src/webdataset/web-dataset.ts";
 import { writeGeneDataset } from "../../helpers/gene-dataset.ts";
+import { hasProc, unreapedChild } from "../../helpers/zombie.ts";
 
 interface Case {
   readonly columns: readonly number[];
@@ -214,6 +215,13 @@ test("parts of other settings, damaged parts, and a folder in use are refused", 
   const { hostname } = await import("node:os");
   writeFileSync(join(unfinished, ".running"), `${hostname()} ${process.ppid}`);
   await expect(write("refused", resume)).rejects.toMatchObject({ code: "in-use" });
+  if (hasProc) {
+    // Nobody waits for what was killed: it is gone all the same.
+    await using child = await unreapedChild();
+    await child.kill();
+    writeFileSync(join(unfinished, ".running"), `${hostname()} ${child.pid}`);
+    await expect(write("refused", { ...resume, obs: [] })).rejects.toThrow("other settings");
+  }
   rmSync(join(unfinished, ".running"));
   cpSync(unfinished, `${unfinished}.copy`, { recursive: true });
   truncateSync(join(unfinished, "tokens-000000.parquet"), 100);

@@ -20,6 +20,7 @@ import {
 } from "../../../../src/train/checkpoints/checkpoint-files.ts";
 import { temporaryDirectory } from "../../../helpers/bundle.ts";
 import { runProcess } from "../../../helpers/run-process.ts";
+import { hasProc, unreapedChild } from "../../../helpers/zombie.ts";
 
 const f32 = (...values: number[]): StoredTensor => ({
   dtype: "F32",
@@ -249,6 +250,19 @@ describe("the checkpoints of a run", () => {
     run.save(checkpointAt(2));
     expect(existsSync(dead)).toBe(false);
     expect(run.list().map(({ step }) => step)).toEqual([2]);
+  });
+
+  test.skipIf(!hasProc)("what a killed writer that nobody waits for left is removed", async () => {
+    const run = files();
+    await using child = await unreapedChild();
+    const half = join(run.directory, `.step=000009.tmp-${child.pid}-0badcafe`);
+    run.save(checkpointAt(1));
+    mkdirSync(half);
+    run.save(checkpointAt(2));
+    expect(existsSync(half)).toBe(true);
+    await child.kill();
+    run.save(checkpointAt(3));
+    expect(existsSync(half)).toBe(false);
   });
 
   test("a folder without checkpoints says so", () => {

@@ -9,12 +9,14 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { RunLock } from "../../../../src/train/runs/run-lock.ts";
 import { trainEsm2 } from "../../../../src/train/runs/train-esm2.ts";
 import { TrainingRun } from "../../../../src/train/runs/training-run.ts";
 import { temporaryDirectory } from "../../../helpers/bundle.ts";
+import { hasProc, unreapedChild } from "../../../helpers/zombie.ts";
 
 const children: ChildProcess[] = [];
 afterAll(() => {
@@ -51,6 +53,17 @@ test("a run of another process is refused, until that one is killed", async () =
   expect(() => new TrainingRun({ resultDir }, "esm2")).not.toThrow();
   new RunLock(folder).release();
   expect(readdirSync(folder)).toEqual([]);
+});
+
+test.skipIf(!hasProc)("a killed run that nobody waits for leaves its folder", async () => {
+  const folder = join(temporaryDirectory(), "run");
+  mkdirSync(folder);
+  await using child = await unreapedChild();
+  const lock = { pid: child.pid, host: hostname(), started: null, id: "x" };
+  writeFileSync(join(folder, ".lock"), JSON.stringify(lock));
+  expect(() => new RunLock(folder)).toThrow(inUse);
+  await child.kill();
+  new RunLock(folder).release();
 });
 
 test("of two runs that begin in one folder one goes on, and the folder is free after it", async () => {
