@@ -27,6 +27,8 @@ export class RunPlace {
   skippedBefore = 0;
   /** The same until now. */
   #skipped = 0;
+  /** Of float16, where this process took the run over: kept while it has another precision. */
+  #scaleBefore: LossScaleState | null = null;
   /** The validation of this step was cut off. */
   validationDue = false;
   /** A checkpoint has all that there is. */
@@ -43,6 +45,7 @@ export class RunPlace {
     this.isSaved = true;
     this.#skipped = progress.lossScale?.skipped ?? 0;
     this.skippedBefore = this.#skipped;
+    this.#scaleBefore = progress.lossScale ?? null;
   }
 
   trained({ loss, learningRate, gradientNorm, rows, epoch, ...scaled }: DoneStep): void {
@@ -77,7 +80,7 @@ export class RunPlace {
 
   /**
    * @param isStop a run that is not stopped would write no checkpoint here: it is not to be chosen
-   * @param scale the factor on the loss, of float16
+   * @param scale the factor on the loss, of float16; null keeps that of an earlier part of the run
    */
   state(
     isStop: boolean,
@@ -85,7 +88,9 @@ export class RunPlace {
     scale: LossScaleState | null = null,
   ): Pick<TrainerState, "step" | "epoch" | "consumedSamples" | "metrics" | "progress"> {
     const { step, epoch, consumedSamples, metrics, validationDue } = this;
-    const lossScale = scale === null ? {} : { lossScale: { ...scale, skipped: this.#skipped } };
+    // The moments were made by so many updates less in any precision that the run goes on with.
+    const last = scale ?? this.#scaleBefore;
+    const lossScale = last === null ? {} : { lossScale: { ...last, skipped: this.#skipped } };
     const progress = { metrics, validationDue, earlyStopping, ...lossScale };
     return { step, epoch, consumedSamples, progress, metrics: isStop ? {} : this.#measured() };
   }

@@ -10,7 +10,10 @@ export interface RunProgress {
   /** The validation of this step was cut off and is to be done before the next update. */
   readonly validationDue: boolean;
   readonly earlyStopping: EarlyStoppingState | null;
-  /** Of float16: the factor on the loss, and how many updates were left out for it. */
+  /**
+   * Of a run that had float16 at any time: the factor on the loss, which float16 goes on with, and how
+   * many updates were left out for it, which the moments' bias is corrected without.
+   */
   readonly lossScale?: LossScaleProgress;
 }
 
@@ -24,8 +27,11 @@ export function encodeProgress({ metrics, ...rest }: RunProgress): RunProgress {
   return { ...rest, metrics: Object.fromEntries(finite) };
 }
 
-/** @throws FormatError for what is no progress */
-export function readProgress(value: unknown, path: string): RunProgress {
+/**
+ * @param step updates of the run, those left out included
+ * @throws FormatError for what is no progress
+ */
+export function readProgress(value: unknown, path: string, step: number): RunProgress {
   const given = isRecord(value) ? value : {};
   const { metrics, validationDue, earlyStopping = null, lossScale } = given;
   const isProgress =
@@ -40,19 +46,26 @@ export function readProgress(value: unknown, path: string): RunProgress {
     metrics: metrics as Scalars, // proof: every value is a number
     validationDue,
     earlyStopping: earlyStopping === null ? null : readEarlyStoppingState(earlyStopping, path),
-    ...(lossScale === undefined ? {} : { lossScale: readLossScale(lossScale, path) }),
+    ...(lossScale === undefined ? {} : { lossScale: readLossScale(lossScale, path, step) }),
   };
 }
 
-function readLossScale(value: unknown, path: string): LossScaleProgress {
+function readLossScale(value: unknown, path: string, step: number): LossScaleProgress {
   const { factor, goodUpdates, skipped } = isRecord(value) ? value : {};
   const isCount = (found: unknown): found is number =>
     typeof found === "number" && Number.isSafeInteger(found) && found >= 0;
-  const isFactor = typeof factor === "number" && factor > 0 && Number.isFinite(Math.fround(factor));
-  if (isFactor && isCount(goodUpdates) && isCount(skipped)) return { factor, goodUpdates, skipped };
-  const found = (JSON.stringify(value) ?? "nothing").slice(0, 80);
-  const message = `expected factor, goodUpdates and skipped in progress.lossScale, found ${found}`;
-  throw new FormatError("damaged-checkpoint", message, { path });
+  const isFactor =
+    typeof factor === "number" && Math.fround(factor) > 0 && Number.isFinite(Math.fround(factor));
+  const fail = (expected: string, what: unknown): never => {
+    const found = (JSON.stringify(what) ?? "nothing").slice(0, 80);
+    const message = `expected ${expected}, found ${found}`;
+    throw new FormatError("damaged-checkpoint", message, { path });
+  };
+  if (!(isFactor && isCount(goodUpdates) && isCount(skipped))) {
+    return fail("factor, goodUpdates and skipped in progress.lossScale", value);
+  }
+  if (skipped <= step) return { factor, goodUpdates, skipped };
+  return fail(`progress.lossScale.skipped of at most the step, ${step}`, skipped);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -83,12 +83,14 @@ export function readTrainerFile(directory: string): TrainerFile {
     }
     return items;
   };
+  const step = count("step");
+  const { progress } = value;
   const trainer: TrainerState = {
-    step: count("step"),
+    step,
     epoch: count("epoch"),
     consumedSamples: count("consumedSamples"),
     metrics: record("metrics", (item) => typeof item === "number"),
-    ...(value["progress"] === undefined ? {} : { progress: readProgress(value["progress"], path) }),
+    ...(progress === undefined ? {} : { progress: readProgress(progress, path, step) }),
     data: value["data"],
     random: value["random"],
     config: value["config"],

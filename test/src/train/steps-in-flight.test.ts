@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Executor, openExecutor, scale } from "../../../src/tensor/index.ts";
 import { CheckpointFiles } from "../../../src/train/checkpoints/checkpoint-files.ts";
@@ -185,6 +185,35 @@ describe.each(LIBTORCH === null ? [] : ["cpu"])("libtorch on %s, values late", (
       // Without the factor there is no such thing.
       const { lines } = await run({ ...options, checkpoints, executor: plain, maxSteps: 15 });
       expect(lines.at(-1)?.[1]).not.toHaveProperty("loss_scale");
+    });
+
+    test("it goes on in another precision, and back, as one that never stopped", async () => {
+      await using ahead = new LateTorch(3, precision);
+      await using reference = await openExecutor("reference");
+      const model = new LargeLoss();
+      const begun = newFolder();
+      const first = await run({
+        ...{ executor: ahead, model, maxSteps: 12, stopAt: 9 },
+        checkpoints: new CheckpointFiles(begun),
+      });
+      const { loss_scale: factor = 0, skipped_steps: skipped } = first.result.metrics;
+      expect(skipped).toBeGreaterThan(2);
+      for (const executor of [plain, reference]) {
+        const go = (folder: string, stopAt?: number) => {
+          const more = stopAt === undefined ? {} : { stopAt };
+          const checkpoints = new CheckpointFiles(folder);
+          return run({ executor, model, maxSteps: 16, checkpoints, ...more });
+        };
+        const [whole, parts] = [newFolder(), newFolder()];
+        for (const folder of [whole, parts]) cpSync(begun, folder, { recursive: true });
+        const { weights } = await go(whole);
+        expect((await go(parts, 13)).result.step).toBe(13);
+        expect((await go(parts)).weights).toEqual(weights);
+        const back = { executor: ahead, model, maxSteps: 18 };
+        const again = await run({ ...back, checkpoints: new CheckpointFiles(parts) });
+        const { metrics } = again.result;
+        expect(metrics).toMatchObject({ loss_scale: factor, skipped_steps: skipped });
+      }
     });
 
     test("a loss that is not finite ends the run, and gradients with a factor of 1", async () => {

@@ -137,7 +137,7 @@ describe("one checkpoint", () => {
     const lossScale = { factor: 2 ** 13, goodUpdates: 12, skipped: 3 };
     const progress = { metrics: {}, validationDue: false, earlyStopping: null, lossScale };
     const path = join(temporaryDirectory(), "step=000001");
-    const { trainer, ...tensors } = checkpointAt(1);
+    const { trainer, ...tensors } = checkpointAt(3);
     writeCheckpoint(path, { ...tensors, trainer: { ...trainer, progress } });
     using checkpoint = openCheckpoint(path);
     expect(checkpoint.trainer.progress?.lossScale).toEqual(lossScale);
@@ -146,6 +146,7 @@ describe("one checkpoint", () => {
     for (const [found, put] of [
       ['"factor": 8192', '"factor": 0'],
       ['"factor": 8192', '"factor": 1e39'],
+      ['"factor": 8192', '"factor": 1e-60'],
       ['"goodUpdates": 12', '"goodUpdates": -1'],
       ['"skipped": 3', '"skipped": "3"'],
     ] as const) {
@@ -154,6 +155,9 @@ describe("one checkpoint", () => {
       const message = "expected factor, goodUpdates and skipped in progress.lossScale, found {";
       expect(() => openCheckpoint(path), put).toThrow(message);
     }
+    writeFileSync(file, whole.replace('"skipped": 3', '"skipped": 4'));
+    const message = "expected progress.lossScale.skipped of at most the step, 3, found 4";
+    expect(() => openCheckpoint(path)).toThrow(`${file}: ${message}`);
   });
 });
 
