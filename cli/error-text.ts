@@ -11,23 +11,22 @@ import { ClosedOutputError } from "./output.ts";
 
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
-/** What a shell shows for a program that SIGPIPE ended. */
-const EXIT_CLOSED_OUTPUT = 141;
 
 /** The reason with which the command line aborts running work on a signal. */
 export class InterruptedError extends Error {
   override readonly name = "InterruptedError";
   readonly code = "interrupted";
-  readonly exitCode: number;
+  /** Other processes of a run are told. */
+  readonly signal: NodeJS.Signals;
 
   constructor(signal: NodeJS.Signals) {
     super(`interrupted (${signal})`);
-    this.exitCode = exitCodeOfSignal(signal);
+    this.signal = signal;
   }
 }
 
-/** 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP, as shells have it. */
-function exitCodeOfSignal(signal: NodeJS.Signals): number {
+/** 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP, 141 for SIGPIPE, as shells have it. */
+export function exitCodeOfSignal(signal: NodeJS.Signals): number {
   return 128 + constants.signals[signal];
 }
 
@@ -57,8 +56,8 @@ export function usageErrorOf(error: unknown, flags: readonly string[] = []): unk
 
 /** 0 done, 1 data or run-time failure, 2 wrong usage, 128 and its number for a signal. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof InterruptedError) return error.exitCode;
-  if (error instanceof ClosedOutputError) return EXIT_CLOSED_OUTPUT;
+  const isSignal = error instanceof InterruptedError || error instanceof ClosedOutputError;
+  if (isSignal) return exitCodeOfSignal(error.signal);
   if (error instanceof InvalidArgumentError || error instanceof UsageError) return EXIT_USAGE;
   return oclifExitCode(error) ?? EXIT_FAILURE;
 }

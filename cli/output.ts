@@ -6,6 +6,8 @@ import { fromFsError } from "../formats/common/errors.ts";
 /** Whoever read stdout is gone: nothing is wrong, there is only nobody left to print for. */
 export class ClosedOutputError extends Error {
   override readonly name = "ClosedOutputError";
+  /** What would have ended the process by itself. */
+  readonly signal = "SIGPIPE";
 }
 
 const lost = new AbortController();

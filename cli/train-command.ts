@@ -1,9 +1,17 @@
 import type { RunModel } from "../src/train/config/run-kinds.ts";
 import type { RunConfig } from "../src/train/config/sections.ts";
+import type { StoppedBy } from "../src/train/fit-result.ts";
 import type { TrainingRunOptions, TrainingRunResult } from "../src/train/runs/training-run.ts";
 import { BaseCommand } from "./base-command.ts";
 import { commandConfig, type FlagKey, flagOrKey, type ParsedFlags } from "./config-flags.ts";
-import { describeError, exitCodeOf, InterruptedError, oneLine } from "./error-text.ts";
+import {
+  describeError,
+  EXIT_FAILURE,
+  exitCodeOf,
+  exitCodeOfSignal,
+  InterruptedError,
+  oneLine,
+} from "./error-text.ts";
 import { originalWarnings } from "./original-train-flags.ts";
 import { outputName } from "./output-name.ts";
 import { formatCount } from "./progress.ts";
@@ -127,14 +135,18 @@ export abstract class TrainCommand extends BaseCommand {
       const result = await train(shared);
       await communicator.close();
       this.log(summary(result));
-      if (result.reason === "stopped" && this.signal.aborted) {
-        process.exitCode = exitCodeOf(this.signal.reason);
-      }
+      if (result.stoppedBy !== null) process.exitCode = this.#exitCodeOfStop(result.stoppedBy);
       return result;
     } catch (error) {
       communicator.abort(error instanceof Error ? error.message : String(error));
       throw error;
     }
+  }
+
+  /** Every process ends as the one that was stopped. */
+  #exitCodeOfStop({ signal }: StoppedBy): number {
+    if (signal !== null) return exitCodeOfSignal(signal);
+    return this.signal.aborted ? exitCodeOf(this.signal.reason) : EXIT_FAILURE;
   }
 }
 
@@ -157,6 +169,12 @@ const ENDS = {
   "early-stop": "no improvement, ended after",
 } as const;
 
+/** Of a stop that came from somewhere else than this process, rank 0. */
+function stopText(stoppedBy: StoppedBy | null): string {
+  if (stoppedBy === null || stoppedBy.rank === 0) return "";
+  return `, by ${stoppedBy.signal ?? "an error"} on rank ${stoppedBy.rank}`;
+}
+
 function summary({
   step,
   reason,
@@ -165,13 +183,14 @@ function summary({
   directory,
   report,
   times,
+  stoppedBy,
 }: TrainingRunResult): string {
   const { data, host, compile, run, exchange, update, log } = times;
   const total = data + host + compile + run + exchange + update + log;
   const share = (ms: number) => `${((100 * ms) / Math.max(total, 1)).toFixed(1)} %`;
   const loss = metrics["val_loss"] ?? metrics["reduced_train_loss"];
   const lines = [
-    `${ENDS[reason]} step ${formatCount(step)}` +
+    `${ENDS[reason]} step ${formatCount(step)}${stopText(stoppedBy)}` +
       `${loss === undefined ? "" : `, ${"val_loss" in metrics ? "val loss" : "loss"} ${loss.toFixed(4)}`}`,
     `  ${(total / 1000).toFixed(1)} s of steps: ${share(run)} programs, ${share(update)} optimizer, ` +
       `${share(compile)} compiling, ${share(data)} waiting for data, ` +

@@ -9,7 +9,7 @@ export {
   openProteins,
 } from "./data/protein-data.ts";
 export type { EarlyStoppingOptions } from "./early-stopping.ts";
-export type { FitOptions, FitResult } from "./fit-result.ts";
+export type { FitOptions, FitResult, StoppedBy } from "./fit-result.ts";
 export type { LossReduction } from "./loss-reduction.ts";
 export type { StepTimes } from "./metrics/step-times.ts";
 export { microBatches } from "./micro-batches.ts";

@@ -162,9 +162,11 @@ export class Trainer<B> implements AsyncDisposable {
       await this.#checkpoints.saver?.settle();
       this.#clock.charge("checkpoint");
     }
+    const reason = this.#reason();
     return {
       step: this.#place.step,
-      reason: this.#reason(),
+      reason,
+      stoppedBy: reason === "stopped" ? this.#replicas.stoppedBy : null,
       metrics: { ...this.#place.metrics },
       // No rank leaves before the last checkpoint is whole.
       checkpoint: await this.#replicas.fromFirst(

@@ -2,7 +2,9 @@ import { crc32 } from "../../../formats/common/crc32.ts";
 import { type Communicator, RankError } from "../../distributed/communicator.ts";
 import { unlessLost } from "../../distributed/unless-lost.ts";
 import type { GradientSums, ParameterState, StateKind } from "../../tensor/index.ts";
+import type { StoppedBy } from "../fit-result.ts";
 import { LOSS } from "../model-programs.ts";
+import { signalOf } from "./stop-signal.ts";
 
 /** Numbers of a batch, summed over all ranks. */
 export interface RankSums {
@@ -20,7 +22,7 @@ export class Replicas {
   /** Of states whose gradients are added up on their device. */
   #sums: GradientSums | null = null;
   #signal: AbortSignal | undefined;
-  #isStopAgreed = false;
+  #agreedStop: StoppedBy | null = null;
   /** Batches in a row that were the same on every rank. */
   #same = 0;
   #batches = 0;
@@ -46,7 +48,17 @@ export class Replicas {
 
   /** Whether a signal has stopped the run: with several ranks, as they agreed at their last sums. */
   get isStopped(): boolean {
-    return this.#ranks === null ? this.#signal?.aborted === true : this.#isStopAgreed;
+    return this.stoppedBy !== null;
+  }
+
+  /** What {@link isStopped} is due to, the same on every rank. */
+  get stoppedBy(): StoppedBy | null {
+    return this.#ranks === null ? this.#ownStop(0) : this.#agreedStop;
+  }
+
+  #ownStop(rank: number): StoppedBy | null {
+    const signal = this.#signal;
+    return signal?.aborted === true ? { rank, signal: signalOf(signal.reason) } : null;
   }
 
   /** @param options that must be the same on every rank @throws RankError naming the first that differs */
@@ -55,7 +67,7 @@ export class Replicas {
     options: Readonly<Record<string, string | number | boolean | undefined>>,
   ): Promise<void> {
     this.#signal = signal;
-    this.#isStopAgreed = false;
+    this.#agreedStop = null;
     if (this.#ranks === null) return;
     const said = await this.#gatherTexts(
       JSON.stringify(Object.entries(options).map(([name, value]) => [name, String(value)])),
@@ -92,14 +104,14 @@ export class Replicas {
   /** Adds up numbers by name and by place, in the order of ranks; carries whether one is to stop. */
   async sum(sums: Readonly<Record<string, number>>, numbers: readonly number[]): Promise<RankSums> {
     if (this.#ranks === null) return { sums, numbers };
-    const stops = this.#signal?.aborted === true;
-    const mine: Told = { stops, numbers: numbers.map(String), sums: textsOf(sums) };
+    const stop = this.#ownStop(this.#ranks.rank);
+    const mine: Told = { stop, numbers: numbers.map(String), sums: textsOf(sums) };
     const told = await this.#gatherTexts(JSON.stringify(mine));
     const totals: Record<string, number> = {};
     const lists = told.map((text) => {
       // proof: every rank runs this function
       const theirs = JSON.parse(text) as Told;
-      this.#isStopAgreed ||= theirs.stops;
+      this.#agreedStop ??= theirs.stop;
       // A rank without rows knows no names.
       for (const [name, value] of Object.entries(theirs.sums)) {
         totals[name] = (totals[name] ?? 0) + Number(value);
@@ -246,7 +258,7 @@ export class Replicas {
 
 /** Numbers as text: exact, and JSON has no NaN. */
 interface Told {
-  readonly stops: boolean;
+  readonly stop: StoppedBy | null;
   readonly numbers: readonly string[];
   readonly sums: Readonly<Record<string, string>>;
 }

@@ -30,6 +30,8 @@ interface Run extends Partial<TrainerOptions<DigitBatch>> {
   readonly data?: never;
   readonly digits?: Omit<DigitOptions, "maxSteps">;
   readonly stopAt?: number;
+  /** What the stop is given as its reason. */
+  readonly stopReason?: unknown;
   /** Gradients cannot be touched in place. */
   readonly isOnDevice?: boolean;
   /** Of the executor, in the place of its own. */
@@ -41,7 +43,7 @@ interface Run extends Partial<TrainerOptions<DigitBatch>> {
 }
 
 /** A run of one rank with the reference executor, and everything it told. */
-async function run({ digits, stopAt, isOnDevice = false, ...more }: Run) {
+async function run({ digits, stopAt, stopReason, isOnDevice = false, ...more }: Run) {
   const { watch, thirdRun, settings, ...options } = more;
   const steps: TrainStep<DigitBatch>[] = [];
   const lines: [number, Scalars][] = [];
@@ -63,7 +65,7 @@ async function run({ digits, stopAt, isOnDevice = false, ...more }: Run) {
     observer: {
       trained: (event) => {
         steps.push(event);
-        if (event.step === stopAt) stop.abort();
+        if (event.step === stopAt) stop.abort(stopReason);
       },
     },
     ...options,
@@ -167,8 +169,11 @@ test("a stop of any rank ends all after the same step; more or fewer ranks go on
   const stopped = await finishedRanks(2, ({ rank }) => ({
     model,
     checkpoints: new CheckpointFiles(place),
-    ...(rank === 1 ? { stopAt: 4 } : {}),
+    ...(rank === 1 ? { stopAt: 4, stopReason: { signal: "SIGTERM" } } : {}),
   }));
+  for (const { result } of stopped) {
+    expect(result.stoppedBy).toEqual({ rank: 1, signal: "SIGTERM" });
+  }
   const steps = stopped.map(({ result }) => [result.step, result.reason]);
   expect(steps).toEqual([
     [5, "stopped"],
@@ -195,6 +200,18 @@ test("a stop of any rank ends all after the same step; more or fewer ranks go on
       expect(Math.abs((steps.at(-1)?.loss ?? 0) - last)).toBeLessThan(1e-5 * last);
     }
   }
+});
+
+test("of stops on several ranks all know the first; one without a signal has none", async () => {
+  const reasons = [{ signal: "SIGNONE" }, { signal: "SIGINT" }];
+  const stopped = await finishedRanks(3, ({ rank }) =>
+    rank === 0 ? {} : { stopAt: 2, stopReason: reasons[rank - 1] },
+  );
+  for (const { result } of stopped) {
+    expect(result).toMatchObject({ reason: "stopped", stoppedBy: { rank: 1, signal: null } });
+  }
+  const [whole] = await finishedRanks(2, () => ({ stopAt: 8, limitValBatches: 0 }));
+  expect(whole?.result).toMatchObject({ reason: "max-steps", stoppedBy: null });
 });
 
 test("a rank that fails stops the others, which say why; the last checkpoint stays", async () => {

@@ -33,6 +33,7 @@ const RUN = {
 const result = {
   step: 2,
   reason: "max-steps",
+  stoppedBy: null,
   metrics: {},
   checkpoint: "c/step=2",
   times,
