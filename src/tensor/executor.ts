@@ -58,7 +58,7 @@ export interface Executor extends AsyncDisposable {
    * it was not asked for with `countMemory`.
    */
   takeMemoryUse?(): Promise<MemoryUse | null>;
-  /** Frees programs, states and threads; pending runs reject, and so does all that is asked for later. */
+  /** Frees programs, states and threads; what is pending rejects, and so does all that is asked for later. */
   close(): Promise<void>;
 }
 
@@ -135,9 +135,13 @@ export interface ParameterState extends AsyncDisposable {
    * The factor on the loss of float16 runs, as torch.amp.GradScaler has it. Absent or null where there
    * is none.
    * @param set to go on with
+   * @throws InvalidArgumentError for numbers that no run can go on with
    */
   lossScale?(set?: LossScaleState): Promise<LossScaleState | null>;
-  /** Clips by the global norm, applies the optimizer to every trained parameter. Gradients stay. */
+  /**
+   * Clips by the global norm, applies the optimizer to every trained parameter. Gradients stay.
+   * @throws InvalidArgumentError for numbers out of range, e.g. step 0 or a rate of NaN: nothing was changed
+   */
   update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult>;
   /** Frees its memory; nothing is to be done, and nothing is thrown, where the executor was closed. */
   close(): Promise<void>;

@@ -15,7 +15,7 @@ export type OptimizerSettings = AdamSettings | SgdSettings;
 
 export interface AdamSettings {
   readonly kind: "adamw" | "adam";
-  /** Default: [0.9, 0.999]. */
+  /** At least 0 and less than 1. Default: [0.9, 0.999]. */
   readonly betas?: readonly [number, number];
   /** Default: 1e-8. */
   readonly epsilon?: number;
@@ -40,12 +40,13 @@ export interface SgdSettings {
 }
 
 export interface UpdateOptions {
-  /** Number of the update, from 1: corrects the moments' bias. */
+  /** Number of the update, whole, from 1: corrects the moments' bias. */
   readonly step: number;
+  /** Finite, at least 0. */
   readonly learningRate: number;
-  /** Gradients are multiplied by this before all else, e.g. 1 / loss scale. Default: 1. */
+  /** Gradients are multiplied by this before all else, e.g. 1 / loss scale: finite, above 0. Default: 1. */
   readonly gradientFactor?: number;
-  /** Gradients are scaled down to this global norm. Default: no clipping. */
+  /** Gradients are scaled down to this global norm, above 0. Default: no clipping. */
   readonly maxGradientNorm?: number;
   /**
    * Parameters to update; values and moments of the others stay as they are. The norm is that of all
@@ -84,8 +85,8 @@ export interface UpdateResult {
 
 /** The factor on the loss of float16 runs, see `ParameterState.lossScale`. */
 export interface LossScaleState {
-  /** A power of 2; at first 2^16. */
+  /** A power of 2, a float32 above 0; at first 2^16. */
   readonly factor: number;
-  /** Updates applied since it changed: after 2,000 it is doubled. */
+  /** Updates applied since it changed, less than 2,000: then it is doubled. */
   readonly goodUpdates: number;
 }

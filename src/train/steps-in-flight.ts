@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from "../../formats/common/errors.ts";
 import type { OptimizerSettings, ParameterState, UpdateResult } from "../tensor/index.ts";
 import type { BatchRunner, BatchSums } from "./batch-runner.ts";
 import type { StepLog } from "./metrics/step-log.ts";
@@ -7,6 +8,7 @@ import { LOSS } from "./model-programs.ts";
 import type { OptimizerShards } from "./ranks/optimizer-shards.ts";
 import type { Replicas } from "./ranks/replicas.ts";
 import type { RunPlace } from "./run-place.ts";
+import type { Schedule } from "./schedule.ts";
 import type { TrainerOptions } from "./trainer-options.ts";
 
 export interface StepsInFlightOptions<B>
@@ -92,13 +94,13 @@ export class StepsInFlight<B> {
     const { runner, state, optimizer, schedule, maxGradientNorm } = this.#options;
     const { limit, place, clock, shards, replicas } = this.#options;
     const { epoch } = place;
+    const learningRate = rateOf(schedule, step);
     let sums = await runner.accumulate(batch, step - 1, limit);
     if (limit === 1) {
       const known = await sums();
       await this.#assertFinite(step, this.#lossOf(known));
       sums = async () => known;
     }
-    const learningRate = schedule(step - 1);
     const update = state.update(optimizer, {
       ...{ step: step - place.skippedBefore, learningRate },
       ...(maxGradientNorm === undefined ? {} : { maxGradientNorm }),
@@ -194,4 +196,16 @@ export class StepsInFlight<B> {
     await this.#forget();
     return this.#options.notFinite(`the ${what} of step ${step} is ${value}`);
   }
+}
+
+/** @throws InvalidArgumentError for a schedule that gives what is no rate */
+function rateOf(schedule: Schedule, step: number): number {
+  const rate = schedule(step - 1);
+  if (rate >= 0 && Number.isFinite(rate)) return rate;
+  const message =
+    `the schedule gave ${rate} as the learning rate of step ${step}, ` +
+    "expected a finite number of at least 0";
+  throw new InvalidArgumentError("schedule", rate, message, {
+    suggestions: [`it was asked for schedule(${step - 1}): steps count from 0`],
+  });
 }

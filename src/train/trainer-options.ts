@@ -13,6 +13,7 @@ import {
 import type { DataModule } from "../data/data-module.ts";
 import type { Communicator } from "../distributed/communicator.ts";
 import type { TrainableModel } from "../models/model.ts";
+import { checkOptimizer } from "../tensor/check-update.ts";
 import type { Executor, OptimizerSettings } from "../tensor/index.ts";
 import type { CheckpointFiles } from "./checkpoints/checkpoint-files.ts";
 import type { EarlyStoppingOptions } from "./early-stopping.ts";
@@ -76,6 +77,7 @@ export interface TrainerOptions<B> {
   readonly executor: Executor;
   /** Weight decay leaves out the parameters that the model says, unless `noDecay` is given. */
   readonly optimizer: OptimizerSettings;
+  /** What is no finite rate of at least 0 ends the run at that step. */
   readonly schedule: Schedule;
   /** Updates of the whole run. */
   readonly maxSteps: number;
@@ -172,6 +174,7 @@ export function checkTrainerOptions<B>(options: TrainerOptions<B>): void {
   atLeast(1, { maxSteps, microBatchSize, valCheckInterval, logEveryNSteps, saveEveryNSteps });
   atLeast(1, { profileStep });
   atLeast(0, { limitValBatches, seed });
+  checkOptimizer(options.optimizer);
   if (maxGradientNorm !== undefined && !(maxGradientNorm > 0)) {
     const message = `maxGradientNorm is ${maxGradientNorm}, expected more than 0`;
     throw new InvalidArgumentError("maxGradientNorm", maxGradientNorm, message, {

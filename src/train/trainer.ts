@@ -106,7 +106,7 @@ export class Trainer<B> implements AsyncDisposable {
    * @throws TrainingError when a loss or a gradient is not finite (checkpoints stay as they are),
    *   the data ends or memory does not suffice; IncompatibleError for a checkpoint of another model, other data or another seed;
    *   FormatError for a damaged one; StorageError when a checkpoint cannot be written; RankError when
-   *   another rank is lost or has failed; ScdlError "closed" when the trainer was closed meanwhile;
+   *   another rank is lost or has failed; InvalidArgumentError where the schedule gives no rate; ScdlError "closed" when the trainer was closed meanwhile;
    *   what the data module throws.
    */
   async fit({ signal }: FitOptions = {}): Promise<FitResult> {

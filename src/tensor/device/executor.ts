@@ -44,8 +44,10 @@ export abstract class DeviceExecutor<D extends Description> implements Executor 
 
   async compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
     options.signal?.throwIfAborted();
-    if (this.#isClosed) throw executorClosed(this.name);
+    this.#requireOpen();
     this.load(program);
+    await null; // closed right after it was asked for: rejects, as all that is pending then
+    this.#requireOpen();
     return { program };
   }
 
@@ -84,6 +86,10 @@ export abstract class DeviceExecutor<D extends Description> implements Executor 
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw executorClosed(this.name);
   }
 
   #send(program: Program): number {

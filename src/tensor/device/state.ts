@@ -1,5 +1,6 @@
 import type { Communicator } from "../../distributed/communicator.ts";
 import { checkInputs } from "../check-inputs.ts";
+import { checkLossScale, checkUpdate } from "../check-update.ts";
 import type {
   Executable,
   ParameterState,
@@ -121,12 +122,14 @@ export class DeviceState implements ParameterState {
     return this.#sums;
   }
 
-  lossScale(set?: LossScaleState): Promise<LossScaleState | null> {
+  async lossScale(set?: LossScaleState): Promise<LossScaleState | null> {
+    if (set !== undefined) checkLossScale(set);
     const { thread } = this.#owner;
     return thread.send<"scale">({ kind: "scale", state: this.#id, set: set ?? null });
   }
 
-  update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
+  async update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
+    checkUpdate(optimizer, options);
     const { thread } = this.#owner;
     const request = { kind: "update", state: this.#id, optimizer, options } as const;
     const answer = thread.send<"update">(request);

@@ -62,6 +62,7 @@ export class OnnxExecutor implements Executor {
   async compile(program: Program, options: CompileOptions = {}): Promise<Executable> {
     options.signal?.throwIfAborted();
     await idOf(this.#entry(program));
+    this.requireOpen();
     return { program };
   }
 
@@ -69,8 +70,16 @@ export class OnnxExecutor implements Executor {
     parameters: readonly NamedValue[],
     options: StateOptions = {},
   ): Promise<ParameterState> {
+    this.requireOpen();
+    const state = new OnnxState(this, this.#ids++, new HostState(parameters, options));
+    await null; // closed right after it was asked for: rejects, as all that is pending then
+    this.requireOpen();
+    return state;
+  }
+
+  /** @throws InvalidArgumentError after {@link close} */
+  requireOpen(): void {
     if (this.#closed) throw executorClosed(this.name);
-    return new OnnxState(this, this.#ids++, new HostState(parameters, options));
   }
 
   /** The thread that runs programs. */

@@ -1,4 +1,5 @@
 import { checkInputs } from "../check-inputs.ts";
+import { checkUpdate } from "../check-update.ts";
 import type {
   Executable,
   ParameterState,
@@ -20,6 +21,8 @@ export interface StateThreads {
   readonly runner: OnnxThread;
   readonly masks: DropoutMasks;
   allThreads(): readonly OnnxThread[];
+  /** @throws InvalidArgumentError where it was closed */
+  requireOpen(): void;
   keeping<T>(program: Executable["program"], work: (id: Promise<number>) => Promise<T>): Promise<T>;
 }
 
@@ -53,15 +56,15 @@ export class OnnxState implements ParameterState {
   }
 
   write(kind: StateKind, arrays: ReadonlyMap<string, Float32Array>): Promise<void> {
-    return this.#inOrder(() => this.#host.write(kind, arrays));
+    return this.#whileOpen(() => this.#host.write(kind, arrays));
   }
 
   read(kind: StateKind, names?: Iterable<string>): Promise<ReadonlyMap<string, Float32Array>> {
-    return this.#inOrder(() => this.#host.read(kind, names));
+    return this.#whileOpen(() => this.#host.read(kind, names));
   }
 
   zeroGradients(): Promise<void> {
-    return this.#inOrder(() => this.#host.zeroGradients());
+    return this.#whileOpen(() => this.#host.zeroGradients());
   }
 
   async run(
@@ -76,7 +79,7 @@ export class OnnxState implements ParameterState {
     const threads = () => this.#executor.allThreads();
     // Asked for now: what is compiled after this does not push the program out.
     return this.#executor.keeping(program, (id) =>
-      this.#inOrder(async () => {
+      this.#whileOpen(async () => {
         await this.#attach(runner);
         return masks.run(maskInputs(program), key, threads, async (filled) => {
           const request = { program: await id, state: this.#id, inputs, masks: filled };
@@ -86,8 +89,9 @@ export class OnnxState implements ParameterState {
     );
   }
 
-  update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
-    return this.#inOrder(async () => {
+  async update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
+    checkUpdate(optimizer, options);
+    return this.#whileOpen(async () => {
       if (optimizer.kind === "sgd") return updateHost(this.#host, optimizer, options);
       const threads = this.#executor.allThreads();
       await Promise.all(threads.map((thread) => this.#attach(thread)));
@@ -139,6 +143,14 @@ export class OnnxState implements ParameterState {
         ask(thread, { state: this.#id, begin: bound(at), end: bound(at + 1) }),
       ),
     );
+  }
+
+  /** What is still to be done when the executor is closed rejects. */
+  #whileOpen<T>(work: () => T | Promise<T>): Promise<T> {
+    return this.#inOrder(() => {
+      this.#executor.requireOpen();
+      return work();
+    });
   }
 
   #inOrder<T>(work: () => T | Promise<T>): Promise<T> {

@@ -1,4 +1,5 @@
 import { checkInputs } from "../check-inputs.ts";
+import { checkUpdate } from "../check-update.ts";
 import { executorClosed } from "../closed-executor.ts";
 import type {
   Executable,
@@ -30,16 +31,14 @@ export class ReferenceExecutor implements Executor {
   }
 
   async compile(program: Program): Promise<Executable> {
-    this.requireOpen();
-    return { program };
+    return this.whileOpen(() => ({ program }));
   }
 
   async createState(
     parameters: readonly NamedValue[],
     options: StateOptions = {},
   ): Promise<ParameterState> {
-    this.requireOpen();
-    return new ReferenceState(this, new HostState(parameters, options));
+    return this.whileOpen(() => new ReferenceState(this, new HostState(parameters, options)));
   }
 
   async close(): Promise<void> {
@@ -50,8 +49,20 @@ export class ReferenceExecutor implements Executor {
     return this.close();
   }
 
-  /** @throws InvalidArgumentError after {@link close} */
-  requireOpen(): void {
+  /**
+   * Does it now; one that was closed meanwhile rejects, as those whose work is done elsewhere.
+   *
+   * @throws InvalidArgumentError after {@link close}
+   */
+  async whileOpen<T>(work: () => T): Promise<T> {
+    this.#requireOpen();
+    const done = work();
+    await null;
+    this.#requireOpen();
+    return done;
+  }
+
+  #requireOpen(): void {
     if (this.#isClosed) throw executorClosed(this.name);
   }
 }
@@ -78,18 +89,18 @@ class ReferenceState implements ParameterState {
   }
 
   async write(kind: StateKind, arrays: ReadonlyMap<string, Float32Array>): Promise<void> {
-    this.#host.write(kind, arrays);
+    return this.#executor.whileOpen(() => this.#host.write(kind, arrays));
   }
 
   async read(
     kind: StateKind,
     names?: Iterable<string>,
   ): Promise<ReadonlyMap<string, Float32Array>> {
-    return this.#host.read(kind, names);
+    return this.#executor.whileOpen(() => this.#host.read(kind, names));
   }
 
   async zeroGradients(): Promise<void> {
-    this.#host.zeroGradients();
+    return this.#executor.whileOpen(() => this.#host.zeroGradients());
   }
 
   async run(
@@ -97,8 +108,11 @@ class ReferenceState implements ParameterState {
     inputs: RunInputs,
     options: RunOptions = {},
   ): Promise<RunOutputs> {
-    this.#executor.requireOpen();
     checkInputs(program, inputs);
+    return this.#executor.whileOpen(() => this.#run(program, inputs, options));
+  }
+
+  #run(program: Program, inputs: RunInputs, options: RunOptions): RunOutputs {
     const { seed = 0, step = 0, microBatch = 0 } = options;
     const parameters = Object.fromEntries(this.#host.views("values"));
     const result = evaluate(program, { inputs, parameters }, { seed, step, microBatch });
@@ -119,8 +133,8 @@ class ReferenceState implements ParameterState {
   }
 
   async update(optimizer: OptimizerSettings, options: UpdateOptions): Promise<UpdateResult> {
-    this.#executor.requireOpen();
-    return updateHost(this.#host, optimizer, options);
+    checkUpdate(optimizer, options);
+    return this.#executor.whileOpen(() => updateHost(this.#host, optimizer, options));
   }
 
   async close(): Promise<void> {}

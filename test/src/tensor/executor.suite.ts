@@ -1,11 +1,14 @@
 /** What every executor must do; each runs it in a test file of its own. */
 import { afterAll, describe, expect, test } from "vitest";
+import { InvalidArgumentError } from "../../../formats/common/errors.ts";
 import {
   type Executor,
   type HostArray,
+  type OptimizerSettings,
   type Program,
   ProgramBuilder,
   scale,
+  type UpdateOptions,
 } from "../../../src/tensor/index.ts";
 import { type GoldenTensor, goldenProgram, hostArray, readGoldens } from "./golden.fixture.ts";
 import { randomParameters, TRANSFORMER_INPUTS, transformer } from "./transformer.fixture.ts";
@@ -16,6 +19,7 @@ export interface SuiteOptions {
 }
 
 const goldens = readGoldens();
+const CLOSED = "the executor was closed";
 
 function expectClose(
   found: HostArray | undefined,
@@ -51,24 +55,110 @@ export function executorSuite(open: () => Promise<Executor>, { tolerance }: Suit
   const opened = open();
   afterAll(async () => (await opened).close());
 
-  test("a closed executor refuses what is asked for, and its states close in silence", async () => {
+  test("a closed executor refuses what is asked for and what is pending, its states close in silence", async () => {
     const executor = await open();
-    const program = goldenProgram(goldens.cases[0] as (typeof goldens.cases)[number]); // proof: there are some
+    const builder = new ProgramBuilder();
+    builder.output("y", scale(builder.parameter("p", [2]), 2));
+    const program = builder.build();
+    const [known, fresh] = [program, { ...program }];
     const { parameters } = program;
     const state = await executor.createState(parameters);
     const other = await executor.createState(parameters);
-    await executor.compile(program);
-    const pending = other.zeroGradients().catch(() => {});
+    const executable = await executor.compile(program);
+    const options = { step: 1, learningRate: 0.1 };
+    const asking: Readonly<Record<string, () => Promise<unknown>>> = {
+      compile: () => executor.compile(fresh),
+      "compile again": () => executor.compile(known),
+      createState: () => executor.createState(parameters),
+      write: () => state.write("values", new Map([["p", Float32Array.of(1, 2)]])),
+      read: () => state.read("values"),
+      zeroGradients: () => state.zeroGradients(),
+      run: () => state.run(executable, {}),
+      update: () => state.update({ kind: "adamw" }, options),
+      "update by sgd": () => state.update({ kind: "sgd" }, options),
+      lossScale: async () => {
+        if (state.lossScale === undefined) throw new InvalidArgumentError("", "", CLOSED);
+        return state.lossScale();
+      },
+    };
+    const answers = () =>
+      Promise.all(
+        Object.entries(asking).map(([name, ask]) =>
+          ask().then(
+            () => [name, "answered"],
+            ({ name: error, message }: Error) => [name, `${error}: ${message}`],
+          ),
+        ),
+      );
+    const expected = Object.keys(asking).map((name) => [name, `InvalidArgumentError: ${CLOSED}`]);
+    const pending = answers();
     await executor.close();
-    await pending;
-    const closed = { name: "InvalidArgumentError", message: "the executor was closed" };
-    await expect(executor.compile(program)).rejects.toMatchObject(closed);
-    await expect(executor.createState(parameters)).rejects.toMatchObject(closed);
-    const update = state.update({ kind: "adamw" }, { step: 1, learningRate: 0.1 });
-    await expect(update).rejects.toMatchObject(closed);
+    expect(await pending).toEqual(expected);
+    expect(await answers()).toEqual(expected);
     await state.close();
     await other[Symbol.asyncDispose]();
     await executor.close();
+  });
+
+  test("numbers that no update can be made with are refused, and change nothing", async () => {
+    const executor = await opened;
+    const { parameters } = goldenProgram(goldens.cases[0] as (typeof goldens.cases)[number]); // proof: there are some
+    await using state = await executor.createState(parameters);
+    const before = await state.read("values");
+    const good = { step: 1, learningRate: 0.1 };
+    const few = "a finite number of at least 0";
+    const count = "a whole number of at least 1";
+    const refused: readonly [string, string, Partial<UpdateOptions>, object?][] = [
+      ["step is 0", count, { step: 0 }],
+      ["step is -3", count, { step: -3 }],
+      ["step is 1.5", count, { step: 1.5 }],
+      ["learningRate is NaN", few, { learningRate: Number.NaN }],
+      ["learningRate is -0.1", few, { learningRate: -0.1 }],
+      ["gradientFactor is NaN", "a finite number above 0", { gradientFactor: Number.NaN }],
+      ["gradientFactor is 0", "a finite number above 0", { gradientFactor: 0 }],
+      ["maxGradientNorm is NaN", "more than 0", { maxGradientNorm: Number.NaN }],
+      ["maxGradientNorm is 0", "more than 0", { maxGradientNorm: 0 }],
+      ["betas is [0.9, 1]", "two numbers of at least 0 and less than 1", {}, { betas: [0.9, 1] }],
+      ["epsilon is -1e-8", few, {}, { epsilon: -1e-8 }],
+      ["weightDecay is Infinity", few, {}, { weightDecay: Number.POSITIVE_INFINITY }],
+      ["momentum is -1", few, {}, { kind: "sgd", momentum: -1 }],
+      ["kind is lion", "one of adamw, adam, sgd", {}, { kind: "lion" }],
+      [
+        "learningRateFactors of w is NaN",
+        few,
+        {},
+        { learningRateFactors: new Map([["w", Number.NaN]]) },
+      ],
+    ];
+    for (const [found, expected, options, settings = {}] of refused) {
+      const optimizer = { kind: "adamw", ...settings } as OptimizerSettings;
+      await expect(state.update(optimizer, { ...good, ...options })).rejects.toMatchObject({
+        name: "InvalidArgumentError",
+        argument: found.split(" is ")[0],
+        message: `${found}, expected ${expected}`,
+      });
+    }
+    const scales = [
+      [{ factor: 0, goodUpdates: 0 }, "factor is 0, expected a float32 above 0"],
+      [{ factor: Number.NaN, goodUpdates: 0 }, "factor is NaN, expected a float32 above 0"],
+      [
+        { factor: 2, goodUpdates: 0.5 },
+        "goodUpdates is 0.5, expected a whole number of at least 0, less than 2000",
+      ],
+      [
+        { factor: 2, goodUpdates: -1 },
+        "goodUpdates is -1, expected a whole number of at least 0, less than 2000",
+      ],
+    ] as const;
+    if (state.lossScale !== undefined) {
+      for (const [given, message] of scales) {
+        await expect(state.lossScale(given)).rejects.toMatchObject({ message });
+      }
+    }
+    expect(await state.read("values")).toEqual(before);
+    const unlimited = { ...good, maxGradientNorm: Number.POSITIVE_INFINITY };
+    const { applied } = await state.update({ kind: "adamw", betas: [0, 0] }, unlimited);
+    expect(applied).toBe(true);
   });
 
   describe("operations equal torch in float64", () => {

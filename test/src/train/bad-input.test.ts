@@ -249,3 +249,27 @@ test("a run has a report, also when it is stopped or ends by an error", async ()
     "report.html",
   ]);
 });
+
+test("a schedule that gives no rate is told of with its step; the steps before it stay", async () => {
+  for (const rate of [Number.NaN, -0.1, Number.POSITIVE_INFINITY]) {
+    await using executor = await openExecutor("reference");
+    await using data = new DigitDataModule({ maxSteps: 8 });
+    const schedule = (step: number) => (step === 5 ? rate : 0.05);
+    const options = { model: new DigitModel(), executor, data, maxSteps: 8, schedule };
+    await using trainer = new Trainer({ ...options, optimizer: { kind: "adamw" } });
+    expect(await errorOf(() => trainer.fit())).toMatchObject({
+      name: "InvalidArgumentError",
+      argument: "schedule",
+      message: `the schedule gave ${rate} as the learning rate of step 6, expected a finite number of at least 0`,
+    });
+    expect(trainer.step).toBe(5);
+  }
+});
+
+test("an optimizer with numbers out of range is refused before data are read", async () => {
+  await using executor = await openExecutor("reference");
+  await using data = new DigitDataModule({ maxSteps: 8 });
+  const options = { model: new DigitModel(), executor, data, maxSteps: 8, schedule: () => 0.1 };
+  const make = () => new Trainer({ ...options, optimizer: { kind: "adam", betas: [1, 0.9] } });
+  expect(make).toThrow("betas is [1, 0.9], expected two numbers of at least 0 and less than 1");
+});
