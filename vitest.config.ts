@@ -19,7 +19,7 @@ function freeBytes(path: string): number {
 /**
  * Files that need a process of their own, since they measure memory, count threads and open files,
  * or change the environment or the clock. All others follow one another in a few processes, which
- * load the modules once: a fifth less work.
+ * load the modules once: a fifth less work. A process has one libtorch: tests of damaged ones have their own.
  */
 const OWN_PROCESS = [
   "test/fuzz/damage.test.ts",
@@ -34,6 +34,7 @@ const OWN_PROCESS = [
   "test/src/distributed/*.test.ts",
   "test/src/infer/infer-esm2.test.ts",
   "test/src/infer/prediction-files.test.ts",
+  "test/src/tensor/find-libtorch.test.ts",
   "test/src/tensor/tfjs-*.test.ts",
   "test/src/tensor/torch-*.test.ts",
   "test/src/tensor/webgpu-missing.test.ts",

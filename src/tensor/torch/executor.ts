@@ -10,6 +10,7 @@ import { assertThreads } from "../threads.ts";
 import { type CudaDevice, cudaMemory, requireCuda } from "./cuda-driver.ts";
 import { type FoundLibtorch, findLibtorch } from "./find-libtorch.ts";
 import type { ThreadSettings, TorchDescription } from "./messages.ts";
+import { withOneLibtorch } from "./one-libtorch.ts";
 import { TorchThread } from "./thread.ts";
 
 /**
@@ -43,7 +44,7 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
    * Finds libtorch, starts the thread and loads the library in it.
    *
    * @throws NotFoundError where there is no libtorch or no such device, IncompatibleError for a
-   *   version that is too old or has other operators, UnsupportedFeatureError where it cannot run
+   *   version that is too old or has other operators, or where the process has another libtorch, UnsupportedFeatureError where it cannot run
    */
   static async open(options: ExecutorOptions = {}): Promise<TorchExecutor> {
     const { cachedPrograms = 8, threads, countMemory = false } = options;
@@ -61,8 +62,11 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
     if (tf32 && !hasFlash) throw withoutTf32(gpu?.name ?? device);
     const switches = { deterministic, tf32, countMemory, hasFlash, threads: threads ?? null };
     const started = { ...switches, device, index, precision, libtorch };
-    const thread = new TorchThread(started);
-    await opened(thread);
+    const thread = await withOneLibtorch(libtorch.directory, async () => {
+      const starting = new TorchThread(started);
+      await opened(starting);
+      return starting;
+    });
     return new TorchExecutor(thread, started, settings, { cachedPrograms, gpu });
   }
 
