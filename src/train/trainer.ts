@@ -69,12 +69,14 @@ export class Trainer<B> implements AsyncDisposable {
   /** @throws InvalidArgumentError for options that do not exist, of another kind or out of range */
   constructor(options: TrainerOptions<B>) {
     checkTrainerOptions(options);
-    const { checkpoints, model, earlyStopping } = options;
+    const { checkpoints, model, earlyStopping, executor } = options;
     this.#earlyStopping = earlyStopping === undefined ? null : new EarlyStopping(earlyStopping);
     if (model.metrics !== undefined) {
       const ending = this.#earlyStopping?.monitor;
-      if (checkpoints !== undefined) requireMetricOf(model.metrics, checkpoints.monitor, CHOICE);
-      if (ending !== undefined) requireMetricOf(model.metrics, ending, "to end early by");
+      const require = (monitor: string, purpose: string) =>
+        requireMetricOf(model.metrics ?? [], monitor, purpose, executor.settings?.precision);
+      if (checkpoints !== undefined) require(checkpoints.monitor, CHOICE);
+      if (ending !== undefined) require(ending, "to end early by");
     }
     this.#replicas = new Replicas(options.communicator);
     const { logger: _logger, ...silent } = options;

@@ -29,7 +29,8 @@ export function checkMonitors(config: RunConfig, options: CheckOptions): void {
   const { training_config: training, experiment_config: experiment } = config;
   const known = isFineTuning(model) ? fineTuned(config) : MASKED_LANGUAGE_METRICS;
   const check = (key: RunConfigKey, monitor: string, to: string, mode?: MonitorMode) => {
-    requireMetricOf(known, monitor, `to ${to} by: ${nameOf(key)}`);
+    const purpose = `to ${to} by: ${nameOf(key)}`;
+    requireMetricOf(known, monitor, purpose, training.precision);
     bestOf(monitor, mode ?? "auto", nameOf(key), mode === undefined ? null : nameOf(MODE));
   };
   const chosen = "experiment_config.metric_to_monitor_for_checkpoints";

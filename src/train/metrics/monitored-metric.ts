@@ -7,12 +7,16 @@ import {
   RANKED_METRICS,
   SMALLER_IS_BETTER,
 } from "../../models/metric-names.ts";
+import type { Precision } from "../../tensor/index.ts";
 
 /** Which value of a metric is the best; "auto" knows it of the published models' metrics. */
 export type MonitorMode = "auto" | "min" | "max";
 
 /** What every step has. */
 const OF_STEPS = ["reduced_train_loss", "lr", "grad_norm", "epoch", "consumed_samples"];
+
+/** What every step of float16 has, too. It follows the gradients: no value is the best. */
+const OF_FLOAT16: readonly string[] = ["loss_scale", "skipped_steps"];
 
 /** What `reduce()` of any published model gives. */
 export const PUBLISHED_METRICS: readonly string[] = [
@@ -25,7 +29,8 @@ export const PUBLISHED_METRICS: readonly string[] = [
  * @param monitor the name as it is logged, e.g. "val_accuracy"
  * @param who what looks at it, e.g. "earlyStopping"
  * @param modeOf what the mode is called, where there is one to give
- * @throws InvalidArgumentError for "auto" and a metric that it does not know
+ * @throws InvalidArgumentError for "auto" and a metric that it does not know, and for one without a best
+ *   value
  */
 export function bestOf(
   monitor: string,
@@ -33,6 +38,12 @@ export function bestOf(
   who: string,
   modeOf: string | null = "mode",
 ): "min" | "max" {
+  if (OF_FLOAT16.includes(monitor)) {
+    const message = `${who}: ${monitor} has no best value, it follows the gradients`;
+    throw new InvalidArgumentError("monitor", monitor, message, {
+      suggestions: ["reduced_train_loss, or a metric of the validation: val_loss"],
+    });
+  }
   if (mode !== "auto") return mode;
   const metric = monitor.replace(/^(val|reduced_train)_/, "");
   if (LARGER_IS_BETTER.has(metric)) return "max";
@@ -54,21 +65,29 @@ export function bestOf(
  *
  * @param metrics names that the model's `reduce()` gives
  * @param purpose what looks at it, e.g. "to choose checkpoints by"
+ * @param precision of the run: float16 has metrics of its own
  * @throws InvalidArgumentError with the nearest, and all that there are
  */
 export function requireMetricOf(
   metrics: readonly string[],
   monitor: string,
   purpose: string,
+  precision: Precision = "32",
 ): void {
-  requireKnown([...metrics.map((name) => `val_${name}`), ...OF_STEPS], monitor, purpose);
+  const known = [...metrics.map((name) => `val_${name}`), ...OF_STEPS];
+  requireKnown([...known, ...(precision === "16-mixed" ? OF_FLOAT16 : [])], monitor, purpose);
 }
 
 /** As {@link requireMetricOf}, with the names as they are logged. */
 export function requireKnown(known: readonly string[], monitor: string, purpose: string): void {
   if (known.includes(monitor)) return;
   const near = closest(monitor, known);
+  const without = known.filter((name) => OF_FLOAT16.includes(name));
   throw new InvalidArgumentError("monitor", monitor, `there is no metric ${monitor} ${purpose}`, {
-    suggestions: [...(near === null ? [] : [`${near}?`]), `there are ${known.join(", ")}`],
+    suggestions: [
+      ...(near === null || without.includes(near) ? [] : [`${near}?`]),
+      `there are ${known.join(", ")}`,
+      ...(without.length === 0 ? [] : [`of ${without.join(" and ")} no value is the best`]),
+    ],
   });
 }

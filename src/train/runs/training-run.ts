@@ -293,13 +293,13 @@ export class TrainingRun<B> {
  * @throws InvalidArgumentError
  */
 function requireMonitored(
-  { metricToMonitor = "val_loss", earlyStopping }: TrainingRunOptions<never>,
+  { metricToMonitor = "val_loss", earlyStopping, precision }: TrainingRunOptions<never>,
   metrics: readonly string[],
 ): void {
-  requireMetricOf(metrics, metricToMonitor, "to choose checkpoints by");
+  requireMetricOf(metrics, metricToMonitor, "to choose checkpoints by", precision);
   if (earlyStopping === undefined) return;
   const { monitor = "val_loss", mode = "auto" } = earlyStopping;
-  requireMetricOf(metrics, monitor, "to end early by");
+  requireMetricOf(metrics, monitor, "to end early by", precision);
   bestOf(monitor, mode, "earlyStopping");
 }
 

@@ -109,6 +109,11 @@ describe("loadRunConfig", () => {
     ["early_stopping_patience: 2, early_stopping_monitor: val_spearman", "no metric val_spearman"],
     ["early_stopping_patience: 2, early_stopping_monitor: epoch", 'epoch the best? "auto"'],
     ["early_stopping_monitor: val_accuracy", "ends no run without"],
+    [
+      "early_stopping_patience: 2, early_stopping_monitor: skipped_steps, precision: 16-mixed",
+      "skipped_steps has no best value",
+    ],
+    ["early_stopping_patience: 2, early_stopping_monitor: loss_scale", "no metric loss_scale"],
     ["early_stopping_patience: 2, limit_val_batches: 0", "nothing is validated"],
     ["early_stopping_patience: 2", "nothing is validated"],
   ])("%s is refused before anything is read", (training, message) => {

@@ -15,5 +15,22 @@ test("a metric that no model has is refused before data are read", () => {
   );
   expect(open({ earlyStopping: { monitor: "nonsense" } })).toThrow("nonsense to end early by");
   expect(open({ metricToMonitor: "reduced_train_loss" })).not.toThrow();
+  const float16 = { precision: "16-mixed", device: "torch-cpu" };
+  expect(open({ ...float16, metricToMonitor: "lossscale" })).toThrow(
+    expect.objectContaining({
+      message: "there is no metric lossscale to choose checkpoints by",
+      suggestions: [
+        expect.stringContaining("consumed_samples, loss_scale, skipped_steps"),
+        "of loss_scale and skipped_steps no value is the best",
+      ],
+    }),
+  );
+  for (const mode of ["auto", "min"]) {
+    const earlyStopping = { monitor: "skipped_steps", mode };
+    const message = "earlyStopping: skipped_steps has no best value, it follows the gradients";
+    expect(open({ ...float16, earlyStopping })).toThrow(message);
+  }
+  const message = "there is no metric loss_scale to choose checkpoints by";
+  expect(open({ metricToMonitor: "loss_scale" })).toThrow(message);
   expect(readdirSync(resultDir)).toEqual([]);
 });
