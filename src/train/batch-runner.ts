@@ -35,6 +35,8 @@ export interface BatchSums {
   readonly tokens: number;
   /** Rows times their length, padding included. */
   readonly paddedTokens: number;
+  /** Of several ranks those with a sum of their own that is not finite. */
+  readonly notFinite: readonly number[];
 }
 
 /** The same of a batch of validation. */
@@ -218,9 +220,9 @@ export function addSums(
   for (const [name, value] of Object.entries(from)) sums[name] = (sums[name] ?? 0) + value;
 }
 
-function sumsOf({ sums, numbers }: RankSums, count: number): BatchSums {
+function sumsOf({ sums, numbers, notFinite }: RankSums, count: number): BatchSums {
   const [rows = 0, tokens = 0, paddedTokens = 0] = numbers;
-  return { sums, count, rows, tokens, paddedTokens };
+  return { sums, count, rows, tokens, paddedTokens, notFinite };
 }
 
 function total(counts: readonly number[]): number {

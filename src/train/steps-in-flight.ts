@@ -30,8 +30,8 @@ export interface StepsInFlightOptions<B>
   /** Steps that may be asked for before the values of the first are seen. */
   readonly limit: number;
   readonly replicas: Pick<Replicas, "isAlone" | "shareValues">;
-  /** The error of a loss or gradient that is not finite. */
-  readonly notFinite: (what: string) => Promise<Error>;
+  /** The error of a loss or gradient that is not finite, and on which ranks, where it is known. */
+  readonly notFinite: (what: string, ranks: readonly number[]) => Promise<Error>;
 }
 
 /** A step that the executor was asked for. */
@@ -98,7 +98,7 @@ export class StepsInFlight<B> {
     let sums = await runner.accumulate(batch, step - 1, limit);
     if (limit === 1) {
       const known = await sums();
-      await this.#assertFinite(step, this.#lossOf(known));
+      await this.#assertFinite(step, this.#lossOf(known), known);
       sums = async () => known;
     }
     const update = state.update(optimizer, {
@@ -151,7 +151,7 @@ export class StepsInFlight<B> {
       const { rows } = sums;
       place.trained({ loss, learningRate, gradientNorm, rows, epoch: asked.epoch, ...scale });
     }
-    await this.#assertFinite(step, loss);
+    await this.#assertFinite(step, loss, sums);
     const { gradientNorm } = result;
     if (!applied && !skipped) throw await this.#notFinite("gradient norm", step, gradientNorm);
     log.count(sums);
@@ -188,13 +188,19 @@ export class StepsInFlight<B> {
     return this.#options.model.reduce(sums, Math.max(count, 1))["loss"] ?? Number.NaN;
   }
 
-  async #assertFinite(step: number, loss: number): Promise<void> {
-    if (!Number.isFinite(loss)) throw await this.#notFinite("loss", step, loss);
+  async #assertFinite(step: number, loss: number, { notFinite }: BatchSums): Promise<void> {
+    if (!Number.isFinite(loss)) throw await this.#notFinite("loss", step, loss, notFinite);
   }
 
-  async #notFinite(what: string, step: number, value: number): Promise<Error> {
+  /** @param ranks none for a gradient: it is known as the sum of all */
+  async #notFinite(
+    what: string,
+    step: number,
+    value: number,
+    ranks: readonly number[] = [],
+  ): Promise<Error> {
     await this.#forget();
-    return this.#options.notFinite(`the ${what} of step ${step} is ${value}`);
+    return this.#options.notFinite(`the ${what} of step ${step} is ${value}`, ranks);
   }
 }
 

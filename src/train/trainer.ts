@@ -1,4 +1,4 @@
-import type { ScdlError } from "../../formats/common/errors.ts";
+import { type ScdlError, StorageError } from "../../formats/common/errors.ts";
 import { RankError } from "../distributed/communicator.ts";
 import { processesHere } from "../distributed/environment.ts";
 import type { OptimizerSettings, ParameterState } from "../tensor/index.ts";
@@ -26,6 +26,7 @@ import {
   dataEnded,
   lossNotFinite,
   memoryMissing,
+  notStored,
   ranksApart,
   type StoppedRun,
   trainerClosed,
@@ -119,6 +120,10 @@ export class Trainer<B> implements AsyncDisposable {
       // What went wrong afterwards did so because the weights are gone.
       const thrown = this.#closed ?? caught;
       if (thrown instanceof RankError) throw ranksApart(thrown, this.#stopped);
+      if (thrown instanceof StorageError) {
+        this.#replicas.abort(thrown);
+        throw await notStored(thrown, this.#stopped);
+      }
       const missing = outOfMemoryOf(thrown);
       const error = missing === null ? thrown : await memoryMissing(missing, this.#stopped);
       this.#replicas.abort(error);
@@ -275,7 +280,7 @@ export class Trainer<B> implements AsyncDisposable {
       log: this.#log,
       limit: this.#ahead,
       replicas: this.#replicas,
-      notFinite: (what) => lossNotFinite(what, this.#stopped),
+      notFinite: (what, ranks) => lossNotFinite(what, ranks, this.#stopped),
     });
   }
 
@@ -290,9 +295,13 @@ export class Trainer<B> implements AsyncDisposable {
   async #validate(runner: BatchRunner<B>): Promise<void> {
     const { data, limitValBatches: limit = Number.POSITIVE_INFINITY } = this.#options;
     this.#place.isSaved = false;
+    const notFinite = new Set<number>();
     if (this.#validates) {
       const isCut = () => this.#replicas.isStopped;
-      const told = { ...this.#options, step: this.step, ahead: this.#ahead };
+      const onNotFinite = (ranks: readonly number[]) => {
+        for (const rank of ranks) notFinite.add(rank);
+      };
+      const told = { ...this.#options, step: this.step, ahead: this.#ahead, onNotFinite };
       const metrics = await validate(runner, data.valLoader(), { ...told, limit, isCut });
       this.#clock.charge("validation");
       this.#place.validationDue = metrics === null;
@@ -311,6 +320,7 @@ export class Trainer<B> implements AsyncDisposable {
     if (diverged === null || this.#earlyStopping?.isOver === true) return;
     throw await lossNotFinite(
       `the validation loss of step ${this.step} is ${diverged}`,
+      [...notFinite],
       this.#stopped,
     );
   }
@@ -346,10 +356,11 @@ export class Trainer<B> implements AsyncDisposable {
   }
 
   get #stopped(): StoppedRun {
-    const { checkpoints, microBatchSize, model } = this.#options;
+    const { checkpoints, microBatchSize, model, communicator } = this.#options;
     const { parameters } = model;
+    const worldSize = communicator?.worldSize ?? 1;
     const hasWeights = this.#state !== null;
     const told = { step: this.step, saver: this.#checkpoints.saver, checkpoints, microBatchSize };
-    return { ...told, parameters, hasWeights };
+    return { ...told, parameters, hasWeights, worldSize, isFirst: this.#replicas.isFirst };
   }
 }

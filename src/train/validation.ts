@@ -13,6 +13,8 @@ export interface ValidationOptions<B>
   readonly limit: number;
   /** Those that may be asked for before the sums of the first are there. */
   readonly ahead: number;
+  /** Is told of ranks whose part of a batch gave what is not finite, batch by batch. */
+  readonly onNotFinite: (ranks: readonly number[]) => void;
   /** Asked before each batch: whether to leave it at that. */
   readonly isCut: () => boolean;
 }
@@ -27,7 +29,7 @@ export async function validate<B>(
   loader: ResumableBatches<B>,
   options: ValidationOptions<B>,
 ): Promise<Scalars | null> {
-  const { model, logger, observer, step, limit, ahead, isCut } = options;
+  const { model, logger, observer, step, limit, ahead, isCut, onNotFinite } = options;
   if (isCut()) return null;
   const startedAt = performance.now();
   const begin = loader.state();
@@ -48,6 +50,7 @@ export async function validate<B>(
     for await (const { item: batch, answer: found } of askAhead(limited(), ask, ahead)) {
       if (isOff) return null;
       addSums(sums, found.sums);
+      onNotFinite(found.notFinite);
       count += found.count;
       ranked.add(found.ranked);
       batches++;

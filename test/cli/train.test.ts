@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { defaultRng } from "../../src/random/numpy-generator.ts";
 import { AMINO_ACID_IDS, ESM_TOKENS } from "../../src/tokenize/esm-tokens.ts";
 import { temporaryDirectory } from "../helpers/bundle.ts";
-import { runScdl } from "../helpers/run-process.ts";
+import { runProcess, runScdl } from "../helpers/run-process.ts";
 import { cellsOfKinds } from "../src/train/data/cells.fixture.ts";
 
 /** 24 proteins of random residues. */
@@ -134,3 +134,25 @@ test("scdl train geneformer trains on a folder of SCDL data sets", async () => {
   });
   expect(model).toMatchObject({ model_type: "bert", intermediate_size: 512, vocab_size: 128 });
 });
+
+test.skipIf(process.platform === "win32")(
+  "a disk that becomes full ends training with the checkpoint to go on from",
+  async () => {
+    const folder = temporaryDirectory();
+    // Blocks of 512 or 1024 bytes, by shell: checkpoints are smaller, the lines of all steps larger.
+    const limited = 'ulimit -f 100; exec "$0" bin/scdl.js "$@"';
+    const train = ["train", "esm2", "--data", proteins(folder), ...SMALL, "--result-dir", folder];
+    const long = ["--num-steps=100000", "--log-every-n-steps=1", "--limit-val-batches=0"];
+    const args = [process.execPath, ...train, ...long];
+    const { code, stderr } = await runProcess("sh", ["-c", limited, ...args]);
+    expect(code).toBe(1);
+    const [path = ""] = /\S+step=\d+/.exec(stderr) ?? [];
+    expect(stderr.split("\n")).toEqual([
+      `error: ${join(folder, "esm2", "metrics.jsonl")}: the file would be larger than the system allows [disk-full]`,
+      "  try: raise the limit (ulimit -f) or choose another file system",
+      `  try: go on from ${path}: the same command with --resume-if-exists`,
+      "",
+    ]);
+    expect(existsSync(join(path, "trainer.json"))).toBe(true);
+  },
+);

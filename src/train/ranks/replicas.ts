@@ -10,6 +10,8 @@ import { signalOf } from "./stop-signal.ts";
 export interface RankSums {
   readonly sums: Readonly<Record<string, number>>;
   readonly numbers: readonly number[];
+  /** Ranks with a sum of their own that is not finite; none for a run of one process. */
+  readonly notFinite: readonly number[];
 }
 
 /**
@@ -103,15 +105,18 @@ export class Replicas {
 
   /** Adds up numbers by name and by place, in the order of ranks; carries whether one is to stop. */
   async sum(sums: Readonly<Record<string, number>>, numbers: readonly number[]): Promise<RankSums> {
-    if (this.#ranks === null) return { sums, numbers };
+    if (this.#ranks === null) return { sums, numbers, notFinite: [] };
     const stop = this.#ownStop(this.#ranks.rank);
     const mine: Told = { stop, numbers: numbers.map(String), sums: textsOf(sums) };
     const told = await this.#gatherTexts(JSON.stringify(mine));
     const totals: Record<string, number> = {};
-    const lists = told.map((text) => {
+    const notFinite: number[] = [];
+    const lists = told.map((text, rank) => {
       // proof: every rank runs this function
       const theirs = JSON.parse(text) as Told;
       this.#agreedStop ??= theirs.stop;
+      const values = Object.values(theirs.sums).map(Number);
+      if (!values.every(Number.isFinite)) notFinite.push(rank);
       // A rank without rows knows no names.
       for (const [name, value] of Object.entries(theirs.sums)) {
         totals[name] = (totals[name] ?? 0) + Number(value);
@@ -121,7 +126,7 @@ export class Replicas {
     const added = numbers.map((_, at) =>
       lists.reduce((total, list) => total + (list[at] ?? Number.NaN), 0),
     );
-    return { sums: totals, numbers: added };
+    return { sums: totals, numbers: added, notFinite };
   }
 
   /** An array of each rank, by rank; their lengths may differ. */

@@ -1,8 +1,9 @@
 import { arch, cpus, platform } from "node:os";
 import { stringify } from "yaml";
-import { ScdlError } from "../../../formats/common/errors.ts";
+import { ScdlError, StorageError } from "../../../formats/common/errors.ts";
 import type { FitResult } from "../fit-result.ts";
 import { packageVersion } from "../runs/package-version.ts";
+import { withPlace } from "../training-error.ts";
 import type { ReportText } from "./report-page.ts";
 import { writeReport } from "./write-report.ts";
 
@@ -98,5 +99,9 @@ export async function withReport(
     }
     throw error;
   }
-  return { ...result, report: write({ result }) };
+  try {
+    return { ...result, report: write({ result }) };
+  } catch (error) {
+    throw error instanceof StorageError ? withPlace(error, result.checkpoint) : error;
+  }
 }

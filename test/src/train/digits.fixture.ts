@@ -41,6 +41,8 @@ export interface DigitOptions {
   readonly prefetch?: number;
   /** Rows of this item hold NaN. */
   readonly broken?: number;
+  /** The same of validation. */
+  readonly brokenVal?: number;
   readonly valid?: boolean;
   readonly rank?: number;
   readonly worldSize?: number;
@@ -57,15 +59,16 @@ export class DigitDataModule extends DataModule<DigitBatch> {
   async setup(_stage: Stage): Promise<void> {
     const { maxSteps, globalBatchSize = 6, items = 40, valid = true } = this.#options;
     if (!this.has("train")) {
-      this.provide("train", this.#load(trainingOrder(items, maxSteps, globalBatchSize, 42), items));
+      const order = trainingOrder(items, maxSteps, globalBatchSize, 42);
+      this.provide("train", this.#load(order, items, this.#options.broken));
     }
     if (!valid || this.has("val")) return;
     const order = evaluationOrder(20, { limit: null, globalBatchSize, stage: "val" });
-    this.provide("val", this.#load(order, 20));
+    this.provide("val", this.#load(order, 20, this.#options.brokenVal ?? this.#options.broken));
   }
 
-  #load(order: ReturnType<typeof trainingOrder>, length: number) {
-    const { globalBatchSize = 6, prefetch = 1, broken, rank, worldSize } = this.#options;
+  #load(order: ReturnType<typeof trainingOrder>, length: number, broken?: number) {
+    const { globalBatchSize = 6, prefetch = 1, rank, worldSize } = this.#options;
     return new ItemLoader<ReturnType<typeof item>, DigitBatch>({ length, at: item }, order, {
       globalBatchSize,
       prefetch,

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { expect, test } from "vitest";
+import { StorageError } from "../../../formats/common/errors.ts";
 import { openExecutor } from "../../../src/tensor/index.ts";
 import { CheckpointFiles } from "../../../src/train/checkpoints/checkpoint-files.ts";
 import { constantSchedule } from "../../../src/train/schedule.ts";
@@ -143,6 +144,30 @@ test("a loss that is not finite names the step and keeps the last good checkpoin
   expect((each as TrainingError).suggestions).toContain(
     `if it is not the data, remove ${newest?.path}, and go on from ${before?.path}`,
   );
+});
+
+test("a disk that is full names the last whole checkpoint and how to go on", async () => {
+  const checkpoints = new CheckpointFiles(newFolder());
+  const full = (fullAt: number) => ({
+    log: (step: number) => {
+      if (step < fullAt) return;
+      throw new StorageError("disk-full", "no space left on the device", {
+        ...{ path: "metrics.jsonl", suggestions: ["free space and run again"] },
+      });
+    },
+    close: () => {},
+  });
+  const options = { checkpoints, saveEveryNSteps: 2, limitValBatches: 0 };
+  const first = await errorOf(() => run({ ...options, logger: full(1) }));
+  const message = "metrics.jsonl: no space left on the device";
+  expect(first).toMatchObject({ name: "StorageError", code: "disk-full", message });
+  const tried = ["free space and run again", "no checkpoint was written"];
+  expect(first).toMatchObject({ path: "metrics.jsonl", suggestions: tried });
+  const later = await errorOf(() => run({ ...options, logger: full(5) }));
+  const path = checkpoints.newest()?.path;
+  expect(path).toMatch(/step=000004$/);
+  const goOn = `go on from ${path}: the same command with --resume-if-exists`;
+  expect(later).toMatchObject({ message, suggestions: ["free space and run again", goOn] });
 });
 
 test("an infinite gradient stops before the weights change", async () => {

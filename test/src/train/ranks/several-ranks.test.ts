@@ -252,9 +252,38 @@ test("a rank in the middle of a long run does not wait for its end when another 
   ]);
 });
 
-test("a loss that is not finite ends every rank with the same error", async () => {
-  const errors = await failures(2, () => ({ digits: { broken: 3 } }));
-  for (const error of errors) expect(error).toMatchObject({ code: "loss-not-finite" });
+test("a loss that is not finite ends every rank with the same error, which names the ranks it is on", async () => {
+  const place = newFolder();
+  const options = { saveEveryNSteps: 1, limitValBatches: 0 };
+  const checkpoints = new CheckpointFiles(place);
+  const errors = await failures(2, ({ rank }) => ({
+    ...{ ...options, checkpoints, digits: rank === 1 ? { broken: 13 } : {} },
+  }));
+  const pattern = /^the loss of step (\d) is NaN, on rank 1: training stopped after step \d$/;
+  const step = Number(pattern.exec(errors[0].message)?.[1]);
+  expect(step).toBeGreaterThan(1);
+  const { path } = checkpoints.newest() ?? {};
+  expect(errors[0]).toMatchObject({ code: "loss-not-finite", step: step - 1, checkpoint: path });
+  expect(errors[0].suggestions.at(-1)).toBe(`go on from ${path}`);
+  const { code, message } = errors[0];
+  expect(errors[1]).toMatchObject({ code, message, checkpoint: null });
+  expect(errors[1].suggestions.at(-1)).toBe(
+    "rank 0 writes the checkpoints: its error says where to go on from",
+  );
+
+  const weights = new Map([["b.weight", new Float32Array(3 * 5).fill(Number.NaN)]]);
+  const none = await failures(2, () => ({ ...options, weights }));
+  for (const { message, suggestions } of none) {
+    expect(message).toBe("the loss of step 1 is NaN, on all ranks: training stopped after step 0");
+    expect(suggestions.at(-1)).toBe("no checkpoint was written");
+  }
+});
+
+test("a validation loss that is not finite names the ranks it is on", async () => {
+  const errors = await failures(3, ({ rank }) => ({ digits: rank === 0 ? {} : { brokenVal: 5 } }));
+  for (const { message } of errors) {
+    expect(message).toMatch(/^the validation loss of step 3 is NaN, on rank [12]: training/);
+  }
 });
 
 test("a rank with other options is told so", async () => {
