@@ -4,7 +4,7 @@ import { createContext, runInContext } from "node:vm";
 import { expect, test } from "vitest";
 import { chartsOf, DRAW } from "../../../../src/train/report/charts.ts";
 import { aligned, readCurves, thinned } from "../../../../src/train/report/curves.ts";
-import { runReportText } from "../../../../src/train/report/run-report.ts";
+import { runReportText, withReport } from "../../../../src/train/report/run-report.ts";
 import { writeReport } from "../../../../src/train/report/write-report.ts";
 import { TrainingError } from "../../../../src/train/training-error.ts";
 import { newFolder } from "../digits-run.fixture.ts";
@@ -113,6 +113,17 @@ test("a report is one file that asks nothing of the network", () => {
   expect(page).toMatch(/<th scope="row">scdl<\/th><td>\d+\.\d+\.\d+<\/td>/);
   // the licence of what it holds
   expect(page).toContain("Copyright (c) 2022 Leon Sorokin");
+});
+
+test("a report that cannot be written after the last step leaves the checkpoint to go on from", async () => {
+  const directory = folderWith(LINES);
+  mkdirSync(join(directory, "report.html"));
+  const written = withReport({ ...RUN, directory }, async () => result);
+  const goOn = "go on from c/step=2: the same command with --resume-if-exists";
+  await expect(written).rejects.toMatchObject({
+    name: "StorageError",
+    suggestions: expect.arrayContaining([goOn]),
+  });
 });
 
 test("its script gives every chart to uPlot, and the library defines it", () => {
