@@ -117,7 +117,9 @@ async function runTests(python: string, files: readonly string[], output: string
   );
   const report = JSON.parse(readFileSync(output, "utf8")) as Report; // proof: vitest's form
   const failures = report.testResults.flatMap(({ assertionResults }) =>
-    assertionResults.filter(({ status }) => status === "failed").map(({ fullName }) => fullName),
+    assertionResults
+      .filter(({ status }) => status === "failed")
+      .map(({ fullName, failureMessages }) => `${fullName}: ${failureMessages.join("\n")}`),
   );
   if (code !== 0) return [...failures, stderr.slice(-500)];
   return `${report.numPassedTests} tests`;
@@ -126,6 +128,10 @@ async function runTests(python: string, files: readonly string[], output: string
 interface Report {
   readonly numPassedTests: number;
   readonly testResults: readonly {
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
   }[];
 }

@@ -45,7 +45,10 @@ export class SimulatedGpu extends DeviceExecutor<TorchDescription> {
     const requests = {
       send: async (request: Request) => {
         if (ended !== null) throw ended;
-        return (await session.handle(request)) as never; // proof: it answers a request by its kind
+        const answer = await session.handle(request);
+        // As a thread, which gives no answer any more.
+        if (ended !== null) throw ended;
+        return answer as never; // proof: it answers a request by its kind
       },
       close: async (reason: Error) => {
         ended = reason;
