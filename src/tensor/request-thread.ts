@@ -13,8 +13,7 @@ import {
   stopCalls,
   type ThreadCalls,
 } from "./thread-calls.ts";
-import type { ThreadTurns } from "./thread-turns.ts";
-import { giveTurn, takeTurn } from "./thread-turns.ts";
+import { giveTurn, type ThreadTurns, takeTurn } from "./thread-turns.ts";
 
 interface Envelope<R> {
   readonly id: number;

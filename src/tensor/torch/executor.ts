@@ -44,7 +44,8 @@ export class TorchExecutor extends DeviceExecutor<TorchDescription> {
    * Finds libtorch, starts the thread and loads the library in it.
    *
    * @throws NotFoundError where there is no libtorch or no such device, IncompatibleError for a
-   *   version that is too old or has other operators, or where the process has another libtorch, UnsupportedFeatureError where it cannot run
+   *   version that is too old or has other operators, or where the process has another libtorch,
+   *   UnsupportedFeatureError where it cannot run
    */
   static async open(options: ExecutorOptions = {}): Promise<TorchExecutor> {
     const { cachedPrograms = 8, threads, countMemory = false } = options;
